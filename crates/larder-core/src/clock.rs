@@ -1,0 +1,143 @@
+//! Time: injected, monotonic, and able to sleep.
+
+use std::fmt;
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::BoxFuture;
+
+/// A reading of a node's own monotonic clock: nanoseconds since that clock's arbitrary origin.
+///
+/// Readings of two clocks cannot be compared. Arithmetic saturates: a life of
+/// [`NEVER`](crate::NEVER) ends at [`Timestamp::FAR`], which no clock reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The origin of the clock.
+    pub const ZERO: Self = Self(0);
+    /// Later than every reading.
+    pub const FAR: Self = Self(u64::MAX);
+
+    /// The reading this many nanoseconds after the origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This much later, at most [`Timestamp::FAR`].
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// This much earlier, at least [`Timestamp::ZERO`].
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
+    /// The time from `earlier` to here, zero if that is later, [`NEVER`](crate::NEVER) from
+    /// anywhere to [`Timestamp::FAR`].
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        if self == Self::FAR {
+            return crate::NEVER;
+        }
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A reading of a store's own clock: microseconds since that store's origin.
+///
+/// All nodes that share a store agree on it; see [`Backend::clock`](crate::Backend::clock).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreTime(i64);
+
+impl StoreTime {
+    /// The reading this many microseconds after the origin.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the origin.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// A random id of one life of a store: it changes on restart, failover or restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Incarnation(u128);
+
+impl Incarnation {
+    /// The incarnation with this id.
+    #[must_use]
+    pub const fn new(id: u128) -> Self {
+        Self(id)
+    }
+}
+
+/// Where time comes from, and how to wait.
+///
+/// Everything that depends on time (lives, timeouts, back-off, refresh, sweeps) goes through one
+/// clock, so a manual clock makes tests instant. Implementations are monotonic: stepping the wall
+/// clock has no effect. A clock that counts suspended time keeps lives honest over a laptop's
+/// sleep.
+pub trait Clock: Send + Sync + fmt::Debug + 'static {
+    /// The exact reading. Never goes backwards.
+    fn now(&self) -> Timestamp;
+
+    /// A cheap reading, at most 16 ms behind [`now`](Clock::now). Defaults to the exact one.
+    fn coarse(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// Waits at least this long.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and leaves nothing behind.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Takes over a periodic sweep: calls it whenever time moves, until it is gone.
+    ///
+    /// A manual clock answers true. The default is false: time passes by itself, and whoever owns
+    /// the sweep runs it from a thread.
+    fn drive(&self, sweep: Weak<dyn Sweep>) -> bool {
+        let _ = sweep;
+        false
+    }
+}
+
+/// Work to be done every so often, such as dropping what has expired.
+pub trait Sweep: Send + Sync {
+    /// Does what is due now. Called without any lock held.
+    fn sweep(&self);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Timestamp;
+    use crate::NEVER;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Timestamp::from_nanos(5).after(NEVER), Timestamp::FAR);
+        assert_eq!(Timestamp::ZERO.before(second), Timestamp::ZERO);
+        assert_eq!(Timestamp::ZERO.since(Timestamp::from_nanos(5)), Duration::ZERO);
+        assert_eq!(Timestamp::FAR.since(Timestamp::from_nanos(5)), NEVER);
+    }
+}

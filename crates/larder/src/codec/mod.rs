@@ -1,0 +1,4 @@
+//! Codecs.
+
+mod msgpack;
+mod raw;

@@ -1,0 +1,1 @@
+//! MessagePack with named fields.

@@ -1,0 +1,1 @@
+//! The bounded map under the local tier.

@@ -1,0 +1,1 @@
+//! Keys that have a stable text form.

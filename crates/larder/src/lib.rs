@@ -1,0 +1,18 @@
+//! One typed cache that stays correct when loads and invalidations race.
+
+pub use larder_core as backend;
+
+mod codec;
+mod engine;
+mod janitor;
+mod key;
+mod listener;
+mod load;
+mod local;
+mod lookup;
+mod memory;
+mod ops;
+mod runtime;
+mod stats;
+mod sync;
+mod tier;

@@ -1,0 +1,1 @@
+//! Who is told of evictions, and why they happened.

@@ -1,0 +1,1 @@
+//! Which load waits for which.

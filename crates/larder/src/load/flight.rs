@@ -1,0 +1,1 @@
+//! One load per key; the local fence.

@@ -1,0 +1,4 @@
+//! Loading.
+
+pub(crate) mod chain;
+pub(crate) mod flight;

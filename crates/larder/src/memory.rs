@@ -1,0 +1,1 @@
+//! The memory backend, the reference implementation of the contract.

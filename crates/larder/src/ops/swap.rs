@@ -1,0 +1,1 @@
+//! Conditional writes in a bounded loop.

@@ -1,0 +1,1 @@
+//! The local tier: typed values in this process.

@@ -1,0 +1,1 @@
+//! Versions of tags and of everything, as this process knows them.

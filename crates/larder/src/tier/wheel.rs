@@ -1,0 +1,1 @@
+//! When which entry is due.
