@@ -1,1 +1,144 @@
-//! Which load waits for which.
+//! Which load waits for which, so that a cycle is an error and not a hang.
+//!
+//! Code that runs inside a load knows it. When such code waits for another flight, the wait becomes
+//! an edge of a graph; a wait that would close a cycle is refused instead. All edges are made and
+//! searched under one lock, which only code inside a load ever takes, so of two loads that are
+//! about to wait for each other one sees the other's edge.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The longest chain that is searched. A longer cycle ends with the hard timeout.
+const MAX_DEPTH: usize = 64;
+
+static GRAPH: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static CURRENT: RefCell<Option<Link>> = const { RefCell::new(None) };
+}
+
+/// One load, as a node of the graph.
+#[derive(Clone, Default)]
+pub(crate) struct Link(Arc<Mutex<Vec<Link>>>);
+
+/// The wait would never end: the other load waits, in the end, for this one.
+#[derive(Debug)]
+pub(crate) struct Cycle;
+
+/// A wait under way. Dropping it takes the edge back.
+pub(crate) struct Waiting {
+    from: Link,
+    to: Link,
+}
+
+impl Link {
+    /// The load that this code runs inside, if any.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Runs code inside this load.
+    pub(crate) fn enter<R>(&self, run: impl FnOnce() -> R) -> R {
+        let _restore = Restore(CURRENT.replace(Some(self.clone())));
+        run()
+    }
+
+    /// Notes that this load waits for `other`.
+    pub(crate) fn wait_for(&self, other: &Self) -> Result<Waiting, Cycle> {
+        let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
+        if other.reaches(self, MAX_DEPTH) {
+            return Err(Cycle);
+        }
+        self.waits().push(other.clone());
+        Ok(Waiting { from: self.clone(), to: other.clone() })
+    }
+
+    fn reaches(&self, target: &Self, depth: usize) -> bool {
+        if Arc::ptr_eq(&self.0, &target.0) {
+            return true;
+        }
+        if depth == 0 {
+            return false;
+        }
+        let next = self.waits().clone();
+        next.iter().any(|link| link.reaches(target, depth - 1))
+    }
+
+    fn waits(&self) -> std::sync::MutexGuard<'_, Vec<Self>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = self.from.waits();
+        if let Some(place) = waits.iter().position(|link| Arc::ptr_eq(&link.0, &self.to.0)) {
+            waits.swap_remove(place);
+        }
+    }
+}
+
+struct Restore(Option<Link>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+pin_project! {
+    /// A loader's future, which knows its load whenever it runs.
+    pub(crate) struct Inside<F> {
+        link: Link,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> Inside<F> {
+    pub(crate) fn new(link: Link, future: F) -> Self {
+        Self { link, future }
+    }
+}
+
+impl<F: Future> Future for Inside<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.link.enter(|| this.future.poll(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Link;
+
+    #[test]
+    fn a_wait_that_closes_a_cycle_is_refused_and_the_others_stay() {
+        let [a, b, c] = std::array::from_fn(|_| Link::default());
+        assert!(a.wait_for(&a).is_err());
+        let first = a.wait_for(&b).unwrap();
+        let _second = b.wait_for(&c).unwrap();
+        assert!(c.wait_for(&a).is_err());
+        drop(first);
+        assert!(c.wait_for(&a).is_ok());
+    }
+
+    #[test]
+    fn the_current_load_is_restored_after_nested_ones_and_panics() {
+        let [outer, inner] = std::array::from_fn(|_| Link::default());
+        outer.enter(|| {
+            let panicked = std::panic::catch_unwind(|| inner.enter(|| panic!("expected")));
+            assert!(panicked.is_err());
+            assert!(std::sync::Arc::ptr_eq(&Link::current().unwrap().0, &outer.0));
+        });
+        assert!(Link::current().is_none());
+    }
+}

@@ -1,1 +1,380 @@
-//! One load per key; the local fence.
+//! One load per key, shared by all who ask: the local fence.
+//!
+//! Each key that is being loaded has a *flight* in the table. Whoever changes a key cuts its flight
+//! loose under the same lock as the change itself, and a load stores its result, under that lock
+//! again, only if the table still holds its flight. So after a change no earlier load can store,
+//! however the two are scheduled; and later callers, who no longer find the flight, start their
+//! own. The flight that was cut still answers those who joined it before.
+//!
+//! Invariants:
+//! - a stripe's lock is held while the change or the store runs, and for nothing else; the lock
+//!   order is stripe, then engine shard; a flight's own lock is a leaf;
+//! - a flight ends exactly once, landed or abandoned, whatever becomes of its ticket;
+//! - wakers run outside all locks; a follower that goes away takes its waker with it.
+//!
+//! There is no clock, runtime or await in here, so that every schedule can be explored (`shuttle/`).
+
+use std::hash::Hash;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use equivalent::Equivalent;
+use hashbrown::HashTable;
+
+use crate::sync::{Arc, Mutex, lock};
+
+/// The flights of a cache, by key. `O` is how a load ends, `I` what joiners judge it by.
+pub(crate) struct Flights<K, O, I> {
+    stripes: Box<[Mutex<Stripe<K, O, I>>]>,
+}
+
+type Stripe<K, O, I> = HashTable<Seat<K, O, I>>;
+
+/// What the table knows of one key: its flight, and the writes that are under way.
+struct Seat<K, O, I> {
+    hash: u64,
+    key: K,
+    flight: Option<Arc<Flight<O, I>>>,
+    writers: u32,
+    changes: u64,
+}
+
+/// What to do with the flight that a caller meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meet {
+    /// Wait for its outcome.
+    Follow,
+    /// It is no longer valid: start another in its place.
+    Replace,
+    /// Neither: let it fly.
+    Leave,
+}
+
+/// What a caller got.
+pub(crate) enum Join<K: Hash + Eq, O, I> {
+    /// It leads a new flight and must publish.
+    Lead(Ticket<K, O, I>),
+    /// It waits for another's.
+    Follow(Follower<O, I>),
+    /// It asked to leave the flight alone.
+    Left,
+}
+
+impl<K: Hash + Eq, O, I> Flights<K, O, I> {
+    /// A table of this many stripes, at least one.
+    pub(crate) fn new(stripes: usize) -> Self {
+        let stripes = (0..stripes.max(1)).map(|_| Mutex::new(HashTable::new())).collect();
+        Self { stripes }
+    }
+
+    /// Joins the key's flight as `meet` decides, or starts one that is judged by `info`.
+    pub(crate) fn join<Q>(
+        self: &Arc<Self>,
+        hash: u64,
+        key: &Q,
+        to_key: impl FnOnce(&Q) -> K,
+        info: I,
+        meet: impl FnOnce(&I) -> Meet,
+    ) -> Join<K, O, I>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let mut stripe = lock(self.stripe(hash));
+        let seat = stripe.find_mut(hash, |seat| key.equivalent(&seat.key));
+        if let Some(flight) = seat.as_ref().and_then(|seat| seat.flight.as_ref()) {
+            match meet(&flight.info) {
+                Meet::Follow => return Join::Follow(Follower::new(flight)),
+                Meet::Leave => return Join::Left,
+                Meet::Replace => {}
+            }
+        }
+        let flight = Arc::new(Flight::new(info));
+        match seat {
+            Some(seat) => seat.flight = Some(Arc::clone(&flight)),
+            None => {
+                let seat = Seat::new(hash, to_key(key), Some(Arc::clone(&flight)));
+                stripe.insert_unique(hash, seat, |seat| seat.hash);
+            }
+        }
+        drop(stripe);
+        Join::Lead(Ticket { flights: Arc::clone(self), hash, flight })
+    }
+
+    /// Changes the key: cuts its flight loose and applies the change in one step.
+    pub(crate) fn change<Q, R>(&self, hash: u64, key: &Q, apply: impl FnOnce() -> R) -> R
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let mut stripe = lock(self.stripe(hash));
+        let cut = Self::cut(&mut stripe, hash, |seat| key.equivalent(&seat.key));
+        let result = apply();
+        drop(stripe);
+        // The last reference to a flight may drop an outcome, which is the user's code.
+        drop(cut);
+        result
+    }
+
+    /// Looks at or quietly changes the key, leaving its flight alone: for changes of life that
+    /// make no loaded value wrong.
+    pub(crate) fn hold<R>(&self, hash: u64, apply: impl FnOnce() -> R) -> R {
+        let _stripe = lock(self.stripe(hash));
+        apply()
+    }
+
+    /// Announces a change whose last step comes later, after an authority has it.
+    pub(crate) fn begin_write(self: &Arc<Self>, hash: u64, key: K) -> WriteMark<K, O, I>
+    where
+        K: Clone,
+    {
+        let mut stripe = lock(self.stripe(hash));
+        let changes = match stripe.find_mut(hash, |seat| seat.key == key) {
+            Some(seat) => {
+                seat.writers += 1;
+                seat.changes
+            }
+            None => {
+                let seat = Seat { writers: 1, ..Seat::new(hash, key.clone(), None) };
+                stripe.insert_unique(hash, seat, |seat| seat.hash);
+                0
+            }
+        };
+        drop(stripe);
+        WriteMark { flights: Arc::clone(self), hash, key, changes }
+    }
+
+    /// How many keys have a flight or a write under way. For tests and idle checks.
+    #[cfg(test)]
+    pub(crate) fn seats(&self) -> usize {
+        self.stripes.iter().map(|stripe| lock(stripe).len()).sum()
+    }
+
+    fn cut(
+        stripe: &mut Stripe<K, O, I>,
+        hash: u64,
+        is_key: impl Fn(&Seat<K, O, I>) -> bool,
+    ) -> Option<Arc<Flight<O, I>>> {
+        let mut entry = stripe.find_entry(hash, is_key).ok()?;
+        let seat = entry.get_mut();
+        seat.changes += 1;
+        let flight = seat.flight.take();
+        if seat.writers == 0 {
+            entry.remove();
+        }
+        flight
+    }
+
+    fn stripe(&self, hash: u64) -> &Mutex<Stripe<K, O, I>> {
+        // The high half: the table inside a stripe takes its buckets from the low bits.
+        let index = (hash >> 32) % self.stripes.len() as u64;
+        self.stripes.get(usize::try_from(index).unwrap_or(0)).expect("there is at least one stripe")
+    }
+}
+
+impl<K, O, I> Seat<K, O, I> {
+    fn new(hash: u64, key: K, flight: Option<Arc<Flight<O, I>>>) -> Self {
+        Self { hash, key, flight, writers: 0, changes: 0 }
+    }
+
+    fn holds(&self, flight: &Arc<Flight<O, I>>) -> bool {
+        self.flight.as_ref().is_some_and(|held| Arc::ptr_eq(held, flight))
+    }
+}
+
+/// The duty to end a flight. Dropping it abandons the flight, and one of its followers leads next.
+pub(crate) struct Ticket<K: Hash + Eq, O, I> {
+    flights: Arc<Flights<K, O, I>>,
+    hash: u64,
+    flight: Arc<Flight<O, I>>,
+}
+
+impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
+    /// What the flight is judged by.
+    pub(crate) fn info(&self) -> &I {
+        &self.flight.info
+    }
+
+    /// Waits for this flight as any follower does.
+    pub(crate) fn follow(&self) -> Follower<O, I> {
+        Follower::new(&self.flight)
+    }
+
+    /// Holds out an outcome for followers who cannot wait until the end.
+    pub(crate) fn offer(&self, outcome: O) {
+        let earlier = lock(&self.flight.state).offered.replace(outcome);
+        drop(earlier);
+    }
+
+    /// Ends the flight. `store` runs, under the stripe's lock, only if nothing has changed the key
+    /// since the flight began; its result comes back then.
+    pub(crate) fn publish<R>(self, outcome: O, store: impl FnOnce(&O) -> R) -> Option<R> {
+        let mut stripe = lock(self.flights.stripe(self.hash));
+        let stored = self.leave(&mut stripe).then(|| store(&outcome));
+        drop(stripe);
+        self.flight.end(Phase::Landed(outcome));
+        stored
+    }
+
+    /// Takes the flight out of the table; whether it was still there.
+    fn leave(&self, stripe: &mut Stripe<K, O, I>) -> bool {
+        let Ok(mut entry) = stripe.find_entry(self.hash, |seat| seat.holds(&self.flight)) else {
+            return false;
+        };
+        entry.get_mut().flight = None;
+        if entry.get().writers == 0 {
+            entry.remove();
+        }
+        true
+    }
+}
+
+impl<K: Hash + Eq, O, I> Drop for Ticket<K, O, I> {
+    fn drop(&mut self) {
+        if self.flight.has_ended() {
+            return;
+        }
+        self.leave(&mut lock(self.flights.stripe(self.hash)));
+        self.flight.end(Phase::Abandoned);
+    }
+}
+
+/// A change under way: between its first step, at an authority, and its last, here.
+pub(crate) struct WriteMark<K: Hash + Eq, O, I> {
+    flights: Arc<Flights<K, O, I>>,
+    hash: u64,
+    key: K,
+    changes: u64,
+}
+
+impl<K: Hash + Eq, O, I> WriteMark<K, O, I> {
+    /// Cuts the key's flight and applies the last step, which learns whether nothing else has
+    /// changed the key since the mark was made.
+    pub(crate) fn finish<R>(self, apply: impl FnOnce(bool) -> R) -> R {
+        let mut stripe = lock(self.flights.stripe(self.hash));
+        let seat = stripe.find(self.hash, |seat| seat.key == self.key);
+        let untouched = seat.is_some_and(|seat| seat.changes == self.changes);
+        let cut = Flights::cut(&mut stripe, self.hash, |seat| seat.key == self.key);
+        let result = apply(untouched);
+        drop(stripe);
+        drop(cut);
+        result
+    }
+}
+
+impl<K: Hash + Eq, O, I> Drop for WriteMark<K, O, I> {
+    fn drop(&mut self) {
+        let mut stripe = lock(self.flights.stripe(self.hash));
+        if let Ok(mut entry) = stripe.find_entry(self.hash, |seat| seat.key == self.key) {
+            entry.get_mut().writers -= 1;
+            if entry.get().writers == 0 && entry.get().flight.is_none() {
+                entry.remove();
+            }
+        }
+    }
+}
+
+/// One shared run of a load.
+struct Flight<O, I> {
+    info: I,
+    state: Mutex<State<O>>,
+}
+
+struct State<O> {
+    phase: Phase<O>,
+    offered: Option<O>,
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+enum Phase<O> {
+    Flying,
+    Landed(O),
+    Abandoned,
+}
+
+impl<O, I> Flight<O, I> {
+    fn new(info: I) -> Self {
+        let state =
+            State { phase: Phase::Flying, offered: None, wakers: Vec::new(), free: Vec::new() };
+        Self { info, state: Mutex::new(state) }
+    }
+
+    fn has_ended(&self) -> bool {
+        !matches!(lock(&self.state).phase, Phase::Flying)
+    }
+
+    fn end(&self, phase: Phase<O>) {
+        let mut state = lock(&self.state);
+        state.phase = phase;
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// Waits for a flight's outcome: none if it was abandoned, and the follower may lead instead.
+///
+/// # Cancel safety
+/// Dropping it leaves the flight and the other followers alone.
+pub(crate) struct Follower<O, I> {
+    flight: Arc<Flight<O, I>>,
+    seat: Option<usize>,
+}
+
+impl<O, I> Follower<O, I> {
+    fn new(flight: &Arc<Flight<O, I>>) -> Self {
+        Self { flight: Arc::clone(flight), seat: None }
+    }
+
+    /// What the flight is judged by.
+    pub(crate) fn info(&self) -> &I {
+        &self.flight.info
+    }
+}
+
+impl<O: Clone, I> Follower<O, I> {
+    /// The outcome that the leader holds out meanwhile.
+    pub(crate) fn offered(&self) -> Option<O> {
+        lock(&self.flight.state).offered.clone()
+    }
+}
+
+impl<O: Clone, I> Future for Follower<O, I> {
+    type Output = Option<O>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let flight = Arc::clone(&self.flight);
+        let mut state = lock(&flight.state);
+        match &state.phase {
+            Phase::Landed(outcome) => Poll::Ready(Some(outcome.clone())),
+            Phase::Abandoned => Poll::Ready(None),
+            Phase::Flying => {
+                self.seat = Some(state.seat_waker(self.seat, context.waker()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<O, I> Drop for Follower<O, I> {
+    fn drop(&mut self) {
+        let Some(seat) = self.seat else { return };
+        let mut state = lock(&self.flight.state);
+        let waker = state.wakers.get_mut(seat).and_then(Option::take);
+        if waker.is_some() {
+            state.free.push(seat);
+        }
+    }
+}
+
+impl<O> State<O> {
+    /// Keeps the waker in the follower's own place, so that 10,000 followers cost no search.
+    fn seat_waker(&mut self, seat: Option<usize>, waker: &Waker) -> usize {
+        let seat = seat.or_else(|| self.free.pop()).unwrap_or(self.wakers.len());
+        match self.wakers.get_mut(seat) {
+            Some(Some(held)) => held.clone_from(waker),
+            Some(empty) => *empty = Some(waker.clone()),
+            None => self.wakers.push(Some(waker.clone())),
+        }
+        seat
+    }
+}
