@@ -2,6 +2,8 @@
 
 pub use larder_core as backend;
 
+pub use crate::memory::MemoryBackend;
+
 mod codec;
 mod engine;
 mod janitor;
