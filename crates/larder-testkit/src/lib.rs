@@ -1,5 +1,6 @@
 //! What tests of Larder and of its backends are made of.
 //!
+//! - [`conformance!`]: the suite that says what each rule of the contract means.
 //! - [`ManualClock`]: time that moves when a test says so.
 //! - [`block_on`]: runs a future without a runtime.
 
@@ -8,3 +9,4 @@ pub use crate::clock::ManualClock;
 
 mod block_on;
 mod clock;
+pub mod conformance;

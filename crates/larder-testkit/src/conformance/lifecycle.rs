@@ -1,0 +1,133 @@
+//! A backend's life: what it claims, purges, dropped calls, closing.
+
+use larder_core::{Backend, ErrorKind, Expect, NEVER, Record, Times, Write};
+
+use super::Trial;
+use super::check::{HOUR, done, failed, same, value, value_for};
+
+/// Capabilities are constant, and names of 250 bytes are always taken.
+pub async fn capabilities_are_constant(trial: &Trial) {
+    let claimed = trial.capabilities();
+    assert!(claimed.max_key_bytes >= 250, "names have up to 250 bytes");
+    trial.put(&trial.key("dish"), &value("soup")).await;
+    assert_eq!(trial.backend().capabilities(), claimed);
+}
+
+/// The incarnation stays while the store lives.
+pub async fn the_incarnation_stays(trial: &Trial) {
+    let first = trial.backend().incarnation().await.expect("an incarnation");
+    trial.put(&trial.key("dish"), &value("soup")).await;
+    trial.pass(trial.moment()).await;
+    assert_eq!(trial.backend().incarnation().await.expect("an incarnation"), first);
+}
+
+/// A purge spares the living of every kind.
+pub async fn a_purge_spares_the_living(trial: &Trial) {
+    let keys = trial.keys(3);
+    let records = [value("soup"), value_for("salt", NEVER), Record::lease(HOUR)];
+    for (key, record) in keys.iter().zip(&records) {
+        trial.put(key, record).await;
+    }
+    trial.backend().purge(1_000).await.expect("a purge");
+    for (key, record) in keys.iter().zip(&records) {
+        same(&trial.found(key).await, record, trial.granularity());
+        done(&trial.delete(key, Expect::Any).await);
+    }
+}
+
+/// A purge frees at most as many as it may, the dead stay dead, and it comes to an end.
+pub async fn a_purge_keeps_to_its_limit(trial: &Trial) {
+    let keys = trial.keys(10);
+    for key in &keys {
+        trial.put(key, &value_for("soup", trial.moment())).await;
+    }
+    trial.outlive(trial.moment()).await;
+    assert_eq!(trial.backend().purge(0).await.expect("a purge"), 0);
+    let mut rounds = 0;
+    loop {
+        let freed = trial.backend().purge(3).await.expect("a purge");
+        assert!(freed <= 3, "{freed} freed");
+        rounds += 1;
+        if freed == 0 || rounds == 1_000 {
+            break;
+        }
+    }
+    if trial.resolution().is_some() && trial.capabilities().native_ttl.is_none() {
+        assert_eq!(rounds, 5, "ten dead records in rounds of three");
+    }
+    for key in &keys {
+        assert!(trial.read(key).await.is_none());
+    }
+}
+
+/// A write that was dropped half-way leaves its keys as they were or as asked, and the backend
+/// in step.
+pub async fn a_dropped_write_is_all_or_nothing(trial: &Trial) {
+    let keys = trial.keys(3);
+    for polls in 0..6 {
+        let (old, new) = (value("old"), value("new and longer"));
+        for key in &keys {
+            trial.put(key, &old).await;
+        }
+        let writes: Vec<_> = keys
+            .iter()
+            .map(|key| Write { key: key.clone(), record: new.clone(), expect: Expect::Any })
+            .collect();
+        poll_and_drop(trial.backend().write(&writes), polls).await;
+        for key in &keys {
+            let found = trial.found(key).await;
+            let asked = if found.header.version == old.header.version { &old } else { &new };
+            same(&found, asked, trial.granularity());
+        }
+    }
+}
+
+/// A read that was dropped half-way leaves the backend in step: the next answers are the next's.
+pub async fn a_dropped_read_leaves_no_answer_behind(trial: &Trial) {
+    let (one, other) = (trial.key("one"), trial.key("other"));
+    trial.put(&one, &value("one")).await;
+    trial.put(&other, &value("other")).await;
+    for polls in 0..6 {
+        poll_and_drop(trial.backend().read_one(&one), polls).await;
+        assert_eq!(trial.found(&other).await.payload, "other");
+        assert_eq!(trial.found(&one).await.payload, "one");
+    }
+}
+
+/// After closing, every call fails with `Closed`, key by key, and closing again is done.
+pub async fn a_closed_backend_says_so(trial: &Trial) {
+    let (keys, record) = (trial.keys(2), value("soup"));
+    let backend = trial.backend();
+    backend.close().await.expect("it closes");
+    backend.close().await.expect("twice is once");
+    for answer in backend.read(&keys).await {
+        assert_eq!(answer.expect_err("closed").kind(), ErrorKind::Closed);
+    }
+    let [one, _] = &keys[..] else { return };
+    let closed = backend.read_one(one).await.expect_err("closed");
+    assert_eq!(closed.kind(), ErrorKind::Closed);
+    failed(&trial.write(one, &record, Expect::Any).await, ErrorKind::Closed);
+    failed(&trial.delete(one, Expect::Any).await, ErrorKind::Closed);
+    let times = Times::new(HOUR, HOUR);
+    failed(&trial.retime(one, record.header.version, times).await, ErrorKind::Closed);
+    let closed = ErrorKind::Closed;
+    assert_eq!(backend.scan(b"a", None, 1).await.expect_err("closed").kind(), closed);
+    assert_eq!(backend.purge(1).await.expect_err("closed").kind(), closed);
+    assert_eq!(backend.clock().await.expect_err("closed").kind(), closed);
+    assert_eq!(backend.incarnation().await.expect_err("closed").kind(), closed);
+}
+
+/// Polls that many times, between which other tasks may run, and drops the future.
+async fn poll_and_drop(future: impl Future, polls: usize) {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|cx| {
+        if left == 0 || future.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
