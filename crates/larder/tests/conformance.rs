@@ -1,0 +1,15 @@
+//! The contract, kept by the memory backend, bare and boxed.
+
+use std::sync::Arc;
+
+use larder::MemoryBackend;
+use larder::backend::AnyBackend;
+use larder_testkit::conformance::ManualEnv;
+use larder_testkit::{ManualClock, conformance};
+
+fn memory(clock: ManualClock) -> MemoryBackend {
+    MemoryBackend::new(Arc::new(clock))
+}
+
+conformance!(bare, ManualEnv::new(memory));
+conformance!(boxed, ManualEnv::new(|clock| AnyBackend::new(memory(clock))));
