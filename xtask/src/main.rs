@@ -1,2 +1,34 @@
-//! Developer commands.
-fn main() {}
+//! The developer commands of Larder: `cargo xtask test`, `check` and `bench`.
+
+mod bench;
+mod budget;
+mod check;
+mod json;
+mod rust_version;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::step::Failure;
+
+const USAGE: &str = "usage: cargo xtask <command>
+  test    unit, integration and documentation tests of the workspace
+  check   formatting, lints, docs, features, rust-version, dependencies, schedules
+  bench   the measurements in bench/";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["test"] => test::run(),
+        ["check"] => check::run(),
+        ["bench"] => bench::run(),
+        _ => Err(Failure::new(2, USAGE)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

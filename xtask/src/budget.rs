@@ -1,0 +1,50 @@
+//! How many crates a user takes in, and which never.
+
+use std::collections::BTreeSet;
+
+use crate::step::{Failure, Result, output, say};
+
+/// Crates at most, itself included, on the platform of whoever checks.
+const BUDGETS: [(&str, usize); 2] = [("larder-core", 9), ("larder", 32)];
+
+/// Network and TLS belong to adapters.
+const DENIED: [&str; 15] = [
+    "async-std",
+    "curl",
+    "h2",
+    "hyper",
+    "mio",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "quinn",
+    "reqwest",
+    "ring",
+    "rustls",
+    "smol",
+    "socket2",
+    "ureq",
+];
+
+pub(crate) fn check() -> Result {
+    for (package, budget) in BUDGETS {
+        let count = tree(package, &[])?.len();
+        say(&format!("{package}: {count} crates of at most {budget}"));
+        if count > budget {
+            return Err(Failure::new(1, format!("{package} has {count} crates, over {budget}")));
+        }
+        for name in tree(package, &["--target", "all"])? {
+            if DENIED.contains(&name.as_str()) {
+                return Err(Failure::new(1, format!("{package} depends on {name}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tree(package: &str, more: &[&str]) -> Result<BTreeSet<String>> {
+    let arguments = ["tree", "--package", package, "-e", "normal", "--prefix", "none"];
+    let text = output("cargo", &[&arguments[..], more].concat())?;
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}

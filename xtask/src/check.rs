@@ -1,0 +1,44 @@
+//! `cargo xtask check`.
+
+use crate::step::{Result, root, run as run_program, say, step};
+use crate::workspace::Workspace;
+use crate::{budget, rust_version};
+
+/// Given on the command line: `RUSTFLAGS` would build everything anew.
+const DENY_DOC_WARNINGS: &str =
+    r#"build.rustdocflags=["-D", "warnings", "-D", "rustdoc::broken_intra_doc_links"]"#;
+pub(crate) const CLIPPY: [&str; 6] =
+    ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+
+pub(crate) fn run() -> Result {
+    let workspace = Workspace::read("Cargo.toml")?;
+    step("formatting", || run_program("cargo", &["fmt", "--all", "--check"]))?;
+    step("lints", || run_program("cargo", &CLIPPY))?;
+    step("documentation", || {
+        run_program("cargo", &["doc", "--workspace", "--no-deps", "--config", DENY_DOC_WARNINGS])
+    })?;
+    step("each feature alone", || features(&workspace))?;
+    step("rust-version", || rust_version::check(&workspace))?;
+    step("dependency budget", budget::check)?;
+    if root().join("shuttle/Cargo.toml").exists() {
+        step("schedules (shuttle)", || {
+            run_program("cargo", &["test", "--release", "--manifest-path", "shuttle/Cargo.toml"])
+        })?;
+    }
+    Ok(())
+}
+
+fn features(workspace: &Workspace) -> Result {
+    for package in workspace.members() {
+        if package.features.is_empty() {
+            continue;
+        }
+        let bare = ["check", "--package", &package.name, "--no-default-features"];
+        run_program("cargo", &bare)?;
+        for feature in package.features.iter().filter(|feature| *feature != "default") {
+            say(&format!("{} with {feature} alone", package.name));
+            run_program("cargo", &[&bare[..], &["--features", feature]].concat())?;
+        }
+    }
+    Ok(())
+}
