@@ -2,6 +2,8 @@
 
 pub use larder_core as backend;
 
+pub use crate::key::CacheKey;
+pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
 
 mod codec;
