@@ -2,6 +2,7 @@
 
 pub use larder_core as backend;
 
+pub use crate::codec::{MessagePack, Raw};
 pub use crate::key::CacheKey;
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;

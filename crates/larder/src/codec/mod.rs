@@ -2,3 +2,6 @@
 
 mod msgpack;
 mod raw;
+
+pub use msgpack::MessagePack;
+pub use raw::Raw;
