@@ -2,11 +2,14 @@
 
 pub use larder_core as backend;
 
+pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::key::CacheKey;
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
+pub use crate::options::Ttl;
 
+mod clock;
 mod codec;
 mod engine;
 mod janitor;
@@ -17,6 +20,7 @@ mod local;
 mod lookup;
 mod memory;
 mod ops;
+mod options;
 mod runtime;
 mod stats;
 mod sync;
