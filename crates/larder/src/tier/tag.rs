@@ -1,1 +1,269 @@
-//! Versions of tags and of everything, as this process knows them.
+//! What this process knows of invalidations: of everything, and of tags.
+//!
+//! An entry keeps the epoch and the versions of its tags as they were when its load began, and is
+//! no longer what it was as soon as one of them differs. So an invalidation is a few additions,
+//! however many entries it hits, and a load it overtakes cannot store anything that counts.
+
+use std::collections::HashMap;
+
+use larder_core::Life;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, RwLock, read, write};
+
+/// The epoch and the versions of all tags that somebody holds on to.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// Low half: the current epoch. High half: the oldest epoch that is not dead. One word, so
+    /// that nobody sees the one without the other.
+    epochs: AtomicU64,
+    tag_changes: AtomicU64,
+    table: RwLock<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    cells: HashMap<Arc<str>, Arc<TagCell>>,
+    prune_at: usize,
+}
+
+/// The versions of one tag: each change makes another one.
+pub(crate) struct TagCell {
+    name: Arc<str>,
+    hard: AtomicU64,
+    soft: AtomicU64,
+}
+
+/// The epoch and some tags' versions at one moment: the start of a load.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) epoch: u32,
+    /// None when untagged.
+    pub(crate) tags: Option<Arc<[TagSeen]>>,
+}
+
+/// A tag with its versions at one moment.
+#[derive(Clone)]
+pub(crate) struct TagSeen {
+    cell: Arc<TagCell>,
+    hard: u64,
+    soft: u64,
+}
+
+impl Marks {
+    /// Grows with every change of everything, hard or soft.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u32 {
+        low(self.epochs.load(Ordering::Acquire))
+    }
+
+    /// The oldest epoch that is not dead. Grows with every hard change of everything.
+    #[inline]
+    pub(crate) fn floor(&self) -> u32 {
+        high(self.epochs.load(Ordering::Acquire))
+    }
+
+    /// Grows with every change of a tag, hard or soft, before the tag's own version does: who reads
+    /// versions first and this count second cannot miss a change in between.
+    pub(crate) fn tag_changes(&self) -> u64 {
+        self.tag_changes.load(Ordering::SeqCst)
+    }
+
+    /// The current epoch and these tags' versions.
+    pub(crate) fn see(&self, tags: &[Arc<str>]) -> Seen {
+        Seen { epoch: self.epoch(), tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
+    }
+
+    /// Everything that was loaded or inserted before counts as nothing.
+    pub(crate) fn invalidate_all(&self) {
+        self.advance(|epoch, _| (epoch, epoch));
+    }
+
+    /// Everything that was loaded or inserted before is stale.
+    pub(crate) fn mark_all_stale(&self) {
+        self.advance(|epoch, floor| (epoch, floor));
+    }
+
+    /// What has the tag and was loaded or inserted before counts as nothing.
+    pub(crate) fn invalidate_tag(&self, tag: &str) {
+        self.change_tag(tag, |cell| &cell.hard);
+    }
+
+    /// What has the tag and was loaded or inserted before is stale.
+    pub(crate) fn mark_tag_stale(&self, tag: &str) {
+        self.change_tag(tag, |cell| &cell.soft);
+    }
+
+    /// Whether nothing hard has happened to what was seen.
+    pub(crate) fn is_current(&self, seen: &Seen) -> bool {
+        self.life(seen) != Life::Dead
+    }
+
+    /// What has become of something loaded when this was seen: fresh means nothing has.
+    pub(crate) fn life(&self, seen: &Seen) -> Life {
+        self.life_of(seen.epoch, seen.tags.as_deref().unwrap_or_default())
+    }
+
+    /// The same of the parts of a [`Seen`].
+    pub(crate) fn life_of(&self, epoch: u32, tags: &[TagSeen]) -> Life {
+        let epochs = self.epochs.load(Ordering::Acquire);
+        if epoch < high(epochs) || tags.iter().any(TagSeen::is_dead) {
+            Life::Dead
+        } else if epoch != low(epochs) || tags.iter().any(|tag| !tag.is_unchanged()) {
+            Life::Stale
+        } else {
+            Life::Fresh
+        }
+    }
+
+    fn advance(&self, next: impl Fn(u32, u32) -> (u32, u32)) {
+        let step = |epochs| {
+            let (epoch, floor) = next(low(epochs).wrapping_add(1), high(epochs));
+            Some(u64::from(floor) << 32 | u64::from(epoch))
+        };
+        let _ = self.epochs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
+    }
+
+    fn change_tag(&self, tag: &str, version: impl Fn(&TagCell) -> &AtomicU64) {
+        self.tag_changes.fetch_add(1, Ordering::SeqCst);
+        // A tag without a cell has been seen by nobody who is still there.
+        if let Some(cell) = read(&self.table).cells.get(tag) {
+            version(cell).fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn see_tags(&self, tags: &[Arc<str>]) -> Arc<[TagSeen]> {
+        let table = read(&self.table);
+        let known: Option<Arc<[TagSeen]>> =
+            tags.iter().map(|tag| table.cells.get(tag).map(TagSeen::now)).collect();
+        drop(table);
+        known.unwrap_or_else(|| {
+            let mut table = write(&self.table);
+            tags.iter().map(|tag| TagSeen::now(table.cell(tag))).collect()
+        })
+    }
+}
+
+impl Table {
+    fn cell(&mut self, tag: &Arc<str>) -> &Arc<TagCell> {
+        if self.cells.len() >= self.prune_at {
+            // Cells leave and are found under this lock only, so one that nobody else holds now
+            // can be forgotten: no entry or load will ask for its versions.
+            self.cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+            self.prune_at = (self.cells.len() * 2).max(MIN_PRUNED);
+        }
+        self.cells.entry(Arc::clone(tag)).or_insert_with(|| Arc::new(TagCell::new(tag)))
+    }
+}
+
+impl TagCell {
+    fn new(name: &Arc<str>) -> Self {
+        Self { name: Arc::clone(name), hard: AtomicU64::new(0), soft: AtomicU64::new(0) }
+    }
+}
+
+impl Seen {
+    /// Whether both were seen by one load.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.epoch == other.epoch
+            && match (&self.tags, &other.tags) {
+                (None, None) => true,
+                (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+                _ => false,
+            }
+    }
+
+    /// The tags.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        self.tags.iter().flat_map(|tags| tags.iter()).map(|tag| Arc::clone(tag.name())).collect()
+    }
+}
+
+impl TagSeen {
+    fn now(cell: &Arc<TagCell>) -> Self {
+        let hard = cell.hard.load(Ordering::SeqCst);
+        let soft = cell.soft.load(Ordering::SeqCst);
+        Self { cell: Arc::clone(cell), hard, soft }
+    }
+
+    /// The tag.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.cell.name
+    }
+
+    #[inline]
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.cell.soft.load(Ordering::Acquire) == self.soft && !self.is_dead()
+    }
+
+    #[inline]
+    fn is_dead(&self) -> bool {
+        self.cell.hard.load(Ordering::Acquire) != self.hard
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+const fn low(epochs: u64) -> u32 {
+    epochs as u32
+}
+
+const fn high(epochs: u64) -> u32 {
+    low(epochs >> 32)
+}
+
+/// The size below which the table is not searched for forgotten tags.
+const MIN_PRUNED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use larder_core::Life;
+
+    use super::{MIN_PRUNED, Marks};
+    use crate::sync::read;
+
+    fn tags<const N: usize>(names: [&str; N]) -> [Arc<str>; N] {
+        names.map(Arc::from)
+    }
+
+    #[test]
+    fn a_change_of_one_tag_touches_only_what_was_seen_before_with_that_tag() {
+        let marks = Marks::default();
+        let before = marks.see(&tags(["a", "b"]));
+        let other = marks.see(&tags(["b"]));
+        marks.mark_tag_stale("a");
+        assert_eq!(marks.life(&before), Life::Stale);
+        assert!(marks.is_current(&before));
+        marks.invalidate_tag("a");
+        assert_eq!(marks.life(&before), Life::Dead);
+        assert_eq!(marks.life(&other), Life::Fresh);
+        assert_eq!(marks.life(&marks.see(&tags(["a"]))), Life::Fresh);
+        assert_eq!(marks.tag_changes(), 2);
+    }
+
+    #[test]
+    fn a_soft_epoch_after_a_hard_one_does_not_bring_anything_back() {
+        let marks = Marks::default();
+        let first = marks.see(&[]);
+        marks.invalidate_all();
+        let second = marks.see(&[]);
+        marks.mark_all_stale();
+        assert_eq!(marks.life(&first), Life::Dead);
+        assert_eq!(marks.life(&second), Life::Stale);
+        assert_eq!(marks.life(&marks.see(&[])), Life::Fresh);
+        assert_eq!((marks.epoch(), marks.floor()), (2, 1));
+    }
+
+    #[test]
+    fn tags_that_nobody_holds_are_forgotten_and_held_ones_are_not() {
+        let marks = Marks::default();
+        let held = marks.see(&tags(["held"]));
+        for number in 0..10 * MIN_PRUNED {
+            marks.see(&[Arc::from(number.to_string())]);
+        }
+        assert!(read(&marks.table).cells.len() <= MIN_PRUNED);
+        marks.invalidate_tag("held");
+        assert!(!marks.is_current(&held));
+    }
+}
