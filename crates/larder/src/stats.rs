@@ -1,1 +1,152 @@
 //! Counters of what happened.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thread_local::ThreadLocal;
+
+/// What has happened in a cache since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads answered with a fresh value.
+    pub hits: u64,
+    /// Reads answered with a stale value.
+    pub stale_hits: u64,
+    /// Reads that found nothing to answer with.
+    pub misses: u64,
+    /// Loads begun.
+    pub loads: u64,
+    /// Loads that failed or panicked.
+    pub load_failures: u64,
+    /// Callers who got the value of somebody else's load.
+    pub coalesced: u64,
+    /// Entries that left for room.
+    pub evicted: u64,
+    /// Entries that left because their time, or their idle time, had run out.
+    pub expired: u64,
+    /// Entries that left for a newer value.
+    pub replaced: u64,
+    /// Entries that left because they were removed or invalidated.
+    pub removed: u64,
+    /// Values that were too heavy to be stored at all.
+    pub rejected: u64,
+    /// Calls of the listener that panicked.
+    pub listener_panics: u64,
+}
+
+impl Stats {
+    /// The share of reads answered with a fresh or stale value, zero before the first read.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+    pub fn hit_ratio(&self) -> f64 {
+        let hits = self.hits + self.stale_hits;
+        match hits + self.misses {
+            0 => 0.0,
+            reads => hits as f64 / reads as f64,
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(crate) enum Count {
+    Hits,
+    StaleHits,
+    Misses,
+    Loads,
+    LoadFailures,
+    Coalesced,
+    Evicted,
+    Expired,
+    Replaced,
+    Removed,
+    Rejected,
+    ListenerPanics,
+}
+
+/// Counters that each thread keeps for itself, so that a hit writes to no shared line.
+#[derive(Default)]
+pub(crate) struct Counters(ThreadLocal<Own>);
+
+/// One thread's counters, on cache lines of their own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Own([AtomicU64; COUNTS]);
+
+impl Counters {
+    /// Counts one.
+    #[inline]
+    pub(crate) fn add(&self, count: Count) {
+        // Only the owning thread writes, so a load and a store lose nothing.
+        if let Some(counter) = self.0.get_or_default().0.get(count as usize) {
+            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn hit(&self) {
+        self.add(Count::Hits);
+    }
+
+    pub(crate) fn stale_hit(&self) {
+        self.add(Count::StaleHits);
+    }
+
+    pub(crate) fn miss(&self) {
+        self.add(Count::Misses);
+    }
+
+    pub(crate) fn load(&self) {
+        self.add(Count::Loads);
+    }
+
+    pub(crate) fn load_failure(&self) {
+        self.add(Count::LoadFailures);
+    }
+
+    pub(crate) fn coalesced(&self) {
+        self.add(Count::Coalesced);
+    }
+
+    /// The sums over all threads, those that have ended included.
+    pub(crate) fn snapshot(&self) -> Stats {
+        let sum = |count: Count| {
+            let counters = self.0.iter().filter_map(|own| own.0.get(count as usize));
+            counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+        };
+        Stats {
+            hits: sum(Count::Hits),
+            stale_hits: sum(Count::StaleHits),
+            misses: sum(Count::Misses),
+            loads: sum(Count::Loads),
+            load_failures: sum(Count::LoadFailures),
+            coalesced: sum(Count::Coalesced),
+            evicted: sum(Count::Evicted),
+            expired: sum(Count::Expired),
+            replaced: sum(Count::Replaced),
+            removed: sum(Count::Removed),
+            rejected: sum(Count::Rejected),
+            listener_panics: sum(Count::ListenerPanics),
+        }
+    }
+}
+
+const COUNTS: usize = Count::ListenerPanics as usize + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, Counters};
+
+    #[test]
+    fn counts_of_threads_that_have_ended_stay() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1_000).for_each(|_| counters.add(Count::Hits)));
+            }
+        });
+        counters.add(Count::Misses);
+        let stats = counters.snapshot();
+        assert_eq!((stats.hits, stats.misses), (8_000, 1));
+        assert!((stats.hit_ratio() - 8_000.0 / 8_001.0).abs() < 1e-12);
+    }
+}
