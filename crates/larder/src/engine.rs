@@ -1,1 +1,394 @@
 //! The bounded map under the local tier.
+//!
+//! A narrow seam over `quick_cache`, so that another engine could take its place: find, put, swap,
+//! remove on a condition, walk, weigh. What it is never asked for: placeholders, `retain`, `clear`,
+//! all of which hold a shard's lock for long or cost more than a put.
+//!
+//! A key is stored with its hash, which the callers have made already; the expiry wheel can then
+//! hold hashes alone. Weights are at least one and fit a shard, which the callers see to: the engine
+//! would never evict the weightless and would drop the too heavy in silence.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use equivalent::Equivalent;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+
+/// What a slot tells the engine.
+pub(crate) trait Weigh {
+    /// At least one, at most [`Engine::max_weight`].
+    fn weight(&self) -> u32;
+}
+
+/// A bounded map from `K` to slots. Finding clones the slot under the shard's lock.
+pub(crate) struct Engine<K, S> {
+    cache: Cache<Stored<K>, S, ByWeight, PassThrough, Watch>,
+    max_weight: u64,
+}
+
+/// How large an engine is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The largest sum of weights.
+    pub(crate) capacity: u64,
+    /// How many entries are expected.
+    pub(crate) entries: u64,
+    /// The largest weight that is expected of one entry.
+    pub(crate) largest: u64,
+}
+
+/// What a put made leave.
+pub(crate) struct Outgoing<K, S> {
+    /// What was under the same key.
+    pub(crate) replaced: Option<(K, S)>,
+    /// What made room.
+    pub(crate) evicted: Vec<(K, S)>,
+    evicting: bool,
+}
+
+impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
+    pub(crate) fn new(shape: Shape) -> Self {
+        let shards = shape.shards();
+        // Rounded down, so that the parts never add up to more than the capacity.
+        let part = (shape.capacity / shards).max(1);
+        let options = OptionsBuilder::new()
+            .shards(usize::try_from(shards).unwrap_or(1))
+            .estimated_items_capacity(usize::try_from(shape.entries).unwrap_or(usize::MAX))
+            .weight_capacity(part.saturating_mul(shards))
+            .hot_allocation(HOT_SHARE)
+            .build()
+            .expect("both capacities are set");
+        let cache = Cache::with_options(options, ByWeight, PassThrough, Watch);
+        Self { cache, max_weight: max_weight(part) }
+    }
+
+    /// The largest weight that one entry may have.
+    pub(crate) const fn max_weight(&self) -> u64 {
+        self.max_weight
+    }
+
+    /// Finds, and counts as a use.
+    #[inline]
+    pub(crate) fn get<Q>(&self, hash: u64, key: &Q) -> Option<S>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        self.cache.get(&Asked { hash, key })
+    }
+
+    /// Finds without counting as a use.
+    pub(crate) fn peek<Q>(&self, hash: u64, key: &Q) -> Option<S>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        self.cache.peek(&Asked { hash, key })
+    }
+
+    /// Looks at the slot itself, under the shard's exclusive lock, without counting as a use.
+    pub(crate) fn view<Q, R>(&self, hash: u64, key: &Q, look: impl FnOnce(&S) -> R) -> Option<R>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let mut seen = None;
+        let kept = self.cache.remove_if(&Asked { hash, key }, |slot| {
+            seen = Some(look(slot));
+            false
+        });
+        debug_assert!(kept.is_none());
+        seen
+    }
+
+    pub(crate) fn put(&self, hash: u64, key: K, slot: S) -> Outgoing<K, S> {
+        let mut outgoing = Outgoing::default();
+        self.cache.insert_with_lifecycle(Stored { hash, key }, slot, &mut outgoing);
+        outgoing
+    }
+
+    /// Puts only where the key is now, which does not count as a use. The slot comes back if not.
+    pub(crate) fn swap(&self, hash: u64, key: K, slot: S) -> Result<Outgoing<K, S>, (K, S)> {
+        let mut outgoing = Outgoing::default();
+        let stored = Stored { hash, key };
+        match self.cache.replace_with_lifecycle(stored, slot, true, &mut outgoing) {
+            Ok(()) => Ok(outgoing),
+            Err((stored, slot)) => Err((stored.key, slot)),
+        }
+    }
+
+    pub(crate) fn remove<Q>(&self, hash: u64, key: &Q) -> Option<(K, S)>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let removed = self.cache.remove_if(&Asked { hash, key }, |_| true)?;
+        Some((removed.0.key, removed.1))
+    }
+
+    /// Shows all slots with this hash to `is_dead`, one lock each, and hands out those it condemns.
+    pub(crate) fn remove_dead(
+        &self,
+        hash: u64,
+        mut is_dead: impl FnMut(&S) -> bool,
+        mut take: impl FnMut(K, S),
+    ) {
+        // There is nearly always one. The others, of keys that collide, are told apart by their
+        // place, which stays while nothing is removed before them.
+        let mut place = 0;
+        loop {
+            match self.cache.remove_if(&ByHash::nth(hash, place), &mut is_dead) {
+                Some((stored, slot)) => take(stored.key, slot),
+                None => place += 1,
+            }
+            if !self.cache.contains_key(&ByHash::nth(hash, place)) {
+                return;
+            }
+        }
+    }
+
+    /// Walks over copies of the keys with their hashes, no lock held between two.
+    ///
+    /// What is there all the while is met.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)>
+    where
+        K: Clone,
+    {
+        self.cache.iter().map(|(stored, _)| (stored.hash, stored.key))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.cache.weight()
+    }
+}
+
+impl Shape {
+    /// A power of two that depends on nothing but the shape: the same program evicts the same on
+    /// four cores and on sixty-four.
+    fn shards(self) -> u64 {
+        let is_roomy = |shards: &u64| {
+            self.entries / shards >= MIN_SHARD_ENTRIES
+                && self.capacity / shards >= self.largest.saturating_mul(MIN_SHARD_LARGEST)
+        };
+        [16, 8, 4, 2].into_iter().find(is_roomy).unwrap_or(1)
+    }
+}
+
+/// What the engine admits to a shard of this size, and so what it will not drop by itself.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the engine reckons its limit so, and ours must not be above"
+)]
+fn max_weight(part: u64) -> u64 {
+    ((part as f64 * HOT_SHARE) as u64).clamp(1, part)
+}
+
+impl<K, S> Default for Outgoing<K, S> {
+    fn default() -> Self {
+        Self { replaced: None, evicted: Vec::new(), evicting: false }
+    }
+}
+
+/// A key as it is stored.
+#[derive(Clone)]
+struct Stored<K> {
+    hash: u64,
+    key: K,
+}
+
+impl<K> Hash for Stored<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K: Eq> PartialEq for Stored<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.key == other.key
+    }
+}
+
+impl<K: Eq> Eq for Stored<K> {}
+
+/// A key as it is asked for.
+struct Asked<'a, Q: ?Sized> {
+    hash: u64,
+    key: &'a Q,
+}
+
+impl<Q: ?Sized> Hash for Asked<'_, Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K, Q: ?Sized + Equivalent<K>> Equivalent<Stored<K>> for Asked<'_, Q> {
+    #[inline]
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        self.hash == stored.hash && self.key.equivalent(&stored.key)
+    }
+}
+
+/// The key at some place among those with one hash.
+struct ByHash {
+    hash: u64,
+    skip: Cell<usize>,
+}
+
+impl ByHash {
+    const fn nth(hash: u64, place: usize) -> Self {
+        Self { hash, skip: Cell::new(place) }
+    }
+}
+
+impl Hash for ByHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K> Equivalent<Stored<K>> for ByHash {
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        if stored.hash != self.hash {
+            return false;
+        }
+        let skip = self.skip.get();
+        self.skip.set(skip.wrapping_sub(1));
+        skip == 0
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Clone, Copy)]
+struct PassThrough;
+
+impl BuildHasher for PassThrough {
+    type Hasher = Passed;
+
+    fn build_hasher(&self) -> Passed {
+        Passed(0)
+    }
+}
+
+struct Passed(u64);
+
+impl Hasher for Passed {
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.is_empty(), "only hashes are hashed");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ByWeight;
+
+impl<K, S: Weigh> Weighter<Stored<K>, S> for ByWeight {
+    fn weight(&self, _: &Stored<K>, slot: &S) -> u64 {
+        u64::from(slot.weight())
+    }
+}
+
+/// Tells a replacement, which the engine reports like an eviction, from one: only an eviction is
+/// announced first.
+#[derive(Clone, Copy)]
+struct Watch;
+
+impl<K, S> Lifecycle<Stored<K>, S> for Watch {
+    type RequestState = Outgoing<K, S>;
+
+    fn before_evict(&self, outgoing: &mut Outgoing<K, S>, _: &Stored<K>, _: &mut S) {
+        outgoing.evicting = true;
+    }
+
+    fn on_evict(&self, outgoing: &mut Outgoing<K, S>, stored: Stored<K>, slot: S) {
+        if std::mem::take(&mut outgoing.evicting) {
+            outgoing.evicted.push((stored.key, slot));
+        } else {
+            outgoing.replaced = Some((stored.key, slot));
+        }
+    }
+}
+
+/// The share of the capacity that proven entries may take; the engine's own default.
+const HOT_SHARE: f64 = 0.97;
+const MIN_SHARD_ENTRIES: u64 = 256;
+const MIN_SHARD_LARGEST: u64 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::{Engine, Shape, Weigh};
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Slot(u32, u32);
+
+    impl Weigh for Slot {
+        fn weight(&self) -> u32 {
+            self.0
+        }
+    }
+
+    fn engine(capacity: u64) -> Engine<u64, Slot> {
+        Engine::new(Shape { capacity, entries: capacity, largest: 1 })
+    }
+
+    #[test]
+    fn shards_follow_the_shape_alone_and_never_exceed_the_capacity() {
+        let shards = |capacity, entries, largest| Shape { capacity, entries, largest }.shards();
+        assert_eq!(shards(100, 100, 1), 1);
+        assert_eq!(shards(1_001, 1_001, 1), 2);
+        assert_eq!(shards(100_000, 100_000, 1), 16);
+        assert_eq!(shards(1 << 30, 1 << 20, 1 << 26), 2);
+        assert_eq!(shards(u64::MAX, u64::MAX, u64::MAX), 1);
+    }
+
+    #[test]
+    fn replaced_and_evicted_are_told_apart_even_under_one_hash() {
+        let engine = engine(2);
+        assert!(engine.put(7, 1, Slot(1, 10)).replaced.is_none());
+        let outgoing = engine.put(7, 1, Slot(1, 11));
+        assert_eq!(outgoing.replaced, Some((1, Slot(1, 10))));
+        assert!(outgoing.evicted.is_empty());
+        engine.put(7, 2, Slot(1, 20));
+        let outgoing = engine.put(7, 3, Slot(1, 30));
+        assert!(outgoing.replaced.is_none());
+        assert_eq!(outgoing.evicted.len(), 1);
+    }
+
+    #[test]
+    fn all_keys_of_one_hash_are_shown_once_each() {
+        let engine = engine(100);
+        for key in 0..10 {
+            engine.put(7, key, Slot(1, u32::try_from(key).unwrap()));
+        }
+        let mut shown = 0;
+        let mut taken = Vec::new();
+        let is_odd = |slot: &Slot| {
+            shown += 1;
+            slot.1 % 2 == 1
+        };
+        engine.remove_dead(7, is_odd, |key, _| taken.push(key));
+        taken.sort_unstable();
+        assert_eq!((shown, taken), (10, vec![1, 3, 5, 7, 9]));
+        assert_eq!(engine.len(), 5);
+    }
+
+    #[test]
+    fn swapping_changes_only_what_is_there() {
+        let engine = engine(100);
+        assert!(engine.swap(1, 1, Slot(1, 1)).is_err());
+        engine.put(1, 1, Slot(1, 1));
+        assert!(engine.swap(1, 1, Slot(1, 2)).is_ok());
+        assert_eq!(engine.peek(1, &1), Some(Slot(1, 2)));
+        assert_eq!(engine.view(1, &1, |slot| slot.1), Some(2));
+    }
+}
