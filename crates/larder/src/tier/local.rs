@@ -1,1 +1,565 @@
 //! The local tier: typed values in this process.
+//!
+//! Lock order: the flight stripe of the caller, then the engine's shard; the wheel's lock is a leaf,
+//! taken alone. The user's code that may run under a shard's lock is `Eq` and `Clone` only, which
+//! the engine survives if they panic.
+
+use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use larder_core::{Life, Sweep, Timestamp};
+
+use crate::clock::LocalClock;
+use crate::engine::{Engine, Outgoing, Shape, Weigh};
+use crate::janitor;
+pub(crate) use crate::listener::Dropped;
+use crate::listener::{Cause, Listener, Teller};
+use crate::lookup::Lookup;
+use crate::stats::{Count, Counters};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::tier::slot::{Idle, Meta, Slot, UNTRACKED};
+use crate::tier::tag::{Marks, Seen, TagSeen};
+use crate::tier::wheel::Wheel;
+
+/// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an
+/// entry.
+pub(crate) struct LocalTier<K, V, N = ()> {
+    engine: Engine<K, Slot<V, N>>,
+    marks: Marks,
+    clock: LocalClock,
+    hasher: foldhash::fast::RandomState,
+    idle: Option<Idle>,
+    grace: Duration,
+    weigher: Option<Weigher<K, V>>,
+    teller: Arc<Teller<K, V>>,
+    wheel: Wheel,
+    /// The floor of the epochs when all entries were last looked at.
+    swept_floor: AtomicU32,
+    is_swept: AtomicBool,
+    this: Weak<Self>,
+}
+
+/// What a value weighs. Zero counts as one.
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+/// How a local tier is built.
+pub(crate) struct LocalConfig<K, V> {
+    /// The largest number of entries, or the largest sum of weights with a weigher.
+    pub(crate) capacity: u64,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    /// The largest weight that is expected of one entry, if it is known.
+    pub(crate) largest_weight: Option<u32>,
+    /// The grace of most entries, which then need no metadata for it.
+    pub(crate) grace: Duration,
+    pub(crate) tti: Option<Duration>,
+    pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) clock: LocalClock,
+}
+
+/// What is to be put.
+pub(crate) struct Draft<V, N = ()> {
+    pub(crate) value: V,
+    /// What [`LocalTier::weigh`] said, outside all locks.
+    pub(crate) weight: u32,
+    /// Until then a hit returns without a closer look. At most `fresh_until`.
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    /// Stale from `fresh_until` to here, then dead.
+    pub(crate) kept_until: Timestamp,
+    /// The epoch and the versions of the tags when its load began.
+    pub(crate) seen: Seen,
+    pub(crate) note: Option<N>,
+}
+
+/// An entry that is not dead, under its shard's lock.
+pub(crate) struct View<'a, V, N = ()> {
+    pub(crate) value: &'a V,
+    /// Fresh or stale, soft tags and soft epoch applied.
+    pub(crate) life: Life,
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    pub(crate) kept_until: Timestamp,
+    pub(crate) note: Option<&'a N>,
+    epoch: u32,
+    tags: Option<&'a Arc<[TagSeen]>>,
+}
+
+impl<V, N> View<'_, V, N> {
+    /// The epoch and the versions of the tags when its load began.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { epoch: self.epoch, tags: self.tags.cloned() }
+    }
+}
+
+impl<K, V, N> LocalTier<K, V, N>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    N: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new(config: LocalConfig<K, V>) -> Arc<Self> {
+        let shape = config.shape();
+        Arc::new_cyclic(|this| Self {
+            engine: Engine::new(shape),
+            marks: Marks::default(),
+            clock: config.clock,
+            hasher: foldhash::fast::RandomState::default(),
+            idle: config.tti.map(Idle::new),
+            grace: config.grace,
+            weigher: config.weigher,
+            teller: Arc::new(Teller::new(config.listener)),
+            wheel: Wheel::new(),
+            swept_floor: AtomicU32::new(0),
+            is_swept: AtomicBool::new(false),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// The one hash of a key: for the engine, the flights and the wheel.
+    #[inline]
+    pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The value, if it needs no closer look. Counts a hit; starts the idle time anew.
+    #[inline]
+    pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), true).announce();
+        }
+        let value = self.judge(self.engine.get(hash, key)?)?;
+        self.stats().add(Count::Hits);
+        Some(value)
+    }
+
+    /// The same for a reader who leaves no trace.
+    pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), false).announce();
+        }
+        self.judge(self.engine.peek(hash, key)?)
+    }
+
+    /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
+    /// calling the cache. Leaves no trace.
+    pub(crate) fn look<Q: ?Sized + Lookup<K>, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        look: impl FnOnce(&View<'_, V, N>) -> R,
+    ) -> Option<R> {
+        let now = self.clock.now();
+        self.engine.view(hash, key, |slot| Some(look(&self.view(slot, now)?))).flatten()
+    }
+
+    /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
+    pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
+        // The engine would keep what weighs nothing for ever.
+        self.weigher.as_ref().map_or(1, |weigher| weigher(key, value).max(1))
+    }
+
+    /// Puts an entry in the place of what is under its key. What is dead already, or too heavy,
+    /// leaves nothing there.
+    pub(crate) fn put(&self, hash: u64, key: K, draft: Draft<V, N>) -> Dropped<K, V> {
+        let now = self.clock.now();
+        let is_dead = draft.kept_until <= now || !self.marks.is_current(&draft.seen);
+        if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
+            return self.refuse(hash, key, draft, is_dead, now);
+        }
+        let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
+        let slot = self.slot(draft, last_used);
+        let due = self.due(&slot, now);
+        let outgoing = self.engine.put(hash, key, slot);
+        self.schedule(hash, due, outgoing.replaced.as_ref(), now);
+        self.collect(outgoing, now)
+    }
+
+    /// Gives an entry that is not dead another life, and a note if there is one; keeps its value,
+    /// tags and idle time. Whether it was there. The caller holds the key's stripe lock, so that no
+    /// write comes between; nobody is told.
+    pub(crate) fn retime<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        attend_at: Timestamp,
+        fresh_until: Timestamp,
+        kept_until: Timestamp,
+        note: Option<N>,
+    ) -> (bool, Dropped<K, V>) {
+        self.alter(hash, key, |draft| {
+            let note = note.or(draft.note);
+            Some(Draft { attend_at, fresh_until, kept_until, note, ..draft })
+        })
+    }
+
+    /// The same of the note and `attend_at` alone, and only of the entry that was seen so.
+    pub(crate) fn retime_if<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        seen: &Seen,
+        attend_at: Timestamp,
+        note: N,
+    ) -> Dropped<K, V> {
+        let alter = |draft: Draft<V, N>| {
+            let is_seen = draft.seen.is_same(seen);
+            is_seen.then(|| Draft { attend_at, note: Some(note), ..draft })
+        };
+        self.alter(hash, key, alter).1
+    }
+
+    /// Puts what `alter` makes of an entry that is not dead in its place, quietly.
+    fn alter<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        alter: impl FnOnce(Draft<V, N>) -> Option<Draft<V, N>>,
+    ) -> (bool, Dropped<K, V>) {
+        let now = self.clock.now();
+        let mut dropped = Dropped::none();
+        let copy = |slot: &Slot<V, N>| Some((self.copy(slot, now)?, slot.last_used()));
+        let Some((draft, last_used)) = self.engine.view(hash, key, copy).flatten() else {
+            return (false, dropped);
+        };
+        let Some(draft) = alter(draft) else { return (false, dropped) };
+        let slot = self.slot(draft, last_used);
+        let due = self.due(&slot, now);
+        match self.engine.swap(hash, key.to_key(), slot) {
+            Ok(outgoing) => {
+                self.schedule(hash, due, outgoing.replaced.as_ref(), now);
+                if let Some((key, slot)) = outgoing.replaced {
+                    dropped.add_quietly(key, Some(slot.value));
+                }
+                (true, dropped)
+            }
+            // It has been evicted meanwhile.
+            Err((key, slot)) => {
+                dropped.add_quietly(key, Some(slot.value));
+                (false, dropped)
+            }
+        }
+    }
+
+    /// An entry that is not dead, as the draft that would put it again.
+    fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
+        let view = self.view(slot, now)?;
+        Some(Draft {
+            value: view.value.clone(),
+            weight: slot.weight(),
+            attend_at: view.attend_at,
+            fresh_until: view.fresh_until,
+            kept_until: view.kept_until,
+            seen: view.seen(),
+            note: view.note.cloned(),
+        })
+    }
+
+    /// Removes the key's entry; the value comes back if it was not dead.
+    pub(crate) fn remove<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> (Option<V>, Dropped<K, V>) {
+        let mut dropped = Dropped::none();
+        let Some((key, slot)) = self.engine.remove(hash, key) else { return (None, dropped) };
+        let now = self.clock.now();
+        match self.death(&slot, now) {
+            Some(cause) => {
+                dropped.add(&self.teller, key, slot.value, cause);
+                (None, dropped)
+            }
+            None if self.teller.has_listener() => {
+                let value = slot.value.clone();
+                dropped.add(&self.teller, key, slot.value, Cause::Removed);
+                (Some(value), dropped)
+            }
+            None => {
+                self.stats().add(Count::Removed);
+                dropped.add_quietly(key, None);
+                (Some(slot.value), dropped)
+            }
+        }
+    }
+
+    /// Lets hits return without a closer look until then, at most until the entry is stale.
+    ///
+    /// Does nothing to an entry that needs none before it is stale.
+    pub(crate) fn hold_off<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q, attend_at: Timestamp) {
+        self.engine.view(hash, key, |slot| {
+            if let Some(meta) = &slot.meta {
+                let attend_at = attend_at.min(meta.fresh_until);
+                slot.attend_at.store(attend_at.as_nanos(), Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Makes everything dead, and has it freed without being asked for.
+    pub(crate) fn invalidate_all(&self) {
+        self.marks.invalidate_all();
+        self.keep_swept();
+    }
+
+    /// What this process knows of invalidations.
+    ///
+    /// [`LocalTier::invalidate_all`] also frees.
+    pub(crate) const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    pub(crate) const fn clock(&self) -> &LocalClock {
+        &self.clock
+    }
+
+    #[inline]
+    pub(crate) fn stats(&self) -> &Counters {
+        self.teller.counters()
+    }
+
+    /// How many entries there are, those that are dead and not yet freed included.
+    pub(crate) fn len(&self) -> usize {
+        self.engine.len()
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.engine.weight()
+    }
+
+    /// Walks over the entries that are not dead, each under its shard's lock, no lock held between
+    /// two. What is there all the while is met.
+    pub(crate) fn for_each(&self, mut show: impl FnMut(&K, &View<'_, V, N>)) {
+        for (hash, key) in self.engine.keys() {
+            let now = self.clock.now();
+            self.engine.view(hash, &key, |slot| {
+                if let Some(view) = self.view(slot, now) {
+                    show(&key, &view);
+                }
+            });
+        }
+    }
+
+    /// Frees what is dead by now.
+    pub(crate) fn sweep(&self) {
+        let floor = self.marks.floor();
+        let is_invalidated = self.swept_floor.swap(floor, Ordering::Relaxed) != floor;
+        let is_littered = self.wheel.len() > self.engine.len() * MAX_LITTER + MIN_LITTERED;
+        let mut dropped = Dropped::none();
+        if is_invalidated || is_littered {
+            // Cleared first: whoever puts from here on either pushes, or is met by this walk.
+            self.wheel.clear();
+            for (hash, key) in self.engine.keys() {
+                drop(key);
+                self.visit(hash, &mut dropped);
+            }
+        }
+        while let Some(hashes) = self.wheel.take_due(self.clock.now()) {
+            for hash in hashes {
+                self.visit(hash, &mut dropped);
+            }
+        }
+        deliver(dropped);
+    }
+
+    /// Takes what is dead under this hash; has the rest looked at again in time.
+    fn visit(&self, hash: u64, dropped: &mut Dropped<K, V>) {
+        let now = self.clock.now();
+        let mut next = Timestamp::FAR;
+        let is_dead = |slot: &Slot<V, N>| {
+            let is_dead = self.death(slot, now).is_some();
+            if !is_dead {
+                next = next.min(self.due(slot, now));
+            }
+            is_dead
+        };
+        self.engine.remove_dead(hash, is_dead, |key, slot| {
+            let cause = self.death(&slot, now).unwrap_or(Cause::Expired);
+            dropped.add(&self.teller, key, slot.value, cause);
+        });
+        if next != Timestamp::FAR {
+            self.wheel.push(hash, next);
+        }
+        if dropped.len() >= BATCH {
+            deliver(std::mem::replace(dropped, Dropped::none()));
+        }
+    }
+
+    /// The value of a copy that needs no closer look.
+    #[inline]
+    fn judge(&self, slot: Slot<V, N>) -> Option<V> {
+        let is_plain = slot.epoch == self.marks.epoch() && self.clock.is_before(slot.attend_at());
+        is_plain.then_some(slot.value)
+    }
+
+    fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
+        if self.death(slot, now).is_some() {
+            return None;
+        }
+        let fresh_until = slot.fresh_until();
+        let is_fresh = now < fresh_until && slot.marked(&self.marks) == Life::Fresh;
+        Some(View {
+            value: &slot.value,
+            life: if is_fresh { Life::Fresh } else { Life::Stale },
+            attend_at: slot.attend_at(),
+            fresh_until,
+            kept_until: slot.kept_until(self.grace),
+            note: slot.note(),
+            epoch: slot.epoch,
+            tags: slot.tags(),
+        })
+    }
+
+    /// Why an entry is dead, if it is.
+    fn death(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Cause> {
+        if self.due(slot, now) <= now {
+            Some(Cause::Expired)
+        } else if slot.marked(&self.marks) == Life::Dead {
+            Some(Cause::Removed)
+        } else {
+            None
+        }
+    }
+
+    /// When an entry will be dead by its time or its idle time, unless it is used.
+    fn due(&self, slot: &Slot<V, N>, now: Timestamp) -> Timestamp {
+        let kept_until = slot.kept_until(self.grace);
+        match self.idle {
+            Some(idle) => kept_until.min(idle.due(slot.last_used(), now)),
+            None => kept_until,
+        }
+    }
+
+    fn slot(&self, draft: Draft<V, N>, last_used: u32) -> Slot<V, N> {
+        let attend_at = draft.attend_at.min(draft.fresh_until);
+        let is_plain = attend_at == draft.fresh_until
+            && draft.kept_until == draft.fresh_until.after(self.grace)
+            && draft.weight == 1
+            && draft.seen.tags.is_none()
+            && draft.note.is_none();
+        let meta = (!is_plain).then(|| {
+            Box::new(Meta {
+                fresh_until: draft.fresh_until,
+                kept_until: draft.kept_until,
+                weight: draft.weight,
+                tags: draft.seen.tags,
+                note: draft.note,
+            })
+        });
+        Slot::new(draft.value, attend_at, draft.seen.epoch, last_used, meta)
+    }
+
+    /// Removes what a draft that is not stored would have replaced.
+    fn refuse(
+        &self,
+        hash: u64,
+        key: K,
+        draft: Draft<V, N>,
+        is_dead: bool,
+        now: Timestamp,
+    ) -> Dropped<K, V> {
+        let mut dropped = Dropped::none();
+        if let Some((key, slot)) = self.engine.remove(hash, &key) {
+            let cause = self.death(&slot, now).unwrap_or(Cause::Replaced);
+            dropped.add(&self.teller, key, slot.value, cause);
+        }
+        if is_dead {
+            dropped.add_quietly(key, Some(draft.value));
+        } else {
+            self.stats().add(Count::Rejected);
+            dropped.add(&self.teller, key, draft.value, Cause::Size);
+        }
+        dropped
+    }
+
+    /// Keeps the wheel's promise for what has just been put.
+    fn schedule(
+        &self,
+        hash: u64,
+        due: Timestamp,
+        replaced: Option<&(K, Slot<V, N>)>,
+        now: Timestamp,
+    ) {
+        if due == Timestamp::FAR {
+            return;
+        }
+        let is_covered = replaced.is_some_and(|(_, old)| self.due(old, now) <= due);
+        if !is_covered {
+            self.wheel.push(hash, due);
+        }
+        self.keep_swept();
+    }
+
+    fn collect(&self, outgoing: Outgoing<K, Slot<V, N>>, now: Timestamp) -> Dropped<K, V> {
+        let mut dropped = Dropped::none();
+        let replaced = outgoing.replaced.into_iter().map(|left| (left, Cause::Replaced));
+        let evicted = outgoing.evicted.into_iter().map(|left| (left, Cause::Size));
+        for ((key, slot), cause) in replaced.chain(evicted) {
+            let cause = self.death(&slot, now).unwrap_or(cause);
+            dropped.add(&self.teller, key, slot.value, cause);
+        }
+        dropped
+    }
+
+    /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
+    #[inline]
+    fn keep_swept(&self) {
+        if !self.is_swept.load(Ordering::Relaxed) {
+            self.start_sweeping();
+        }
+    }
+
+    #[cold]
+    fn start_sweeping(&self) {
+        if self.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let this: Weak<dyn Sweep> = self.this.clone();
+        let is_driven = match &self.clock {
+            LocalClock::System => false,
+            LocalClock::Injected(clock) => clock.drive(Weak::clone(&this)),
+        };
+        if !is_driven {
+            janitor::keep_swept(this);
+        }
+    }
+}
+
+impl<K, V, N> Sweep for LocalTier<K, V, N>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    N: Clone + Send + Sync + 'static,
+{
+    fn sweep(&self) {
+        self.sweep();
+    }
+}
+
+impl<K, V> LocalConfig<K, V> {
+    fn shape(&self) -> Shape {
+        let capacity = self.capacity;
+        let (entries, largest) = match self.weigher {
+            None => (capacity, 1),
+            // What is remembered of evicted keys grows with the entries that are expected, so a
+            // guess must not be high: a thousandth of the weight, as if it were bytes.
+            Some(_) => {
+                ((capacity / 1024).max(capacity.min(1024)), self.largest_weight.unwrap_or(1))
+            }
+        };
+        Shape { capacity, entries, largest: u64::from(largest) }
+    }
+}
+
+/// Frees what a sweep has gathered. A value that panics when dropped must not end the sweep, which
+/// holds hashes that nobody else does.
+fn deliver<K, V>(dropped: Dropped<K, V>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| dropped.deliver()));
+}
+
+/// The wheel is made anew when it holds this many hashes for each entry, and `MIN_LITTERED` more.
+const MAX_LITTER: usize = 2;
+const MIN_LITTERED: usize = 1 << 14;
+
+/// How many entries a sweep holds on to before it frees them.
+const BATCH: usize = 256;

@@ -1,5 +1,6 @@
 //! Tiers.
 
 pub(crate) mod local;
+mod slot;
 pub(crate) mod tag;
-pub(crate) mod wheel;
+mod wheel;
