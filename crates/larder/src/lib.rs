@@ -5,9 +5,12 @@ pub use larder_core as backend;
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::key::CacheKey;
+pub use crate::listener::{Cause, Listener};
+pub use crate::local::{EntryInfo, EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
 pub use crate::options::Ttl;
+pub use crate::stats::Stats;
 
 mod clock;
 mod codec;

@@ -1,1 +1,363 @@
 //! The synchronous memory-only cache.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{Life, Timestamp};
+
+use crate::clock::LocalClock;
+use crate::load::flight::Flights;
+use crate::lookup::Lookup;
+use crate::options::Ttl;
+use crate::stats::Stats;
+use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier};
+use crate::tier::tag::Seen;
+
+pub use self::builder::LocalCacheBuilder;
+pub use self::entry::{EntryInfo, EntryOptions};
+
+mod builder;
+mod entry;
+mod load;
+
+/// A cache in this process's memory: synchronous, infallible, and cheap to read.
+///
+/// It needs no runtime, and can be called from asynchronous code. A clone is another handle to the
+/// same cache.
+///
+/// An entry is *fresh* for its ttl, then *stale* for its grace, then *dead*. Reads answer with fresh
+/// values; [`get_stale`](Self::get_stale) with stale ones too. What is dead counts as nothing, and
+/// leaves without being asked for.
+///
+/// Values are cloned under a lock: put what is large into an [`Arc`]. A value's `Clone` and a key's
+/// `Eq` must not call the cache.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use larder::{EntryOptions, LocalCache};
+///
+/// let cache = LocalCache::builder().capacity(10_000).ttl(Duration::from_secs(60)).build()?;
+/// cache.insert("ada".to_owned(), 1815);
+/// assert_eq!(cache.get("ada"), Some(1815));
+///
+/// cache.insert_with("alan".to_owned(), 1912, EntryOptions::new().tags(["cambridge"]));
+/// cache.invalidate_tag("cambridge");
+/// assert_eq!(cache.get("alan"), None);
+/// # Ok::<(), larder::backend::Error>(())
+/// ```
+pub struct LocalCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    tier: Arc<LocalTier<K, V>>,
+    flights: Arc<Flights<K, V, load::About>>,
+    ttl: Duration,
+    grace: Duration,
+}
+
+impl<K, V> LocalCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A cache of at most this many entries, at least one, which live until they are evicted.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        LocalCacheBuilder::new().capacity(capacity.max(1)).into_cache()
+    }
+
+    /// A cache with settings.
+    pub fn builder() -> LocalCacheBuilder<K, V> {
+        LocalCacheBuilder::new()
+    }
+
+    fn from_config(config: LocalConfig<K, V>, ttl: Duration) -> Self {
+        let grace = config.grace;
+        let flights = Arc::new(Flights::new(STRIPES));
+        Self { tier: LocalTier::new(config), flights, ttl, grace }
+    }
+
+    /// The fresh value.
+    #[inline]
+    pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
+        let found = self.tier.get(self.tier.hash(key), key);
+        if found.is_none() {
+            self.tier.stats().miss();
+        }
+        found
+    }
+
+    /// The fresh value, read without a trace: no statistics, no use, no idle time started anew.
+    pub fn peek<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
+        self.tier.peek(self.tier.hash(key), key)
+    }
+
+    /// The value, fresh or stale.
+    pub fn get_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
+        let hash = self.tier.hash(key);
+        if let Some(value) = self.tier.get(hash, key) {
+            return Some(value);
+        }
+        let value = self.tier.look(hash, key, |view| view.value.clone());
+        match value {
+            Some(_) => self.tier.stats().stale_hit(),
+            None => self.tier.stats().miss(),
+        }
+        value
+    }
+
+    /// Whether there is a fresh value. Leaves no trace.
+    pub fn contains_key<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
+        self.is_fresh(self.tier.hash(key), key)
+    }
+
+    /// What is known of the entry, fresh or stale. Leaves no trace.
+    pub fn entry_info<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<EntryInfo> {
+        let now = self.now();
+        self.tier.look(self.tier.hash(key), key, |view| EntryInfo {
+            life: view.life,
+            ttl_left: match view.life {
+                Life::Fresh => view.fresh_until.since(now),
+                _ => Duration::ZERO,
+            },
+            kept_left: view.kept_until.since(now),
+            tags: view.seen().names(),
+        })
+    }
+
+    /// Puts a value under the key, in the place of what was there.
+    #[doc(alias = "set")]
+    #[doc(alias = "put")]
+    pub fn insert(&self, key: K, value: V) {
+        self.insert_with(key, value, EntryOptions::new());
+    }
+
+    /// The same with a ttl, a grace or tags of its own.
+    pub fn insert_with(&self, key: K, value: V, options: impl Into<EntryOptions>) {
+        let options = options.into();
+        let hash = self.tier.hash(&key);
+        let seen = self.tier.marks().see(&options.tags);
+        let draft = self.draft(&key, value, &options, seen);
+        let put = |key| self.tier.put(hash, key, draft);
+        drop(self.flights.change_owned(hash, key, put));
+    }
+
+    /// Puts the value only if there is no fresh one; whether it did.
+    #[doc(alias = "add")]
+    pub fn insert_if_absent(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
+        self.insert_if(key, value, &options.into(), |is_fresh| !is_fresh)
+    }
+
+    /// Puts the value only in the place of a fresh one; whether it did.
+    pub fn replace(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
+        self.insert_if(key, value, &options.into(), |is_fresh| is_fresh)
+    }
+
+    /// Takes the entry away; gives its value back if it was not dead.
+    #[doc(alias = "pop")]
+    pub fn remove<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
+        let hash = self.tier.hash(key);
+        let (value, dropped) = self.flights.change(hash, key, || self.tier.remove(hash, key));
+        drop(dropped);
+        value
+    }
+
+    /// Takes the entry away. No load that has begun before can bring it back.
+    #[doc(alias = "delete")]
+    pub fn invalidate<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
+        drop(self.remove(key));
+    }
+
+    /// Makes the entry stale, and leaves the time of its death; whether there was one.
+    pub fn mark_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
+        let hash = self.tier.hash(key);
+        let (done, dropped) = self.flights.change(hash, key, || {
+            let now = self.now();
+            let Some(kept_until) = self.tier.look(hash, key, |view| view.kept_until) else {
+                return (false, Dropped::none());
+            };
+            self.tier.retime(hash, key, now, now, kept_until, None)
+        });
+        drop(dropped);
+        done
+    }
+
+    /// Gives a fresh entry a new ttl from now on, with the grace it had; whether there was one.
+    ///
+    /// A ttl of zero takes it away.
+    pub fn set_ttl<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
+        self.retime(key, ttl.into(), |life| life == Life::Fresh)
+    }
+
+    /// Gives an entry, fresh or stale, a new ttl from now on; whether there was one.
+    ///
+    /// What is stale by an invalidation stays so.
+    pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
+        self.retime(key, ttl.into(), |_| true)
+    }
+
+    /// Starts a fresh entry's default ttl anew; whether there was one.
+    pub fn touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
+        self.set_ttl(key, Ttl::Default)
+    }
+
+    /// Makes all entries with this tag count as nothing, loads that have begun included.
+    pub fn invalidate_tag(&self, tag: &str) {
+        self.tier.marks().invalidate_tag(tag);
+    }
+
+    /// Makes all entries with this tag stale, loads that have begun included.
+    pub fn mark_tag_stale(&self, tag: &str) {
+        self.tier.marks().mark_tag_stale(tag);
+    }
+
+    /// Makes all entries count as nothing, loads that have begun included.
+    ///
+    /// It takes no time; the memory comes back soon after.
+    pub fn invalidate_all(&self) {
+        self.tier.invalidate_all();
+    }
+
+    /// Makes all entries stale, loads that have begun included.
+    pub fn mark_all_stale(&self) {
+        self.tier.marks().mark_all_stale();
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.tier.stats().snapshot()
+    }
+
+    /// How many entries there are, those that are dead and not yet freed included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tier.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sum of the entries' weights, of those that [`len`](Self::len) counts.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.tier.weight()
+    }
+
+    /// Frees what is dead by now. It happens by itself about ten times a second.
+    pub fn sweep(&self) {
+        self.tier.sweep();
+    }
+
+    fn insert_if(
+        &self,
+        key: K,
+        value: V,
+        options: &EntryOptions,
+        accepts: impl FnOnce(bool) -> bool,
+    ) -> bool {
+        let hash = self.tier.hash(&key);
+        let seen = self.tier.marks().see(&options.tags);
+        let draft = self.draft(&key, value, options, seen);
+        let dropped = self.flights.change_owned(hash, key, |key| {
+            if accepts(self.is_fresh(hash, &key)) {
+                Ok(self.tier.put(hash, key, draft))
+            } else {
+                // Handed out, not to be freed under the stripe's lock.
+                Err((key, draft))
+            }
+        });
+        dropped.is_ok()
+    }
+
+    fn retime<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        ttl: Ttl,
+        accepts: impl FnOnce(Life) -> bool,
+    ) -> bool {
+        let hash = self.tier.hash(key);
+        let now = self.now();
+        let ttl = ttl.from_now(now, self.ttl);
+        let (done, removed, dropped) = self.flights.hold(hash, || {
+            let grace = self.tier.look(hash, key, |view| {
+                // The grace of what never ends is not written down.
+                let is_endless = view.fresh_until == Timestamp::FAR;
+                let grace = view.kept_until.since(view.fresh_until);
+                accepts(view.life).then_some(if is_endless { self.grace } else { grace })
+            });
+            let Some(grace) = grace.flatten() else { return (false, None, Dropped::none()) };
+            if ttl.is_zero() {
+                let (removed, dropped) = self.tier.remove(hash, key);
+                return (removed.is_some(), removed, dropped);
+            }
+            let until = now.after(ttl);
+            let kept_until = until.after(grace);
+            let (done, dropped) = self.tier.retime(hash, key, until, until, kept_until, None);
+            (done, None, dropped)
+        });
+        // What is freed is freed here, with the stripe's lock released.
+        drop((removed, dropped));
+        done
+    }
+
+    fn is_fresh<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> bool {
+        self.tier.look(hash, key, |view| view.life == Life::Fresh) == Some(true)
+    }
+
+    /// What is to be put: weighed here, before any lock is taken.
+    fn draft(&self, key: &K, value: V, options: &EntryOptions, seen: Seen) -> Draft<V> {
+        let now = self.now();
+        let ttl = options.ttl.from_now(now, self.ttl);
+        let fresh_until = now.after(ttl);
+        let grace = options.grace.unwrap_or(self.grace);
+        let kept_until = if ttl.is_zero() { now } else { fresh_until.after(grace) };
+        let weight = self.tier.weigh(key, &value);
+        let attend_at = fresh_until;
+        Draft { value, weight, attend_at, fresh_until, kept_until, seen, note: None }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    fn clock(&self) -> &LocalClock {
+        self.tier.clock()
+    }
+}
+
+impl<K, V> Clone for LocalCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn clone(&self) -> Self {
+        let (tier, flights) = (Arc::clone(&self.tier), Arc::clone(&self.flights));
+        Self { tier, flights, ttl: self.ttl, grace: self.grace }
+    }
+}
+
+impl<K, V> fmt::Debug for LocalCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalCache")
+            .field("len", &self.len())
+            .field("ttl", &self.ttl)
+            .field("grace", &self.grace)
+            .field("clock", self.clock())
+            .finish_non_exhaustive()
+    }
+}
+
+/// More stripes than threads that write at once.
+const STRIPES: usize = 64;

@@ -114,6 +114,16 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         result
     }
 
+    /// The same for who has the key to give away.
+    pub(crate) fn change_owned<R>(&self, hash: u64, key: K, apply: impl FnOnce(K) -> R) -> R {
+        let mut stripe = lock(self.stripe(hash));
+        let cut = Self::cut(&mut stripe, hash, |seat| seat.key == key);
+        let result = apply(key);
+        drop(stripe);
+        drop(cut);
+        result
+    }
+
     /// Looks at or quietly changes the key, leaving its flight alone: for changes of life that
     /// make no loaded value wrong.
     pub(crate) fn hold<R>(&self, hash: u64, apply: impl FnOnce() -> R) -> R {

@@ -1,0 +1,76 @@
+//! What a call says of one entry, and what a cache says of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::Life;
+
+use crate::options::Ttl;
+
+/// What a call says of the entry it writes. Whatever is not set is as the cache was built.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::EntryOptions;
+///
+/// let options = EntryOptions::new().ttl(Duration::from_secs(30)).tags(["users", "team:7"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct EntryOptions {
+    pub(super) ttl: Ttl,
+    pub(super) grace: Option<Duration>,
+    pub(super) tags: Vec<Arc<str>>,
+}
+
+impl EntryOptions {
+    /// An entry as the cache was built for, without tags.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long it is fresh.
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// How long it is kept after that, stale.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// By what else it can be invalidated than by its key.
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+impl From<Duration> for EntryOptions {
+    fn from(ttl: Duration) -> Self {
+        Self::new().ttl(ttl)
+    }
+}
+
+impl From<Ttl> for EntryOptions {
+    fn from(ttl: Ttl) -> Self {
+        Self::new().ttl(ttl)
+    }
+}
+
+/// What a cache says of an entry that is not dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryInfo {
+    /// Fresh or stale.
+    pub life: Life,
+    /// The time until it stops being fresh: zero if it is stale,
+    /// [`NEVER`](crate::backend::NEVER) if it stays fresh.
+    pub ttl_left: Duration,
+    /// The time until it is dead, its idle time aside.
+    pub kept_left: Duration,
+    /// Its tags.
+    pub tags: Vec<Arc<str>>,
+}

@@ -1,0 +1,169 @@
+//! Loading on plain threads: one load per key.
+
+use std::convert::Infallible;
+use std::hash::Hash;
+
+use crate::load::chain::Link;
+use crate::load::flight::{Follower, Join, Meet, Ticket};
+use crate::load::park::block_on;
+use crate::local::{EntryOptions, LocalCache};
+use crate::lookup::Lookup;
+use crate::tier::tag::Seen;
+
+/// What joiners judge a flight by, and what its load is fenced with.
+pub(super) struct About {
+    seen: Seen,
+    link: Link,
+}
+
+impl<K, V> LocalCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The fresh value, or else what the loader makes, which is then kept.
+    ///
+    /// Of all threads that want a key at once, one runs its loader and the others wait for its
+    /// value. A key that is changed while it is loaded keeps the change: the loaded value goes to
+    /// those who asked before, and is not kept. If the loader panics, its caller gets the panic and
+    /// one of the others loads instead.
+    ///
+    /// It blocks the thread; asynchronous code with slow loaders wants the asynchronous cache.
+    ///
+    /// # Panics
+    /// If the loader asks, itself or by way of other loads, for the key it is loading.
+    ///
+    /// # Examples
+    /// ```
+    /// let cache = larder::LocalCache::<String, usize>::new(1_000);
+    /// assert_eq!(cache.get_with("key", || 7), 7);
+    /// assert_eq!(cache.get_with("key", || unreachable!()), 7);
+    /// ```
+    #[doc(alias = "get_or_insert_with")]
+    pub fn get_with<Q: ?Sized + Lookup<K>>(&self, key: &Q, loader: impl FnOnce() -> V) -> V {
+        match self.try_get_with(key, || Ok::<V, Infallible>(loader())) {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same for a loader that can fail.
+    ///
+    /// # Errors
+    /// Those of the caller's own loader: errors are not shared, for that would ask for errors that
+    /// can be cloned. When a load fails, those who waited for it run their own loaders, one after
+    /// the other, until one succeeds.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with) does.
+    pub fn try_get_with<Q: ?Sized + Lookup<K>, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        self.try_get_with_options(key, EntryOptions::new(), loader)
+    }
+
+    /// The same for an entry with options: those of the call that loads count.
+    ///
+    /// # Errors
+    /// As [`try_get_with`](Self::try_get_with).
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with) does.
+    pub fn try_get_with_options<Q: ?Sized + Lookup<K>, E>(
+        &self,
+        key: &Q,
+        options: impl Into<EntryOptions>,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        let hash = self.tier.hash(key);
+        match self.tier.get(hash, key) {
+            Some(value) => Ok(value),
+            None => self.load(hash, key, options.into(), loader),
+        }
+    }
+
+    #[cold]
+    fn load<Q: ?Sized + Lookup<K>, E>(
+        &self,
+        hash: u64,
+        key: &Q,
+        options: EntryOptions,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        self.tier.stats().miss();
+        loop {
+            // Seen before the flight begins, and so before its load does.
+            let about = About { seen: self.tier.marks().see(&options.tags), link: Link::default() };
+            let meet = |about: &About| {
+                let is_valid = self.tier.marks().is_current(&about.seen);
+                if is_valid { Meet::Follow } else { Meet::Replace }
+            };
+            match self.flights.join(hash, key, Q::to_key, about, meet) {
+                Join::Lead(ticket) => return self.lead(hash, key, &options, ticket, loader),
+                Join::Follow(follower) => {
+                    if let Some(value) = follow(follower) {
+                        self.tier.stats().coalesced();
+                        return Ok(value);
+                    }
+                }
+                Join::Left => {}
+            }
+        }
+    }
+
+    fn lead<Q: ?Sized + Lookup<K>, E>(
+        &self,
+        hash: u64,
+        key: &Q,
+        options: &EntryOptions,
+        ticket: Ticket<K, V, About>,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        // Another's load may have ended between the look and the flight.
+        if let Some(value) = self.tier.peek(hash, key) {
+            ticket.publish(value.clone(), |_| ());
+            return Ok(value);
+        }
+        self.tier.stats().load();
+        let failure = Failure(self);
+        let link = ticket.info().link.clone();
+        let value = link.enter(loader)?;
+        std::mem::forget(failure);
+        let key = key.to_key();
+        let seen = ticket.info().seen.clone();
+        let draft = self.draft(&key, value.clone(), options, seen);
+        let stored = ticket.publish(value.clone(), |_| self.tier.put(hash, key, draft));
+        // Only now, when the stripe is free again, is what it replaced let go.
+        drop(stored);
+        Ok(value)
+    }
+}
+
+/// Waits for another's value; none if its load came to nothing.
+fn follow<V: Clone>(follower: Follower<V, About>) -> Option<V> {
+    let waiting = Link::current().map(|current| {
+        let waiting = current.wait_for(&follower.info().link);
+        waiting.unwrap_or_else(|_| panic!("a loader asks for the key that it is loading"))
+    });
+    let value = block_on(follower);
+    drop(waiting);
+    value
+}
+
+/// Counts a load that ends by an error or a panic.
+struct Failure<'a, K, V>(&'a LocalCache<K, V>)
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static;
+
+impl<K, V> Drop for Failure<'_, K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        self.0.tier.stats().load_failure();
+    }
+}
