@@ -1,0 +1,240 @@
+//! A backend that fails as told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{
+    Backend, Clock, Delete, ErrorKind, Expect, Key, NEVER, Outcome, Record, Times, Write,
+};
+
+use self::change::Late;
+pub use self::control::Call;
+use self::control::Control;
+pub use self::hold::Held;
+
+mod change;
+mod control;
+mod hold;
+mod spoil;
+
+/// A kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `read` and `read_one`.
+    Read,
+    /// `write`.
+    Write,
+    /// `retime`.
+    Retime,
+    /// `delete`.
+    Delete,
+    /// `scan`.
+    Scan,
+    /// `purge`.
+    Purge,
+    /// `clock`.
+    Clock,
+    /// `incarnation`.
+    Incarnation,
+    /// `close`.
+    Close,
+}
+
+impl Operation {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Retime => "retime",
+            Self::Delete => "delete",
+            Self::Scan => "scan",
+            Self::Purge => "purge",
+            Self::Clock => "clock",
+            Self::Incarnation => "incarnation",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// What happens to a call.
+///
+/// Where a call changes nothing, `ApplyLate` answers as `LoseAnswer` does. `Corrupt` is for reads
+/// and does nothing elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is surely not applied, and fails with this kind.
+    Fail(ErrorKind),
+    /// It is applied, and nobody hears: [`Outcome::Unknown`], or an error of kind `Unavailable`.
+    LoseAnswer,
+    /// The same answer, and it is applied at [`Faulty::release_late`].
+    ApplyLate,
+    /// It waits this long on the clock, then is applied.
+    Delay(Duration),
+    /// It waits for [`Faulty::release`], then is applied.
+    Hold,
+    /// It is applied, and its answer waits for [`Faulty::release`].
+    HoldAnswer,
+    /// It is applied twice; the first answer is heard.
+    Duplicate,
+    /// What is read cannot be decoded: an error of kind `Codec` for each record.
+    Corrupt,
+}
+
+/// A backend that passes everything through until it is told to fail.
+///
+/// Clones share all, so a test keeps control while a cache owns the backend. Faults that concern
+/// some keys of a batch leave the others alone; waiting concerns the whole call. Nothing is
+/// random: the same calls and orders have the same outcome.
+///
+/// ```
+/// use std::sync::Arc;
+/// use larder_core::{Backend, Class, ErrorKind, Key, Namespace};
+/// use larder_testkit::{Fault, Faulty, ManualClock, Operation, block_on};
+/// # fn demo(memory: impl Backend, key: Key) {
+///
+/// let backend = Faulty::new(memory, Arc::new(ManualClock::new()));
+/// backend.next(Operation::Read, Fault::Fail(ErrorKind::Unavailable));
+/// assert!(block_on(backend.read_one(&key)).is_err());
+/// assert!(block_on(backend.read_one(&key)).is_ok());
+/// assert_eq!(backend.count(Operation::Read), 2);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Faulty<B>(Arc<Inner<B>>);
+
+#[derive(Debug)]
+struct Inner<B> {
+    backend: B,
+    clock: Arc<dyn Clock>,
+    control: Control,
+}
+
+impl<B: Backend> Faulty<B> {
+    /// Wraps a backend. Delays wait on this clock.
+    #[must_use]
+    pub fn new(backend: B, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner { backend, clock, control: Control::default() }))
+    }
+
+    /// The backend behind the faults.
+    #[must_use]
+    pub fn inner(&self) -> &B {
+        &self.0.backend
+    }
+
+    /// Does this to the next call of the kind that no earlier order is for.
+    pub fn next(&self, operation: Operation, fault: Fault) {
+        self.nth(operation, 1, fault);
+    }
+
+    /// Does this to the n-th call of the kind from now; 1 is the next.
+    pub fn nth(&self, operation: Operation, n: usize, fault: Fault) {
+        self.0.control.order_once(operation, n, fault);
+    }
+
+    /// Does this to every call of the kind, until [`clear`](Self::clear).
+    pub fn every(&self, operation: Operation, fault: Fault) {
+        self.0.control.order_every(operation, None, fault);
+    }
+
+    /// Does this to the keys for which `is_meant` holds, in every call of the kind, until
+    /// [`clear`](Self::clear).
+    pub fn every_where(
+        &self,
+        operation: Operation,
+        fault: Fault,
+        is_meant: impl Fn(&Key) -> bool + Send + Sync + 'static,
+    ) {
+        self.0.control.order_every(operation, Some(Arc::new(is_meant)), fault);
+    }
+
+    /// Takes back all orders. Calls that are held stay held, late changes stay late.
+    pub fn clear(&self) {
+        self.0.control.clear();
+    }
+
+    /// The calls that are held, the longest first.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        self.0.control.gates.held()
+    }
+
+    /// Waits until at least so many calls are held.
+    pub async fn until_held(&self, count: usize) {
+        self.0.control.gates.until_held(count).await;
+    }
+
+    /// Lets a held call go on. Whether there was one of this id.
+    #[must_use]
+    pub fn release(&self, id: u64) -> bool {
+        self.0.control.gates.release(id)
+    }
+
+    /// Lets all held calls go on, the longest held first.
+    pub fn release_all(&self) {
+        for held in self.held() {
+            let _ = self.release(held.id);
+        }
+    }
+
+    /// How many changes are kept back by [`Fault::ApplyLate`].
+    #[must_use]
+    pub fn late(&self) -> usize {
+        self.0.control.late()
+    }
+
+    /// Applies what was kept back, the oldest first, past all orders; what became of each.
+    pub async fn release_late(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for late in self.0.control.take_late() {
+            outcomes.extend(match late {
+                Late::Write(write) => self.0.backend.write(&[write]).await,
+                Late::Retime(retime) => self.0.backend.retime(&[retime]).await,
+                Late::Delete(delete) => self.0.backend.delete(&[delete]).await,
+            });
+        }
+        outcomes
+    }
+
+    /// Drops a record behind everybody's back, as a store does that evicts.
+    pub async fn lose(&self, key: &Key) {
+        let delete = Delete { key: key.clone(), expect: Expect::Any };
+        let _ = self.0.backend.delete(&[delete]).await;
+    }
+
+    /// Makes what is stored under a key's name another key's record, as after a clash of digests
+    /// or damage: reading the key is an error of kind `Codec` until it is overwritten.
+    pub async fn damage(&self, key: &Key) {
+        let full = [key.full(), b" of somebody else"].concat();
+        let key = Key::from_stored(key.name_bytes(), Some(Bytes::from(full)));
+        let times = Times::new(NEVER, NEVER);
+        let record = Record::value(Bytes::from_static(b"damaged"), times);
+        let _ = self.0.backend.write(&[Write { key, record, expect: Expect::Any }]).await;
+    }
+
+    /// All calls since the last [`forget_calls`](Self::forget_calls), in the order they began.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.control.calls()
+    }
+
+    /// How many calls of the kind there were since the last [`forget_calls`](Self::forget_calls).
+    #[must_use]
+    pub fn count(&self, operation: Operation) -> usize {
+        self.0.control.count(operation)
+    }
+
+    /// Empties the log.
+    pub fn forget_calls(&self) {
+        self.0.control.forget_calls();
+    }
+}
+
+impl<B> Clone for Faulty<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
