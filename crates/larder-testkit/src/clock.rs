@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -33,6 +34,7 @@ struct State {
     now: Timestamp,
     next_id: u64,
     sleepers: BTreeMap<Place, Waker>,
+    watchers: Vec<Waker>,
     sweeps: Vec<Weak<dyn Sweep>>,
 }
 
@@ -47,6 +49,7 @@ impl ManualClock {
             now: ORIGIN,
             next_id: 0,
             sleepers: BTreeMap::new(),
+            watchers: Vec::new(),
             sweeps: Vec::new(),
         })))
     }
@@ -69,6 +72,19 @@ impl ManualClock {
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()
+    }
+
+    /// Waits until at least so many sleeps have been polled: a timeout is armed by then.
+    pub async fn until_sleepers(&self, count: usize) {
+        future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.sleepers.len() >= count {
+                return Poll::Ready(());
+            }
+            state.watchers.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Wakers and sweeps run code that may ask this clock: the lock is gone by then.
@@ -143,7 +159,9 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let replaced = state.sleepers.insert(self.place, cx.waker().clone());
+        let watchers = mem::take(&mut state.watchers);
         drop(state);
+        watchers.into_iter().for_each(Waker::wake);
         // Dropping a waker may drop a task, and with it other sleeps of this clock.
         drop(replaced);
         Poll::Pending
@@ -170,6 +188,7 @@ mod tests {
     use larder_core::{BoxFuture, Clock, NEVER, Sweep, Timestamp};
 
     use super::ManualClock;
+    use crate::block_on;
 
     struct Note(u32, Arc<Mutex<Vec<u32>>>);
 
@@ -211,6 +230,17 @@ mod tests {
         assert!(!is_over(&mut sleep, Waker::noop()));
         assert_eq!(clock.sleepers(), 1);
         drop(sleep);
+        assert_eq!(clock.sleepers(), 0);
+    }
+
+    #[test]
+    fn a_sleeper_is_waited_for() {
+        let clock = ManualClock::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| block_on(clock.sleep(Duration::from_secs(1))));
+            block_on(clock.until_sleepers(1));
+            clock.advance(Duration::from_secs(1));
+        });
         assert_eq!(clock.sleepers(), 0);
     }
 
