@@ -16,7 +16,7 @@ pub trait Env: Send + Sync + 'static {
     /// A backend that nobody else closes.
     ///
     /// Its store may be shared with other cases, and with earlier runs: every trial has names that
-    /// no other trial uses.
+    /// no other trial uses. It has room for some 10 MiB, so that nothing is evicted.
     fn open(&self) -> BoxFuture<'_, AnyBackend>;
 
     /// Lets the store's time pass. Blocks the thread that long by default.

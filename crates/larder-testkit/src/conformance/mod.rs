@@ -12,7 +12,7 @@
     reason = "a case panics when the rule is broken: that is its only way to tell"
 )]
 
-use larder_core::Capabilities;
+use larder_core::{Backend, Capabilities};
 
 pub use env::{Env, ManualEnv};
 pub use trial::Trial;
@@ -69,7 +69,10 @@ pub fn run(name: &str, env: impl Env) {
     let case = case.unwrap_or_else(|| panic!("no case is called {name}"));
     let trial = Trial::open(env);
     match case.need.lacking(&trial) {
-        None => (case.run)(&trial),
+        None => {
+            (case.run)(&trial);
+            trial.wait(trial.backend().close()).expect("it closes");
+        }
         Some(reason) => skip(case.name, reason),
     }
 }

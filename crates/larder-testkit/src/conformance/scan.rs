@@ -89,6 +89,10 @@ pub async fn a_scan_meets_what_stays_while_others_come_and_go(trial: &Trial) {
     let (mut met, mut cursor, mut page_count) = (BTreeMap::new(), None, 0_usize);
     loop {
         let page = trial.backend().scan(namespace.prefix(), cursor, 100).await.expect("a page");
+        // A cursor may be the name of what was last met: that goes, if it may.
+        if let Some(last) = page.records.last().filter(|last| passing.contains(&last.key)) {
+            done(&trial.delete(&last.key, Expect::Any).await);
+        }
         for scanned in page.records {
             assert!(scanned.key.name().starts_with(namespace.prefix()), "{:?}", scanned.key);
             met.insert(scanned.key, scanned.header);

@@ -119,7 +119,8 @@ pub async fn short_lives_end(trial: &Trial) {
         if let Some(read) = trial.read(&key).await {
             assert_duration(read.header.times.kept_for, life, trial.granularity());
         }
-        trial.outlive(life.max(trial.resolution().unwrap_or_default())).await;
+        let step = trial.resolution().unwrap_or(Duration::from_millis(1));
+        trial.outlive(life.max(step)).await;
         assert!(trial.read(&key).await.is_none(), "{life:?} did not end");
     }
 }

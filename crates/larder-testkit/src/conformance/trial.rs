@@ -15,8 +15,9 @@ use crate::conformance::check::done;
 ///
 /// Its methods panic where the store answers with an error, which fails the case.
 pub struct Trial {
-    env: Box<dyn Env>,
+    // Before the environment: a driver's last breath may need its runtime.
     backend: AnyBackend,
+    env: Box<dyn Env>,
     mark: String,
 }
 
@@ -28,7 +29,7 @@ impl Trial {
         let backend = opened.expect("the environment runs a task to its end");
         // Stores outlive a run, and the cases of one run share them.
         let mark = format!("{:032x}-", u128::from_be_bytes(Version::next().to_bytes()));
-        Self { env: Box::new(env), backend, mark }
+        Self { backend, env: Box::new(env), mark }
     }
 
     /// The backend on trial.
