@@ -41,7 +41,7 @@ pub enum Life {
 /// equal to either is past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Time since the load or insert call began.
+    /// Time since the record was written.
     pub age: Duration,
     /// The age at which the record stops being fresh.
     pub fresh_for: Duration,

@@ -1,22 +1,29 @@
 //! One typed cache that stays correct when loads and invalidations race.
 
 pub use larder_core as backend;
+pub use larder_core::{Error, ErrorKind, Life, Result};
 
+pub use crate::cache::{Blocking, Cache, CacheBuilder, Reach, Tier};
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
+pub use crate::event::Event;
 pub use crate::key::CacheKey;
 pub use crate::listener::{Cause, Listener};
+pub use crate::load::loader::{Load, Loaded};
 pub use crate::local::{EntryInfo, EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
-pub use crate::options::Ttl;
+pub use crate::options::{Options, Ttl};
 pub use crate::stats::Stats;
 
+mod cache;
 mod clock;
 mod codec;
 mod engine;
+mod event;
 mod janitor;
 mod key;
+mod layer;
 mod listener;
 mod load;
 mod local;
@@ -24,6 +31,7 @@ mod lookup;
 mod memory;
 mod ops;
 mod options;
+mod rule;
 mod runtime;
 mod stats;
 mod sync;

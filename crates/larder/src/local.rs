@@ -285,7 +285,7 @@ where
     ) -> bool {
         let hash = self.tier.hash(key);
         let now = self.now();
-        let ttl = ttl.from_now(now, self.ttl);
+        let ttl = ttl.length(now, self.ttl);
         let (done, removed, dropped) = self.flights.hold(hash, || {
             let grace = self.tier.look(hash, key, |view| {
                 // The grace of what never ends is not written down.
@@ -315,7 +315,7 @@ where
     /// What is to be put: weighed here, before any lock is taken.
     fn draft(&self, key: &K, value: V, options: &EntryOptions, seen: Seen) -> Draft<V> {
         let now = self.now();
-        let ttl = options.ttl.from_now(now, self.ttl);
+        let ttl = options.ttl.length(now, self.ttl);
         let fresh_until = now.after(ttl);
         let grace = options.grace.unwrap_or(self.grace);
         let kept_until = if ttl.is_zero() { now } else { fresh_until.after(grace) };

@@ -1,8 +1,9 @@
-//! How an entry lives.
+//! How an entry lives and how long its callers wait: defaults, and what a call changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{NEVER, Timestamp};
+use larder_core::{Error, ErrorKind, NEVER, Result, Timestamp};
 
 /// How long an entry is fresh.
 ///
@@ -29,12 +30,198 @@ impl From<Duration> for Ttl {
 
 impl Ttl {
     /// The time from now for which an entry written now is fresh.
-    pub(crate) fn from_now(self, now: Timestamp, default: Duration) -> Duration {
+    pub(crate) fn length(self, now: Timestamp, default: Duration) -> Duration {
         match self {
             Self::Default => default,
             Self::Never => NEVER,
             Self::For(duration) => duration,
             Self::Until(instant) => instant.since(now),
         }
+    }
+}
+
+/// What a call asks for beyond the cache's own settings. Whatever is not set stays as it is.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::Options;
+///
+/// let options = Options::new()
+///     .ttl(Duration::from_secs(30))
+///     .grace(Duration::from_secs(600))
+///     .tags(["users", "team:7"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Options {
+    ttl: Option<Ttl>,
+    grace: Option<Duration>,
+    absent_ttl: Option<Duration>,
+    refresh_after: Option<Duration>,
+    early_refresh: Option<f64>,
+    jitter: Option<f64>,
+    soft_timeout: Option<Duration>,
+    hard_timeout: Option<Duration>,
+    allow_stale: Option<bool>,
+    tags: Option<Arc<[Arc<str>]>>,
+}
+
+impl Options {
+    /// Changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long an entry is fresh. The builder's default is [`Ttl::Never`].
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.ttl = Some(ttl.into());
+        self
+    }
+
+    /// How long after its ttl a value may still be served when a load fails or takes too long.
+    /// The builder's default is zero: not at all.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// How long a loader's "there is none" is kept. The builder's default is zero: not at all.
+    pub fn absent_ttl(mut self, ttl: Duration) -> Self {
+        self.absent_ttl = Some(ttl);
+        self
+    }
+
+    /// The age from which a load that hits a fresh value also starts one load in the background.
+    pub fn refresh_after(mut self, age: Duration) -> Self {
+        self.refresh_after = Some(age);
+        self
+    }
+
+    /// Refreshes early by chance, the likelier the nearer the expiry and the dearer the load
+    /// (XFetch). 1.0 is the theory's optimum, larger is earlier, 0.0 turns it off (default).
+    ///
+    /// From Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede
+    /// Prevention", VLDB 2015.
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.early_refresh = Some(beta);
+        self
+    }
+
+    /// The largest share of the ttl that chance adds at each write, so that entries written
+    /// together do not expire together. From 0.0 (default) to 1.0.
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.jitter = Some(share);
+        self
+    }
+
+    /// How long this caller waits for a load when a stale value is at hand; then it gets that, and
+    /// the load finishes behind. By default it waits for the load.
+    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+        self.soft_timeout = Some(timeout);
+        self
+    }
+
+    /// How long this caller waits at all, and how long the load it leads may take. The builder's
+    /// default is 30 seconds.
+    pub fn hard_timeout(mut self, timeout: Duration) -> Self {
+        self.hard_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether `get` answers with a stale value inside grace. By default it does not.
+    pub fn allow_stale(mut self, allow: bool) -> Self {
+        self.allow_stale = Some(allow);
+        self
+    }
+
+    /// The tags of entries written by this call, at most 255 bytes each.
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags = Some(tags.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+impl From<Duration> for Options {
+    fn from(ttl: Duration) -> Self {
+        Self::new().ttl(ttl)
+    }
+}
+
+impl From<Ttl> for Options {
+    fn from(ttl: Ttl) -> Self {
+        Self::new().ttl(ttl)
+    }
+}
+
+/// What is in force for a call: nothing left open.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) ttl: Ttl,
+    /// What [`Ttl::Default`] means, in the options of a call and in a loader's answer.
+    pub(crate) default_ttl: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) absent_ttl: Duration,
+    pub(crate) refresh_after: Duration,
+    pub(crate) early_refresh: f64,
+    pub(crate) jitter: f64,
+    pub(crate) soft_timeout: Duration,
+    pub(crate) hard_timeout: Duration,
+    pub(crate) allow_stale: bool,
+    pub(crate) tags: Option<Arc<[Arc<str>]>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ttl: Ttl::Default,
+            default_ttl: NEVER,
+            grace: Duration::ZERO,
+            absent_ttl: Duration::ZERO,
+            refresh_after: NEVER,
+            early_refresh: 0.0,
+            jitter: 0.0,
+            soft_timeout: NEVER,
+            hard_timeout: Duration::from_secs(30),
+            allow_stale: false,
+            tags: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The same with what the options change.
+    pub(crate) fn with(&self, options: Options) -> Self {
+        Self {
+            ttl: options.ttl.unwrap_or(self.ttl),
+            default_ttl: self.default_ttl,
+            grace: options.grace.unwrap_or(self.grace),
+            absent_ttl: options.absent_ttl.unwrap_or(self.absent_ttl),
+            refresh_after: options.refresh_after.unwrap_or(self.refresh_after),
+            early_refresh: options.early_refresh.unwrap_or(self.early_refresh),
+            jitter: options.jitter.unwrap_or(self.jitter),
+            soft_timeout: options.soft_timeout.unwrap_or(self.soft_timeout),
+            hard_timeout: options.hard_timeout.unwrap_or(self.hard_timeout),
+            allow_stale: options.allow_stale.unwrap_or(self.allow_stale),
+            tags: options.tags.or_else(|| self.tags.clone()),
+        }
+    }
+
+    /// Refuses what has no meaning. Views are checked by the call that uses them.
+    pub(crate) fn check(&self) -> Result<()> {
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "options", message));
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return invalid("jitter is a share from 0.0 to 1.0");
+        }
+        if !(0.0..=1e9).contains(&self.early_refresh) {
+            return invalid("early_refresh is zero or positive");
+        }
+        if self.tags().iter().any(|tag| tag.is_empty() || tag.len() > 255) {
+            return invalid("a tag has 1 to 255 bytes");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tags(&self) -> &[Arc<str>] {
+        self.tags.as_deref().unwrap_or_default()
     }
 }

@@ -1,1 +1,143 @@
 //! The only file that names the asynchronous runtime.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use larder_core::{BoxFuture, Clock, Error, ErrorKind, Result, Timestamp};
+use pin_project_lite::pin_project;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::clock::{LocalClock, SystemClock};
+
+pub(crate) use tokio::sync::{Notify, Semaphore};
+
+/// A runtime's identity.
+pub(crate) type RuntimeId = tokio::runtime::Id;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    fn coarse(&self) -> Timestamp {
+        Self::coarse(self)
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Starts a task on the caller's runtime.
+///
+/// # Errors
+/// [`NoRuntime`](ErrorKind::NoRuntime) outside of one.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    match Handle::try_current() {
+        Ok(handle) => {
+            drop(handle.spawn(task));
+            Ok(())
+        }
+        Err(_) => Err(no_runtime()),
+    }
+}
+
+/// Runs a future to its end on the caller's runtime, also if the caller goes away meanwhile.
+pub(crate) async fn owned<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    let handle = Handle::try_current().map_err(|_| no_runtime())?;
+    handle.spawn(task).await.map_err(|error| {
+        if error.is_panic() {
+            return Error::panicked("cache");
+        }
+        Error::new(ErrorKind::Closed, "cache", "the runtime has shut down")
+    })
+}
+
+/// The caller's runtime, if it runs all of its tasks on one thread.
+pub(crate) fn single_threaded() -> Option<RuntimeId> {
+    let handle = Handle::try_current().ok()?;
+    matches!(handle.runtime_flavor(), RuntimeFlavor::CurrentThread).then(|| handle.id())
+}
+
+/// Blocks this thread, letting its runtime's other tasks move elsewhere where that is possible.
+pub(crate) fn blocking<R>(run: impl FnOnce() -> R) -> R {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
+        _ => run(),
+    }
+}
+
+fn no_runtime() -> Error {
+    Error::new(ErrorKind::NoRuntime, "cache", "call it from within a tokio runtime")
+}
+
+/// A thread with a runtime of its own, for callers that have none: ends with the last handle.
+#[derive(Debug)]
+pub(crate) struct IoThread {
+    handle: Handle,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl IoThread {
+    pub(crate) fn start() -> Result<Self> {
+        let failed = |error| Error::with_source(ErrorKind::NoRuntime, "blocking", error);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name("larder-io".into())
+            .spawn(move || {
+                let _ = runtime.block_on(stopped);
+            })
+            .map_err(failed)?;
+        Ok(Self { handle, _stop: stop })
+    }
+
+    /// Runs a future there and waits for it on this thread.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
+        blocking(|| crate::load::park::block_on(answered)).map_err(|_| Error::panicked("blocking"))
+    }
+}
+
+pin_project! {
+    /// A wait on the cache's clock: without a box for the system's, none at all for ever.
+    #[project = SleepProjection]
+    pub(crate) enum Sleep {
+        Forever,
+        System { #[pin] sleep: tokio::time::Sleep },
+        Injected { sleep: BoxFuture<'static, ()> },
+    }
+}
+
+impl Sleep {
+    pub(crate) fn new(clock: &LocalClock, duration: Duration) -> Self {
+        if duration == larder_core::NEVER {
+            return Self::Forever;
+        }
+        match clock {
+            LocalClock::System => Self::System { sleep: tokio::time::sleep(duration) },
+            LocalClock::Injected(clock) => Self::Injected { sleep: clock.sleep(duration) },
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match self.project() {
+            SleepProjection::Forever => Poll::Pending,
+            SleepProjection::System { sleep } => sleep.poll(context),
+            SleepProjection::Injected { sleep } => sleep.as_mut().poll(context),
+        }
+    }
+}

@@ -89,12 +89,11 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
             }
         }
         let flight = Arc::new(Flight::new(info));
-        match seat {
-            Some(seat) => seat.flight = Some(Arc::clone(&flight)),
-            None => {
-                let seat = Seat::new(hash, to_key(key), Some(Arc::clone(&flight)));
-                stripe.insert_unique(hash, seat, |seat| seat.hash);
-            }
+        if let Some(seat) = seat {
+            seat.flight = Some(Arc::clone(&flight));
+        } else {
+            let seat = Seat::new(hash, to_key(key), Some(Arc::clone(&flight)));
+            stripe.insert_unique(hash, seat, |seat| seat.hash);
         }
         drop(stripe);
         Join::Lead(Ticket { flights: Arc::clone(self), hash, flight })
@@ -124,6 +123,27 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         result
     }
 
+    /// Changes the key if `apply` makes a change: only then is its flight cut loose. Whether it did.
+    pub(crate) fn change_if<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        apply: impl FnOnce() -> Option<R>,
+    ) -> Option<R>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let mut stripe = lock(self.stripe(hash));
+        let result = apply();
+        let cut = match result {
+            Some(_) => Self::cut(&mut stripe, hash, |seat| key.equivalent(&seat.key)),
+            None => None,
+        };
+        drop(stripe);
+        drop(cut);
+        result
+    }
+
     /// Looks at or quietly changes the key, leaving its flight alone: for changes of life that
     /// make no loaded value wrong.
     pub(crate) fn hold<R>(&self, hash: u64, apply: impl FnOnce() -> R) -> R {
@@ -137,17 +157,14 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         K: Clone,
     {
         let mut stripe = lock(self.stripe(hash));
-        let changes = match stripe.find_mut(hash, |seat| seat.key == key) {
-            Some(seat) => {
-                seat.writers += 1;
-                seat.changes
-            }
-            None => {
-                let seat = Seat { writers: 1, ..Seat::new(hash, key.clone(), None) };
-                stripe.insert_unique(hash, seat, |seat| seat.hash);
-                0
-            }
-        };
+        let mut changes = 0;
+        if let Some(seat) = stripe.find_mut(hash, |seat| seat.key == key) {
+            seat.writers += 1;
+            changes = seat.changes;
+        } else {
+            let seat = Seat { writers: 1, ..Seat::new(hash, key.clone(), None) };
+            stripe.insert_unique(hash, seat, |seat| seat.hash);
+        }
         drop(stripe);
         WriteMark { flights: Arc::clone(self), hash, key, changes }
     }
@@ -208,10 +225,14 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
         Follower::new(&self.flight)
     }
 
-    /// Holds out an outcome for followers who cannot wait until the end.
+    /// Holds out an outcome for followers who cannot wait until the end, and wakes them.
     pub(crate) fn offer(&self, outcome: O) {
-        let earlier = lock(&self.flight.state).offered.replace(outcome);
+        let mut state = lock(&self.flight.state);
+        let earlier = state.offered.replace(outcome);
+        let wakers: Vec<_> = state.wakers.iter().flatten().cloned().collect();
+        drop(state);
         drop(earlier);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Ends the flight. `store` runs, under the stripe's lock, only if nothing has changed the key

@@ -1,5 +1,302 @@
-//! Loading.
+//! Loading: how a caller comes to a value.
+//!
+//! ```text
+//!  look here ──fresh──────────────────────────────► answer (and renew behind, if it is due)
+//!      │ nothing, stale, or due to be compared
+//!      ▼
+//!  join the key's flight ──follow──► wait, as long as this caller's timeouts allow
+//!      │ lead
+//!      ▼
+//!  run.rs, a task of its own: look again → read the authority → fence → loader
+//!      ▼
+//!  commit.rs: write over the fence → copy here under the flight → publish to all who wait
+//! ```
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::cache::inner::{About, FlightKind, Inner, Landed};
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::load::chain::{Link, Waiting};
+use crate::load::flight::{Follower, Join, Meet, Ticket};
+use crate::load::freshness::{Verdict, judge};
+use crate::load::loader::BoxLoader;
+use crate::load::run::{Aim, Errand, Purpose};
+use crate::load::wait::{Waited, follow};
+use crate::options::Settings;
+use crate::stats::Count;
+use crate::tier::held::{Held, Looked};
+use crate::tier::mark::Age;
+use crate::tier::shared::Shared;
 
 pub(crate) mod chain;
+mod commit;
 pub(crate) mod flight;
+pub(crate) mod freshness;
+pub(crate) mod lease;
+pub(crate) mod loader;
 pub(crate) mod park;
+pub(crate) mod run;
+pub(crate) mod wait;
+
+/// A look-up that the fast path could not answer.
+#[derive(Clone)]
+pub(crate) struct Request<K: Hash + Eq, V> {
+    pub(crate) inner: Arc<Inner<K, V>>,
+    pub(crate) settings: Settings,
+    pub(crate) hash: u64,
+    pub(crate) key: K,
+    pub(crate) aim: Aim,
+}
+
+/// What a caller with a loader does next.
+pub(crate) enum Turn<K: Hash + Eq, V> {
+    /// It has its answer.
+    Answer(Held<V>),
+    /// It has its answer, which has come of age.
+    Renew(Held<V>),
+    /// It leads.
+    Lead(Errand<K, V>),
+    /// It waits for another.
+    Follow(Follower<Landed<V>, About>),
+}
+
+/// What a closer look here came to.
+enum Close<V> {
+    Serve(Held<V>),
+    Renew(Held<V>),
+    /// Stale, and no load is due.
+    Rest(Held<V>),
+    /// Past its ttl, or due to be compared.
+    Spent(Looked<V>),
+    Nothing,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
+    /// A value through the loader.
+    pub(crate) async fn load(self, loader: BoxLoader<K, V>) -> Result<Held<V>> {
+        self.check()?;
+        let mut loader = Some(loader);
+        loop {
+            let follower = match self.turn(About::met_by_load).await {
+                Turn::Answer(held) => return Ok(held),
+                Turn::Renew(held) => {
+                    if let Some(loader) = loader.take() {
+                        // Without a runtime the value is as good as it was.
+                        let _ = self.start(Purpose::Renew, loader);
+                    }
+                    return Ok(held);
+                }
+                Turn::Lead(errand) => {
+                    let loader = loader.take().ok_or_else(gone)?;
+                    let follower = errand.ticket.follow();
+                    self.inner.spawn(errand.run(loader))?;
+                    follower
+                }
+                Turn::Follow(follower) => follower,
+            };
+            let _waiting = waiting(&follower)?;
+            let waited = follow(follower, self.inner.clock(), &self.settings).await;
+            if let Some(held) = self.answer(waited)? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// A value without a loader: from here, or copied from the shared tier.
+    pub(crate) async fn get(self) -> Result<Option<Held<V>>> {
+        self.inner.check_open()?;
+        let stale = match self.look_closer().await {
+            Close::Serve(held) | Close::Renew(held) => {
+                self.inner.stats().add(Count::Hits);
+                return Ok(Some(held));
+            }
+            Close::Rest(held) => Some(held),
+            Close::Spent(looked) => Some(looked.held),
+            Close::Nothing => None,
+        };
+        let Some(shared) = self.inner.shared.clone() else { return Ok(self.stale(stale)) };
+        match self.fill(&shared).await? {
+            Waited::Landed(Landed::Held(held)) => {
+                self.inner.stats().add(Count::Hits);
+                Ok(Some(held))
+            }
+            Waited::Landed(Landed::Stale(held)) => Ok(self.stale(Some(held))),
+            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) if shared.strict => {
+                Err(error)
+            }
+            _ => Ok(self.stale(None)),
+        }
+    }
+
+    /// Starts a load in the background, unless one is under way; whether it did.
+    pub(crate) fn start(&self, purpose: Purpose, loader: BoxLoader<K, V>) -> Result<bool> {
+        let Join::Lead(ticket) = self.join(FlightKind::Load, About::met_by_refresh) else {
+            return Ok(false);
+        };
+        let errand = self.errand(ticket, Aim { purpose, ..self.aim });
+        self.inner.spawn(errand.run(loader))?;
+        Ok(true)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.inner.check_open()?;
+        self.settings.check()
+    }
+
+    /// One look, and if it has no answer a place in the key's flight.
+    pub(crate) async fn turn(&self, meet: fn(&About, &About) -> Meet) -> Turn<K, V> {
+        match self.look_closer().await {
+            Close::Serve(held) if !self.is_past(&held) => {
+                self.inner.stats().add(Count::Hits);
+                return Turn::Answer(held);
+            }
+            Close::Renew(held) if !self.is_past(&held) => {
+                self.inner.stats().add(Count::Hits);
+                return Turn::Renew(held);
+            }
+            Close::Rest(held) if !self.is_past(&held) => {
+                self.inner.stats().add(Count::StaleHits);
+                return Turn::Answer(held);
+            }
+            _ => {}
+        }
+        loop {
+            match self.join(FlightKind::Load, meet) {
+                Join::Lead(ticket) => {
+                    self.inner.stats().add(Count::Misses);
+                    return Turn::Lead(self.errand(ticket, self.aim));
+                }
+                Join::Follow(follower) => {
+                    self.inner.stats().add(Count::Coalesced);
+                    return Turn::Follow(follower);
+                }
+                Join::Left => {}
+            }
+        }
+    }
+
+    /// What a wait came to. None if the caller has to try again.
+    pub(crate) fn answer(&self, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
+        match waited {
+            Waited::Landed(Landed::Held(held)) => Ok(Some(held).filter(|held| !self.is_past(held))),
+            Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held)) => {
+                self.inner.stats().add(Count::StaleHits);
+                Ok(Some(held))
+            }
+            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) => Err(error),
+            Waited::Landed(Landed::Miss) | Waited::Abandoned | Waited::Offered(_) => Ok(None),
+        }
+    }
+
+    /// Copies the key from the shared tier, once for all who ask. A load that is under way is
+    /// neither waited for nor disturbed.
+    async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Waited<Landed<V>>> {
+        let follower = match self.join(FlightKind::Fill, About::met_by_get) {
+            Join::Lead(ticket) => {
+                let follower = ticket.follow();
+                let errand = self.errand(ticket, self.aim);
+                self.inner.spawn(errand.fill(Arc::clone(shared)))?;
+                follower
+            }
+            Join::Follow(follower) => follower,
+            Join::Left => {
+                let key = shared.key(&self.key);
+                let found = shared.find(&key, self.inner.local.marks(), None).await;
+                return Ok(Waited::Landed(match found.map(|found| found.into_parts().0) {
+                    Ok(Some(looked)) => run::landed(&looked),
+                    Ok(None) => Landed::Miss,
+                    Err(error) => Landed::Failed(error),
+                }));
+            }
+        };
+        Ok(follow(follower, self.inner.clock(), &self.settings).await)
+    }
+
+    /// Looks at what the local tier holds, and compares its marks with the authority's if due.
+    async fn look_closer(&self) -> Close<V> {
+        for _ in 0..2 {
+            let Some(looked) = self.inner.look(self.hash, &self.key) else { return Close::Nothing };
+            match judge(&looked, self.inner.now(), fastrand::f64()) {
+                Verdict::Serve => return Close::Serve(looked.held),
+                Verdict::Refresh => return Close::Renew(looked.held),
+                Verdict::Resting => return Close::Rest(looked.held),
+                Verdict::Stale | Verdict::CheckCopy => return Close::Spent(looked),
+                Verdict::CheckMarks => {
+                    if let Err(error) = self.check_marks(&looked).await {
+                        self.inner.tell(&Event::SharedFailed(error));
+                        return Close::Spent(looked);
+                    }
+                }
+            }
+        }
+        Close::Nothing
+    }
+
+    /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
+    async fn check_marks(&self, looked: &Looked<V>) -> Result<()> {
+        let Some(shared) = &self.inner.shared else { return Ok(()) };
+        let marks = self.inner.local.marks();
+        let current = shared.authority.current(marks, &looked.seen.names(), Age::Checked).await?;
+        let mut checked = looked.clone();
+        checked.note.marks_due = current.checked.after(shared.authority.tag_check);
+        let dropped = self.inner.flights.hold(self.hash, || {
+            let there = self.inner.look(self.hash, &self.key)?;
+            let is_same = there.note.version == looked.note.version
+                && there.note.written_at == looked.note.written_at;
+            is_same.then(|| self.inner.retime(self.hash, &self.key, &checked))
+        });
+        drop(dropped);
+        Ok(())
+    }
+
+    fn join(
+        &self,
+        kind: FlightKind,
+        meet: fn(&About, &About) -> Meet,
+    ) -> Join<K, Landed<V>, About> {
+        let about = self.inner.about(kind);
+        let now = self.inner.about(kind);
+        self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now))
+    }
+
+    fn errand(&self, ticket: Ticket<K, Landed<V>, About>, aim: Aim) -> Errand<K, V> {
+        Errand {
+            inner: Arc::clone(&self.inner),
+            ticket,
+            hash: self.hash,
+            key: self.key.clone(),
+            settings: self.settings.clone(),
+            aim,
+        }
+    }
+
+    /// A stale value, for those who take one.
+    fn stale(&self, held: Option<Held<V>>) -> Option<Held<V>> {
+        let held = held.filter(|held| self.settings.allow_stale && !held.is_absent());
+        let count = if held.is_some() { Count::StaleHits } else { Count::Misses };
+        self.inner.stats().add(count);
+        held
+    }
+
+    fn is_past(&self, held: &Held<V>) -> bool {
+        self.aim.past_absence && held.is_absent()
+    }
+}
+
+/// Notes that the load this code runs in, if it runs in one, waits for another.
+pub(crate) fn waiting<O>(follower: &Follower<O, About>) -> Result<Option<Waiting>> {
+    let waiting = Link::current().map(|me| me.wait_for(&follower.info().link)).transpose();
+    waiting.map_err(|_| {
+        let message = "it asked, maybe through others, for the key it loads";
+        Error::new(ErrorKind::Reentrant, "load", message)
+    })
+}
+
+/// The task that ran the load has been dropped with its runtime, or has panicked outside of it.
+pub(crate) fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "load", "the task that ran the load is gone")
+}

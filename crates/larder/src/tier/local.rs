@@ -503,7 +503,7 @@ where
 
     /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
     #[inline]
-    fn keep_swept(&self) {
+    pub(crate) fn keep_swept(&self) {
         if !self.is_swept.load(Ordering::Relaxed) {
             self.start_sweeping();
         }

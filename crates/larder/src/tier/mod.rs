@@ -1,6 +1,10 @@
 //! Tiers.
 
+pub(crate) mod authority;
+pub(crate) mod held;
 pub(crate) mod local;
+pub(crate) mod mark;
+pub(crate) mod shared;
 mod slot;
 pub(crate) mod tag;
 mod wheel;

@@ -1,0 +1,224 @@
+//! A view for code that does not run in tasks.
+
+use std::fmt;
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use larder_core::{BoxError, Error, Result};
+
+use crate::cache::inner::About;
+use crate::cache::{Cache, FIND, LOAD, LOOK, Reach, VALUE};
+use crate::key::CacheKey;
+use crate::load::flight::Follower;
+use crate::load::loader::{Ended, Load, Loaded, ended};
+use crate::load::park::block_on;
+use crate::load::run::{Aim, Errand};
+use crate::load::wait::{Waited, follow};
+use crate::load::{Turn, waiting};
+use crate::lookup::Lookup;
+use crate::runtime::{IoThread, blocking};
+use crate::stats::Count;
+use crate::tier::held::Held;
+
+/// The cache for synchronous code, in and out of a runtime.
+///
+/// Loaders run on the calling thread, and share loads with asynchronous callers. A backend is
+/// spoken to from a thread of the cache's own. On a runtime that runs all its tasks on one thread,
+/// a caller never waits for a load of that same thread: it loads for itself.
+///
+/// ```
+/// use larder::Cache;
+///
+/// let cache = Cache::<String, usize>::new(1_000)?;
+/// let length = cache.blocking().get_with("soup", || "soup".len())?;
+/// assert_eq!(length, 4);
+/// # Ok::<_, larder::Error>(())
+/// ```
+pub struct Blocking<'a, K: Hash + Eq, V> {
+    cache: &'a Cache<K, V>,
+}
+
+impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
+    pub(super) const fn new(cache: &'a Cache<K, V>) -> Self {
+        Self { cache }
+    }
+
+    /// As [`Cache::get`].
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
+        let hash = self.cache.inner.local.hash(key);
+        if let Some(held) = self.cache.inner.local.get(hash, key) {
+            return Ok(held.into_option());
+        }
+        let (cache, key) = (self.cache.clone(), key.to_key());
+        let held = self.run(async move { cache.request(hash, key, LOOK).get().await })??;
+        Ok(held.and_then(Held::into_option))
+    }
+
+    /// As [`Cache::load`], with a loader that runs on this thread. Its hard timeout cannot stop it:
+    /// a result that comes after it is not stored in the backend.
+    ///
+    /// # Errors
+    /// As [`Cache::load`].
+    pub fn load<Q, F, L, E>(&self, key: &Q, loader: F) -> Result<Option<V>>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce(Load<K, V>) -> std::result::Result<L, E>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        Ok(self.obtain(key, LOAD, |load| ended(loader(load)))?.into_option())
+    }
+
+    /// As [`Cache::get_with`], with a loader that runs on this thread.
+    ///
+    /// # Errors
+    /// As [`Cache::get_with`].
+    pub fn get_with<Q, F>(&self, key: &Q, loader: F) -> Result<V>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> V,
+    {
+        let held = self.obtain(key, VALUE, |_| Ok(Loaded::new(loader())))?;
+        held.into_option().ok_or_else(crate::load::gone)
+    }
+
+    /// As [`Cache::try_get_with`], with a loader that runs on this thread.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    pub fn try_get_with<Q, F, E>(&self, key: &Q, loader: F) -> Result<V>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> std::result::Result<V, E>,
+        E: Into<BoxError>,
+    {
+        let held = self.obtain(key, VALUE, |_| ended(loader()))?;
+        held.into_option().ok_or_else(crate::load::gone)
+    }
+
+    /// As [`Cache::optionally_get_with`], with a loader that runs on this thread.
+    ///
+    /// # Errors
+    /// As [`Cache::optionally_get_with`].
+    pub fn optionally_get_with<Q, F>(&self, key: &Q, loader: F) -> Result<Option<V>>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> Option<V>,
+    {
+        let loader = |_| Ok(loader().map_or_else(Loaded::absent, Loaded::new));
+        Ok(self.obtain(key, FIND, loader)?.into_option())
+    }
+
+    /// As [`Cache::insert`].
+    ///
+    /// # Errors
+    /// As [`Cache::insert`].
+    pub fn insert(&self, key: K, value: V) -> Result<Reach> {
+        let cache = self.cache.clone();
+        self.run(async move { cache.insert(key, value).await })?
+    }
+
+    /// As [`Cache::invalidate`].
+    ///
+    /// # Errors
+    /// As [`Cache::invalidate`].
+    pub fn invalidate<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Reach> {
+        let (cache, key) = (self.cache.clone(), key.to_key());
+        self.run(async move { cache.invalidate(&key).await })?
+    }
+
+    fn obtain<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        aim: Aim,
+        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
+    ) -> Result<Held<V>> {
+        let hash = self.cache.inner.local.hash(key);
+        let held = self.cache.inner.local.get(hash, key);
+        if let Some(held) = held.filter(|held| !(aim.past_absence && held.is_absent())) {
+            return Ok(held);
+        }
+        let request = self.cache.request(hash, key.to_key(), aim);
+        request.check()?;
+        let mut loader = Some(loader);
+        loop {
+            let asked = request.clone();
+            let turn = self.run(async move { asked.turn(About::met_by_blocking_load).await })?;
+            let follower = match turn {
+                // Nobody is there to load behind this caller's back: the next one may.
+                Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
+                Turn::Follow(follower) => follower,
+                Turn::Lead(errand) => {
+                    let loader = loader.take().ok_or_else(crate::load::gone)?;
+                    let follower = errand.ticket.follow();
+                    self.lead(errand, loader)?;
+                    follower
+                }
+            };
+            let _waiting = waiting(&follower)?;
+            let (clock, settings) = (request.inner.clock().clone(), request.settings.clone());
+            let waited = match landed_now(follower) {
+                Ok(waited) => waited,
+                Err(follower) => {
+                    self.io()?.run(async move { follow(follower, &clock, &settings).await })?
+                }
+            };
+            if let Some(held) = request.answer(waited)? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Leads a flight with a loader that runs on this thread.
+    fn lead(
+        &self,
+        errand: Errand<K, V>,
+        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
+    ) -> Result<()> {
+        let Some(ready) = self.run(errand.prepare())? else { return Ok(()) };
+        let (link, load) = (ready.errand.ticket.info().link.clone(), ready.load());
+        ready.errand.inner.stats().add(Count::Loads);
+        let call = AssertUnwindSafe(|| link.enter(|| loader(load)));
+        let ended = catch_unwind(call).unwrap_or_else(|_| Err(Error::panicked("load")));
+        self.run(ready.commit(ended))
+    }
+
+    fn io(&self) -> Result<&IoThread> {
+        let io = &self.cache.inner.io;
+        if let Some(io) = io.get() {
+            return Ok(io);
+        }
+        let started = IoThread::start()?;
+        // Another thread may have been faster; then this one ends at once.
+        Ok(io.get_or_init(|| started))
+    }
+
+    /// Runs a future: here, if nothing in it waits for a backend or a clock.
+    fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Result<T> {
+        match &self.cache.inner.shared {
+            None => Ok(blocking(|| block_on(task))),
+            Some(_) => self.io()?.run(task),
+        }
+    }
+}
+
+/// The outcome of a flight that has ended, without a clock; else the follower again.
+fn landed_now<O: Clone, I>(mut follower: Follower<O, I>) -> Result<Waited<O>, Follower<O, I>> {
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(&mut follower).poll(&mut context) {
+        Poll::Ready(Some(outcome)) => Ok(Waited::Landed(outcome)),
+        Poll::Ready(None) => Ok(Waited::Abandoned),
+        Poll::Pending => Err(follower),
+    }
+}
+
+impl<K: Hash + Eq, V> fmt::Debug for Blocking<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! Building a cache: collects settings, and judges them all in `build`.
+
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{AnyBackend, Backend, Clock, Codec, Error, ErrorKind, Namespace, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cache::Cache;
+use crate::cache::inner::Inner;
+use crate::clock::LocalClock;
+use crate::codec::MessagePack;
+use crate::event::{Event, Observer};
+use crate::key::CacheKey;
+use crate::listener::{Cause, Listener};
+use crate::options::{Options, Settings, Ttl};
+use crate::tier::authority::Authority;
+use crate::tier::held::Held;
+use crate::tier::local::{LocalConfig, LocalTier, Weigher};
+use crate::tier::shared::Shared;
+
+/// Collects a cache's settings. Nothing is judged, opened or started before [`build`](Self::build).
+#[must_use]
+pub struct CacheBuilder<K, V> {
+    capacity: u64,
+    weigher: Option<Weigher<K, V>>,
+    tti: Option<Duration>,
+    listener: Option<Listener<K, V>>,
+    clock: LocalClock,
+    options: Options,
+    observer: Observer,
+    backend: Option<(AnyBackend, Arc<dyn Codec<V>>)>,
+    namespace: String,
+    backend_timeout: Duration,
+    local_ttl: Duration,
+    tag_check: Duration,
+    degraded_ttl: Duration,
+    strict: bool,
+    wait_for_leases: bool,
+    max_concurrent_loads: Option<usize>,
+    key: PhantomData<K>,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
+    pub(super) fn new() -> Self {
+        Self {
+            capacity: 10_000,
+            weigher: None,
+            tti: None,
+            listener: None,
+            clock: LocalClock::System,
+            options: Options::new(),
+            observer: Observer::default(),
+            backend: None,
+            namespace: "larder".to_owned(),
+            backend_timeout: Duration::from_secs(2),
+            local_ttl: Duration::from_secs(10),
+            tag_check: Duration::from_secs(1),
+            degraded_ttl: Duration::from_secs(5),
+            strict: false,
+            wait_for_leases: true,
+            max_concurrent_loads: None,
+            key: PhantomData,
+        }
+    }
+
+    /// The largest number of entries in memory; with a weigher, the largest sum of weights.
+    /// Default 10,000.
+    #[doc(alias("max_capacity", "max_size"))]
+    pub fn capacity(mut self, capacity: u64) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// What an entry weighs. It is called once for each write, outside all locks.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// How long an entry is fresh after its write. Default [`Ttl::Never`].
+    #[doc(alias("time_to_live", "expire_after_write"))]
+    pub fn ttl(self, ttl: impl Into<Ttl>) -> Self {
+        self.options(|options| options.ttl(ttl))
+    }
+
+    /// How long an entry stays in memory without being read. Default: no matter.
+    #[doc(alias("time_to_idle", "expire_after_access"))]
+    pub fn tti(mut self, tti: Duration) -> Self {
+        self.tti = Some(tti);
+        self
+    }
+
+    /// How long after its ttl a value may be served for want of a newer one. Default zero.
+    #[doc(alias("stale_if_error", "fail_safe"))]
+    pub fn grace(self, grace: Duration) -> Self {
+        self.options(|options| options.grace(grace))
+    }
+
+    /// How long "there is none" is kept. Default zero: not at all.
+    pub fn absent_ttl(self, ttl: Duration) -> Self {
+        self.options(|options| options.absent_ttl(ttl))
+    }
+
+    /// The age from which a hit of a load starts another in the background. Default: never.
+    #[doc(alias("refresh_after_write", "stale_while_revalidate"))]
+    pub fn refresh_after(self, age: Duration) -> Self {
+        self.options(|options| options.refresh_after(age))
+    }
+
+    /// Other defaults for all calls, in the place of those set so far.
+    pub fn defaults(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Who is told of each value that leaves memory, and why: exactly once, outside all locks.
+    pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Who is told of what no caller is told.
+    pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
+    /// Where time comes from. Default: the system's monotonic clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = LocalClock::Injected(clock);
+        self
+    }
+
+    /// A shared backend under the memory, for values that serde can write, as MessagePack with
+    /// named fields.
+    pub fn backend(self, backend: impl Backend) -> Self
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        self.backend_with(backend, MessagePack)
+    }
+
+    /// A shared backend under the memory, with a codec of your choice.
+    pub fn backend_with(mut self, backend: impl Backend, codec: impl Codec<V>) -> Self {
+        self.backend = Some((AnyBackend::new(backend), Arc::new(codec)));
+        self
+    }
+
+    /// The namespace of the cache's keys in the backend. Default `larder`.
+    #[doc(alias("prefix", "key_prefix"))]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// How long one call of the backend may take. Default 2 seconds.
+    pub fn backend_timeout(mut self, timeout: Duration) -> Self {
+        self.backend_timeout = timeout;
+        self
+    }
+
+    /// How long a copy in memory goes without being compared with the backend's. Default 10
+    /// seconds.
+    ///
+    /// It bounds how long another process's change of a key can go unnoticed here.
+    pub fn local_ttl(mut self, ttl: Duration) -> Self {
+        self.local_ttl = ttl;
+        self
+    }
+
+    /// How long tags and the epoch go without being compared with the backend's. Default 1 second.
+    ///
+    /// It bounds how long another process's invalidation by tag, or of everything, can go
+    /// unnoticed here.
+    pub fn tag_check(mut self, every: Duration) -> Self {
+        self.tag_check = every;
+        self
+    }
+
+    /// How long a loaded value is kept in memory while the backend cannot be reached. Default 5
+    /// seconds.
+    pub fn degraded_ttl(mut self, ttl: Duration) -> Self {
+        self.degraded_ttl = ttl;
+        self
+    }
+
+    /// Whether the backend's failures and damaged bytes are errors. By default they are misses and
+    /// events.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// Whether a load waits while another process loads the same key. Default true. Without, both
+    /// load, and the first result is kept.
+    #[doc(alias = "distributed_lock")]
+    pub fn wait_for_leases(mut self, wait: bool) -> Self {
+        self.wait_for_leases = wait;
+        self
+    }
+
+    /// How many asynchronous loaders run at once at most. Default: no limit.
+    pub fn max_concurrent_loads(mut self, limit: usize) -> Self {
+        self.max_concurrent_loads = Some(limit);
+        self
+    }
+
+    /// The cache.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting outside its range;
+    /// [`Unsupported`](ErrorKind::Unsupported) for a backend without conditional writes, on which
+    /// no load could be fenced.
+    pub fn build(self) -> Result<Cache<K, V>> {
+        let settings = Settings::default().with(self.options);
+        settings.check()?;
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "build", message));
+        if self.capacity == 0 {
+            return invalid("the capacity is at least 1");
+        }
+        if self.tti == Some(Duration::ZERO) {
+            return invalid("an idle time of zero keeps nothing");
+        }
+        if self.max_concurrent_loads == Some(0) {
+            return invalid("without any loader at once nothing loads");
+        }
+        let local = LocalTier::new(LocalConfig {
+            capacity: self.capacity,
+            weigher: self.weigher.map(weigh_held),
+            largest_weight: None,
+            grace: settings.grace,
+            tti: self.tti,
+            listener: self.listener.map(tell_held),
+            clock: self.clock.clone(),
+        });
+        let shared = match self.backend {
+            None => None,
+            Some((backend, codec)) => {
+                require_conditional(&backend)?;
+                let namespace = Namespace::new(&self.namespace)?;
+                let authority = Authority::new(
+                    backend,
+                    namespace,
+                    self.clock,
+                    self.backend_timeout,
+                    self.tag_check,
+                );
+                let observer = self.observer.clone();
+                Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
+            }
+        };
+        let inner = Inner::new(
+            local,
+            shared,
+            self.observer,
+            self.max_concurrent_loads,
+            self.wait_for_leases,
+            self.degraded_ttl,
+        );
+        Ok(Cache { inner: Arc::new(inner), settings })
+    }
+
+    fn options(mut self, change: impl FnOnce(Options) -> Options) -> Self {
+        self.options = change(self.options);
+        self
+    }
+}
+
+impl<K: Hash, V> fmt::Debug for CacheBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("capacity", &self.capacity)
+            .field("options", &self.options)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+fn require_conditional(backend: &AnyBackend) -> Result<()> {
+    if backend.capabilities().conditional {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "build", "loads are fenced by conditional writes"))
+}
+
+fn weigh_held<K: 'static, V: 'static>(weigher: Weigher<K, V>) -> Weigher<K, Held<V>> {
+    Arc::new(move |key, held| match held {
+        Held::Value(value) => weigher(key, value),
+        Held::Absent => 1,
+    })
+}
+
+fn tell_held<K: 'static, V: 'static>(listener: Listener<K, V>) -> Listener<K, Held<V>> {
+    Arc::new(move |key, held, cause| {
+        if let Held::Value(value) = held {
+            listener(key, value, cause);
+        }
+    })
+}

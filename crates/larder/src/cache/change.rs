@@ -1,0 +1,57 @@
+//! Changes at the authority that depend on what is there, in a bounded loop.
+
+use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result, Times};
+
+use crate::tier::held::Looked;
+use crate::tier::shared::{Found, Shared};
+use crate::tier::tag::Marks;
+
+/// How often a change is tried over what turns up meanwhile.
+const TRIES: usize = 16;
+
+/// What to do about what is there.
+pub(crate) enum Step {
+    Keep,
+    Write(Record),
+    Retime(Times),
+    Delete,
+}
+
+impl<V: Clone + 'static> Shared<V> {
+    /// Does what `decide` says about the usable value that is there and its record. There is none
+    /// for leases and for what is dead by a mark; the change still replaces exactly that.
+    ///
+    /// # Errors
+    /// The backend's. [`Unavailable`](ErrorKind::Unavailable) if others were faster 16 times.
+    pub(crate) async fn change(
+        &self,
+        key: &Key,
+        marks: &Marks,
+        mut decide: impl FnMut(Option<(&Looked<V>, &Record)>) -> Result<Step>,
+    ) -> Result<(Option<Looked<V>>, bool)> {
+        for _ in 0..TRIES {
+            let found = self.find(key, marks, None).await?;
+            let step = decide(match &found {
+                Found::Usable(looked, record) => Some((looked, record)),
+                _ => None,
+            })?;
+            let (looked, there) = found.into_parts();
+            let expect = there.as_ref().map_or(Expect::Absent, Expect::exactly);
+            let outcome = match (step, &there) {
+                (Step::Keep, _) => return Ok((looked, false)),
+                (Step::Write(record), _) => self.authority.write(key, record, expect).await,
+                (Step::Delete, Some(_)) => self.authority.delete(key, expect).await,
+                (Step::Retime(times), Some(header)) => {
+                    self.authority.retime(key, header, times).await
+                }
+                (Step::Delete | Step::Retime(_), None) => return Ok((looked, false)),
+            };
+            match outcome {
+                Outcome::Done => return Ok((looked, true)),
+                Outcome::Refused(_) => {}
+                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "change", "others changed the key at every try"))
+    }
+}

@@ -1,0 +1,259 @@
+//! What all handles of one cache share.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use larder_core::{Error, ErrorKind, Result, Timestamp, Version};
+
+use crate::clock::LocalClock;
+use crate::event::{Event, Observer};
+use crate::key::CacheKey;
+use crate::load::chain::Link;
+use crate::load::flight::{Flights, Meet};
+use crate::load::freshness::attend_at;
+use crate::lookup::Lookup;
+use crate::rule::{Rule, holds};
+use crate::runtime::{IoThread, Notify, RuntimeId, Semaphore};
+use crate::stats::Counters;
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::local::{Draft, Dropped, LocalTier};
+use crate::tier::shared::Shared;
+
+/// The tiers, the flights and what runs beside them.
+pub(crate) struct Inner<K: Hash + Eq, V> {
+    pub(crate) local: Arc<LocalTier<K, Held<V>, Note>>,
+    pub(crate) flights: Arc<Flights<K, Landed<V>, About>>,
+    pub(crate) shared: Option<Arc<Shared<V>>>,
+    pub(crate) observer: Observer,
+    /// At most this many loaders at once; none without a limit.
+    pub(crate) load_limit: Option<Semaphore>,
+    /// Whether loads wait for other processes' leases.
+    pub(crate) wait_for_leases: bool,
+    /// How long a result is kept here while the authority cannot be reached.
+    pub(crate) degraded_ttl: Duration,
+    pub(crate) io: OnceLock<IoThread>,
+    closed: AtomicBool,
+    running: AtomicUsize,
+    idle: Notify,
+}
+
+/// How a flight ends.
+#[derive(Clone)]
+pub(crate) enum Landed<V> {
+    /// With a fresh value or absence.
+    Held(Held<V>),
+    /// With a stale value: the load failed, or takes longer than its callers wait.
+    Stale(Held<V>),
+    /// With nothing: it only looked into the shared tier.
+    Miss,
+    Failed(Error),
+}
+
+/// What a flight is judged by.
+pub(crate) struct About {
+    pub(crate) kind: FlightKind,
+    pub(crate) link: Link,
+    epoch: u32,
+    tag_changes: u64,
+    /// The leader's runtime, if it runs all its tasks on one thread.
+    runtime: Option<RuntimeId>,
+}
+
+/// What a flight does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlightKind {
+    /// It copies from the shared tier.
+    Fill,
+    /// It runs a loader.
+    Load,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    pub(crate) fn new(
+        local: Arc<LocalTier<K, Held<V>, Note>>,
+        shared: Option<Arc<Shared<V>>>,
+        observer: Observer,
+        load_limit: Option<usize>,
+        wait_for_leases: bool,
+        degraded_ttl: Duration,
+    ) -> Self {
+        Self {
+            local,
+            flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
+            shared,
+            observer,
+            load_limit: load_limit.map(Semaphore::new),
+            wait_for_leases,
+            degraded_ttl,
+            io: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            idle: Notify::new(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &LocalClock {
+        self.local.clock()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    pub(crate) fn stats(&self) -> &Counters {
+        self.local.stats()
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.observer.tell(event);
+    }
+
+    /// A closer look at what the local tier holds.
+    pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<V>> {
+        self.local.look(hash, key, |view| Looked {
+            held: view.value.clone(),
+            life: view.life,
+            fresh_until: view.fresh_until,
+            kept_until: view.kept_until,
+            note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
+            seen: view.seen(),
+        })
+    }
+
+    /// What is to be put for a value. Runs the weigher: call it outside all locks.
+    pub(crate) fn draft(&self, key: &K, looked: Looked<V>) -> Draft<Held<V>, Note> {
+        Draft {
+            weight: self.local.weigh(key, &looked.held),
+            attend_at: attend_at(looked.fresh_until, &looked.note),
+            fresh_until: looked.fresh_until,
+            kept_until: looked.kept_until,
+            value: looked.held,
+            seen: looked.seen,
+            note: Some(looked.note),
+        }
+    }
+
+    /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
+    pub(crate) fn retime<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        looked: &Looked<V>,
+    ) -> Dropped<K, Held<V>> {
+        let attend_at = attend_at(looked.fresh_until, &looked.note);
+        let (fresh_until, kept_until) = (looked.fresh_until, looked.kept_until);
+        let note = Some(looked.note);
+        self.local.retime(hash, key, attend_at, fresh_until, kept_until, note).1
+    }
+
+    /// What keeps the authority from being read: an error in strict mode, else an event.
+    pub(crate) fn forgive(&self, shared: &Shared<V>, error: Error) -> Result<()> {
+        if shared.strict {
+            return Err(error);
+        }
+        self.tell(&Event::SharedFailed(error));
+        Ok(())
+    }
+
+    /// Judges flights by what holds now, at the caller's arrival.
+    pub(crate) fn about(&self, kind: FlightKind) -> About {
+        let marks = self.local.marks();
+        About {
+            kind,
+            link: Link::default(),
+            epoch: marks.epoch(),
+            tag_changes: marks.tag_changes(),
+            runtime: crate::runtime::single_threaded(),
+        }
+    }
+
+    /// Refuses work after [`close`](Self::close).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
+        }
+        Ok(())
+    }
+
+    /// Starts a task that belongs to the cache: `close` waits for it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let running = Running::new(self);
+        crate::runtime::spawn(async move {
+            let _running = running;
+            task.await;
+        })
+    }
+
+    /// Refuses new work and waits for what is running.
+    pub(crate) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        loop {
+            let idle = self.idle.notified();
+            if self.running.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+const FLIGHT_STRIPES: usize = 64;
+
+impl About {
+    /// Whether a caller that arrives with `now` may join a flight of this kind.
+    pub(crate) fn is_valid(&self, now: &Self) -> bool {
+        !holds(Rule::JoinValid) || (self.epoch == now.epoch && self.tag_changes == now.tag_changes)
+    }
+
+    /// What a load makes of a flight that it meets.
+    pub(crate) fn met_by_load(&self, now: &Self) -> Meet {
+        if self.is_valid(now) { Meet::Follow } else { Meet::Replace }
+    }
+
+    /// What a blocking load makes of it: it must not wait for a flight that needs its own thread.
+    pub(crate) fn met_by_blocking_load(&self, now: &Self) -> Meet {
+        let own_thread = self.runtime.is_some() && self.runtime == now.runtime;
+        if own_thread { Meet::Replace } else { self.met_by_load(now) }
+    }
+
+    /// What a `get` makes of it: it does not wait for loaders.
+    pub(crate) fn met_by_get(&self, now: &Self) -> Meet {
+        match (self.is_valid(now), self.kind) {
+            (true, FlightKind::Fill) => Meet::Follow,
+            (_, FlightKind::Load) => Meet::Leave,
+            (false, FlightKind::Fill) => Meet::Replace,
+        }
+    }
+
+    /// What a refresh makes of it: one is enough.
+    pub(crate) fn met_by_refresh(&self, now: &Self) -> Meet {
+        match (self.is_valid(now), self.kind) {
+            (true, FlightKind::Load) => Meet::Leave,
+            _ => Meet::Replace,
+        }
+    }
+}
+
+/// Counts a task for as long as it is there, also if its runtime drops it.
+struct Running<K: Hash + Eq, V>(Arc<Inner<K, V>>);
+
+impl<K: Hash + Eq, V> Running<K, V> {
+    fn new(inner: &Arc<Inner<K, V>>) -> Self {
+        inner.running.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl<K: Hash + Eq, V> Drop for Running<K, V> {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Changes of many keys at once: by a tag, or of everything.
+
+use std::sync::Arc;
+
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::cache::{Cache, Reach};
+use crate::key::CacheKey;
+use crate::tier::mark::Change;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// Drops everything that has the tag, whatever its number. Loads under way do not bring it
+    /// back.
+    ///
+    /// Another process notices at the latest after its
+    /// [`tag_check`](crate::CacheBuilder::tag_check).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a tag of no or of more than 255 bytes;
+    /// otherwise as [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    /// A change once begun is finished, also if the future is dropped.
+    #[doc(alias("remove_by_tag", "delete_by_tag"))]
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<Reach> {
+        self.change_tag(tag, Change::Hard).await
+    }
+
+    /// Makes everything that has the tag stale.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    ///
+    /// # Cancel safety
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    pub async fn mark_tag_stale(&self, tag: &str) -> Result<Reach> {
+        self.change_tag(tag, Change::Soft).await
+    }
+
+    /// Drops everything in the cache's namespace, at the price of one write.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    #[doc(alias("clear", "flush"))]
+    pub async fn invalidate_all(&self) -> Result<Reach> {
+        self.change_all(Change::Hard).await
+    }
+
+    /// Makes everything in the cache's namespace stale, at the price of one write.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    pub async fn mark_all_stale(&self) -> Result<Reach> {
+        self.change_all(Change::Soft).await
+    }
+
+    async fn change_tag(&self, tag: &str, change: Change) -> Result<Reach> {
+        self.inner.check_open()?;
+        if tag.is_empty() || tag.len() > 255 {
+            let message = "a tag has 1 to 255 bytes";
+            return Err(Error::new(ErrorKind::InvalidInput, "invalidate a tag", message));
+        }
+        let Some(shared) = self.inner.shared.clone() else {
+            match change {
+                Change::Hard => self.inner.local.marks().invalidate_tag(tag),
+                Change::Soft => self.inner.local.marks().mark_tag_stale(tag),
+            }
+            return Ok(Reach::Confirmed);
+        };
+        let (inner, tag) = (Arc::clone(&self.inner), Arc::from(tag));
+        crate::runtime::owned(async move {
+            match shared.authority.change_tag(inner.local.marks(), &tag, change).await {
+                Ok(()) => Ok(Reach::Confirmed),
+                Err(error) => inner.unreached(&shared, error),
+            }
+        })
+        .await?
+    }
+
+    async fn change_all(&self, change: Change) -> Result<Reach> {
+        self.inner.check_open()?;
+        let Some(shared) = self.inner.shared.clone() else {
+            match change {
+                Change::Hard => self.inner.local.invalidate_all(),
+                Change::Soft => self.inner.local.marks().mark_all_stale(),
+            }
+            return Ok(Reach::Confirmed);
+        };
+        let inner = Arc::clone(&self.inner);
+        crate::runtime::owned(async move {
+            match shared.authority.change_epoch(inner.local.marks(), change).await {
+                Ok(()) => {
+                    inner.local.keep_swept();
+                    Ok(Reach::Confirmed)
+                }
+                Err(error) => inner.unreached(&shared, error),
+            }
+        })
+        .await?
+    }
+}

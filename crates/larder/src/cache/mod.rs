@@ -1,0 +1,342 @@
+//! The handle: arguments in, result out.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use larder_core::{BoxError, Result};
+
+use crate::cache::inner::Inner;
+use crate::key::CacheKey;
+use crate::load::Request;
+use crate::load::loader::{BoxLoader, Load, Loaded, boxed};
+use crate::load::run::{Aim, Purpose};
+use crate::lookup::Lookup;
+use crate::options::{Options, Settings};
+use crate::stats::Stats;
+use crate::tier::held::Held;
+
+mod blocking;
+mod builder;
+mod change;
+mod info;
+pub(crate) mod inner;
+mod invalidate;
+mod read;
+mod write;
+
+pub use crate::cache::blocking::Blocking;
+pub use crate::cache::builder::CacheBuilder;
+pub use crate::cache::info::{EntryInfo, Tier};
+pub use crate::cache::write::Reach;
+
+/// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.
+///
+/// After a change of a key, of one of its tags or of everything is confirmed, no read on this
+/// handle's cache yields a value whose load began before it.
+///
+/// Cloning is cheap and shares the cache. Values are cloned out: put big ones into an `Arc`. A
+/// value's `clone` must not call the cache.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::Cache;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let cache = Cache::<String, String>::builder().ttl(Duration::from_secs(60)).build()?;
+///
+/// // However many tasks ask at once, the loader runs once.
+/// let page = cache.get_with("/about", || async { "About us".to_owned() }).await?;
+/// assert_eq!(page, "About us");
+///
+/// cache.invalidate("/about").await?;
+/// assert_eq!(cache.get("/about").await?, None);
+/// # Ok::<_, larder::Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Cache<K: Hash + Eq, V> {
+    inner: Arc<Inner<K, V>>,
+    settings: Settings,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// A cache in memory for at most this many entries, with all defaults.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the capacity is zero.
+    pub fn new(capacity: u64) -> Result<Self> {
+        Self::builder().capacity(capacity).build()
+    }
+
+    /// Starts to build a cache.
+    pub fn builder() -> CacheBuilder<K, V> {
+        CacheBuilder::new()
+    }
+
+    /// The same cache under other options: for all verbs called on the result.
+    ///
+    /// The view shares everything with this handle, `close` included.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::{Cache, Options};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// let short = cache.with(Duration::from_millis(5));
+    /// short.insert(7, "soon gone".to_owned()).await?;
+    /// let tagged = cache.with(Options::new().tags(["users"]));
+    /// tagged.insert(8, "Ada".to_owned()).await?;
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with(&self, options: impl Into<Options>) -> Self {
+        Self { inner: Arc::clone(&self.inner), settings: self.settings.with(options.into()) }
+    }
+
+    /// The value under the key, if it is fresh; inside grace only with
+    /// [`allow_stale`](Options::allow_stale). A known absence is none.
+    ///
+    /// A hit allocates nothing and waits for nothing. Where the local tier has none, the shared
+    /// backend is asked, and its answer is kept here; that needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Closed`](crate::ErrorKind::Closed) after `close`. A backend's failure is a miss and an
+    /// event, or an error in [strict](CacheBuilder::strict) mode.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("fetch", "lookup"))]
+    pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
+        let hash = self.inner.local.hash(key);
+        if let Some(held) = self.inner.local.get(hash, key) {
+            return Ok(held.into_option());
+        }
+        let held = self.request(hash, key.to_key(), LOOK).get().await?;
+        Ok(held.and_then(Held::into_option))
+    }
+
+    /// The value under the key, loaded if it is not there: the general verb.
+    ///
+    /// The loader is given the key and the stale value, if one is kept. It answers with a value or
+    /// with [`Loaded`]: a value with its own ttl and tags, "not modified", or "there is none",
+    /// which makes the result none.
+    ///
+    /// One load runs at a time for a key, whoever asks, and however many. It runs in a task of its
+    /// own. Its caller's options decide how its result is kept; each caller's own timeouts decide
+    /// how long that one waits.
+    ///
+    /// # Errors
+    /// - [`Loader`](crate::ErrorKind::Loader): the loader failed or panicked, and no stale value
+    ///   was inside grace. All who waited get the same error; [`Error::loader_error`] gives back
+    ///   the loader's own. Nothing is kept of it.
+    /// - [`Timeout`](crate::ErrorKind::Timeout): the hard timeout ran out.
+    /// - [`Reentrant`](crate::ErrorKind::Reentrant): this code runs inside a load that this call
+    ///   would wait for. Tasks that a loader spawns do not count as inside it: such a cycle ends
+    ///   with the hard timeout.
+    /// - [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime, on a miss.
+    /// - [`Closed`](crate::ErrorKind::Closed) after `close`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the load running for the others and for the cache.
+    ///
+    /// ```
+    /// use larder::{Cache, Loaded};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// let name = cache
+    ///     .load(&7, |load| async move {
+    ///         let name = format!("user {}", load.key);
+    ///         Ok::<_, std::io::Error>(Loaded::new(name).tags(["users"]))
+    ///     })
+    ///     .await?;
+    /// assert_eq!(name.as_deref(), Some("user 7"));
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// [`Error::loader_error`]: crate::Error::loader_error
+    #[doc(alias("get_or_create", "get_or_set", "remember", "read_through"))]
+    pub async fn load<Q, F, Fut, L, E>(&self, key: &Q, loader: F) -> Result<Option<V>>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce(Load<K, V>) -> Fut + Send + 'static,
+        Fut: Future<Output = std::result::Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let hash = self.inner.local.hash(key);
+        if let Some(held) = self.inner.local.get(hash, key) {
+            return Ok(held.into_option());
+        }
+        let held = self.request(hash, key.to_key(), LOAD).load(boxed(loader)).await?;
+        Ok(held.into_option())
+    }
+
+    /// The value under the key, or what the loader makes.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); the loader itself can only panic.
+    ///
+    /// # Cancel safety
+    /// As [`load`](Self::load).
+    pub async fn get_with<Q, F, Fut>(&self, key: &Q, loader: F) -> Result<V>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = V> + Send + 'static,
+    {
+        let loader = move |_| {
+            let value = loader();
+            async move { Ok::<V, Infallible>(value.await) }
+        };
+        self.value(key, |_: &Q| boxed(loader)).await
+    }
+
+    /// The value under the key, or what the loader makes, if it succeeds.
+    ///
+    /// ```
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<String, u64>::new(1_000)?;
+    /// let parsed = cache.try_get_with("7", || async { "seven".parse::<u64>() }).await;
+    /// let error = parsed.unwrap_err();
+    /// assert!(error.loader_error::<std::num::ParseIntError>().is_some());
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    ///
+    /// # Cancel safety
+    /// As [`load`](Self::load).
+    pub async fn try_get_with<Q, F, Fut, E>(&self, key: &Q, loader: F) -> Result<V>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = std::result::Result<V, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.value(key, |_: &Q| boxed(move |_| loader())).await
+    }
+
+    /// The value under the key, or what the loader finds. "There is none" is kept as long as
+    /// [`absent_ttl`](Options::absent_ttl) says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); the loader itself can only panic.
+    ///
+    /// # Cancel safety
+    /// As [`load`](Self::load).
+    pub async fn optionally_get_with<Q, F, Fut>(&self, key: &Q, loader: F) -> Result<Option<V>>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Option<V>> + Send + 'static,
+    {
+        let hash = self.inner.local.hash(key);
+        if let Some(held) = self.inner.local.get(hash, key) {
+            return Ok(held.into_option());
+        }
+        let loader = move |_| {
+            let found = loader();
+            async move { Ok::<_, Infallible>(found.await.map_or_else(Loaded::absent, Loaded::new)) }
+        };
+        let held = self.request(hash, key.to_key(), FIND).load(boxed(loader)).await?;
+        Ok(held.into_option())
+    }
+
+    /// Starts to load the key anew in the background; whether it did: not if a load is under way.
+    ///
+    /// What is there is served meanwhile.
+    ///
+    /// # Errors
+    /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime,
+    /// [`Closed`](crate::ErrorKind::Closed) after `close`,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for options without a meaning.
+    #[doc(alias("reload", "prime"))]
+    pub fn refresh<Q, F, Fut, L, E>(&self, key: &Q, loader: F) -> Result<bool>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce(Load<K, V>) -> Fut + Send + 'static,
+        Fut: Future<Output = std::result::Result<L, E>> + Send + 'static,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        self.inner.check_open()?;
+        self.settings.check()?;
+        let hash = self.inner.local.hash(key);
+        self.request(hash, key.to_key(), LOAD).start(Purpose::Force, boxed(loader))
+    }
+
+    /// What has happened in this cache since it was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.stats().snapshot()
+    }
+
+    /// A view for code that does not run in tasks.
+    #[must_use]
+    pub fn blocking(&self) -> Blocking<'_, K, V> {
+        Blocking::new(self)
+    }
+
+    /// Ends the cache: waits for the loads that are running, then closes the backend. Twice is once.
+    ///
+    /// All later calls on all handles fail with [`Closed`](crate::ErrorKind::Closed).
+    ///
+    /// # Errors
+    /// What keeps the backend from closing.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the cache closed, and the backend maybe not.
+    pub async fn close(&self) -> Result<()> {
+        use larder_core::Backend as _;
+
+        self.inner.close().await;
+        match &self.inner.shared {
+            Some(shared) => shared.authority.backend().close().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn value<Q>(&self, key: &Q, loader: impl FnOnce(&Q) -> BoxLoader<K, V>) -> Result<V>
+    where
+        Q: ?Sized + Lookup<K>,
+    {
+        let hash = self.inner.local.hash(key);
+        if let Some(Held::Value(value)) = self.inner.local.get(hash, key) {
+            return Ok(value);
+        }
+        let held = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
+        held.into_option().ok_or_else(crate::load::gone)
+    }
+
+    fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
+        let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
+        Request { inner, settings, hash, key, aim }
+    }
+}
+
+/// The aims of the verbs: which loaders always have a value, and which may name tags.
+const LOAD: Aim = Aim { purpose: Purpose::Answer, past_absence: false, late_tags: true };
+const FIND: Aim = Aim { late_tags: false, ..LOAD };
+const VALUE: Aim = Aim { past_absence: true, ..FIND };
+const LOOK: Aim = FIND;
+
+impl<K: Hash + Eq, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), settings: self.settings.clone() }
+    }
+}
+
+impl<K: Hash + Eq, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

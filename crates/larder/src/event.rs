@@ -1,0 +1,50 @@
+//! What happened that no caller was told.
+
+use std::fmt;
+use std::sync::Arc;
+
+use larder_core::Error;
+
+/// Something that happened beside a caller's result. Holds no keys, values or secrets.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A load was overtaken by a change: its callers have its value, and nobody keeps it.
+    LoadOvertaken,
+    /// A load failed, timed out or panicked; a stale value may have been served.
+    LoadFailed(Error),
+    /// The shared tier could not be read or written: the cache went on without it.
+    SharedFailed(Error),
+    /// Stored bytes could not be decoded: they count as nothing.
+    Undecodable(Error),
+    /// A value could not be encoded or stored: what was under its key has been deleted.
+    NotStored(Error),
+    /// A change was made here but not at the authority, which could not be reached.
+    NotConfirmed(Error),
+}
+
+/// Who is told of events: called on the task that caused them, outside all locks.
+#[derive(Clone, Default)]
+pub(crate) struct Observer(Option<Observe>);
+
+type Observe = Arc<dyn Fn(&Event) + Send + Sync>;
+
+impl Observer {
+    pub(crate) fn new(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    /// Tells; a panic of the observer stays with it.
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Some(observer) = &self.0 {
+            let call = std::panic::AssertUnwindSafe(|| observer(event));
+            let _ = std::panic::catch_unwind(call);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observer").field(&self.0.is_some()).finish()
+    }
+}

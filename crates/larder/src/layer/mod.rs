@@ -1,0 +1,5 @@
+//! Behaviour around a backend, one wrapper each.
+
+mod timeout;
+
+pub(crate) use timeout::Timeout;

@@ -1,0 +1,224 @@
+//! The end of a load: store what it made under its fences, or fall back on what there was.
+
+use std::sync::Arc;
+
+use larder_core::{Error, ErrorKind, Key, Life, Outcome, Record, Times, Timestamp, Version};
+
+use crate::cache::inner::Landed;
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::load::freshness::{back_off, lives};
+use crate::load::lease::Lease;
+use crate::load::loader::{Answer, Ended, Loaded};
+use crate::load::run::{Fence, Ready};
+use crate::stats::Count;
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::mark::Current;
+use crate::tier::shared::Shared;
+use crate::tier::tag::Seen;
+
+/// What a load made, and how to keep it.
+struct Made<V> {
+    held: Held<V>,
+    times: Times,
+    late_tags: Vec<Arc<str>>,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
+    /// Ends the flight.
+    pub(crate) async fn commit(self, ended: Ended<V>) {
+        match ended.and_then(|loaded| self.made(loaded)) {
+            Ok(made) => self.store(made).await,
+            Err(error) => self.fall_back(error).await,
+        }
+    }
+
+    fn made(&self, loaded: Loaded<V>) -> Result<Made<V>, Error> {
+        let settings = &self.errand.settings;
+        let held = match loaded.answer {
+            Answer::Value(value) => Held::Value(value),
+            Answer::Absent => Held::Absent,
+            Answer::NotModified => {
+                let previous = self.previous.as_ref().ok_or_else(|| {
+                    let message = "it answered 'not modified' where no value was kept";
+                    Error::new(ErrorKind::Loader, "load", message)
+                })?;
+                previous.held.clone()
+            }
+        };
+        let (fresh_for, kept_for) = match held {
+            Held::Absent => (settings.absent_ttl, settings.absent_ttl),
+            Held::Value(_) => lives(settings, loaded.ttl, self.errand.inner.now(), fastrand::f64()),
+        };
+        let times = Times::new(fresh_for, kept_for);
+        Ok(Made { held, times, late_tags: loaded.tags })
+    }
+
+    async fn store(mut self, made: Made<V>) {
+        if made.late_tags.iter().any(|tag| tag.is_empty() || tag.len() > 255) {
+            let message = "a tag has 1 to 255 bytes";
+            return self.fall_back(Error::new(ErrorKind::InvalidInput, "load", message)).await;
+        }
+        match std::mem::replace(&mut self.fence, Fence::Flight(Seen::default())) {
+            Fence::Flight(seen) => match self.with_late_tags(seen, &made.late_tags) {
+                Some(seen) => self.keep_here(made, seen),
+                None => self.overtaken(made),
+            },
+            Fence::Degraded(seen) => {
+                let limit = self.errand.inner.degraded_ttl;
+                let fresh_for = made.times.fresh_for.min(limit);
+                let kept_for = made.times.kept_for.min(limit);
+                let made = Made { times: Times::new(fresh_for, kept_for), ..made };
+                match self.with_late_tags(seen, &made.late_tags) {
+                    Some(seen) => self.keep_here(made, seen),
+                    None => self.overtaken(made),
+                }
+            }
+            Fence::Lease(key, lease) => match self.errand.inner.shared.clone() {
+                Some(shared) => self.keep_there(&shared, &key, *lease, made).await,
+                None => self.overtaken(made),
+            },
+        }
+    }
+
+    /// Stores at the authority, over the load's fence there, and on success here.
+    async fn keep_there(self, shared: &Shared<V>, key: &Key, lease: Lease, made: Made<V>) {
+        let current = match self.late_marks(shared, &lease, &made.late_tags).await {
+            Ok(Some(current)) => current,
+            Ok(None) => {
+                shared.give_up(key, &lease).await;
+                return self.overtaken(made);
+            }
+            Err(error) => {
+                shared.give_up(key, &lease).await;
+                self.errand.inner.tell(&Event::SharedFailed(error));
+                return self.answer_only(made);
+            }
+        };
+        if made.times.fresh_for.is_zero() {
+            let outcome = shared.authority.delete(key, lease.expect).await;
+            return match outcome {
+                Outcome::Done => self.keep_here(made, current.seen),
+                _ => self.answer_only(made),
+            };
+        }
+        let mut record = match shared.record(&made.held, made.times, &current) {
+            Ok(record) => record,
+            Err(error) => {
+                let _ = shared.authority.delete(key, lease.expect).await;
+                self.errand.inner.tell(&Event::NotStored(error));
+                return self.answer_only(made);
+            }
+        };
+        let written = self.errand.inner.now();
+        record.header.cost = written.since(self.began);
+        record.header.born = shared.authority.store_now().await;
+        match shared.authority.write(key, record.clone(), lease.expect).await {
+            Outcome::Done => self.keep_copy(shared, made, &record, &current, written),
+            Outcome::Refused(_) => self.overtaken(made),
+            Outcome::Failed(error) | Outcome::Unknown(error) => {
+                self.errand.inner.tell(&Event::SharedFailed(error));
+                self.answer_only(made);
+            }
+        }
+    }
+
+    async fn late_marks(
+        &self,
+        shared: &Shared<V>,
+        lease: &Lease,
+        late: &[Arc<str>],
+    ) -> Result<Option<Current>, Error> {
+        if late.is_empty() {
+            return Ok(Some(lease.current.clone()));
+        }
+        let (marks, known) = (self.errand.inner.local.marks(), self.errand.settings.tags());
+        shared.add_late_tags(marks, lease, known, late).await
+    }
+
+    /// The copy of a record that the authority has taken.
+    fn keep_copy(
+        self,
+        shared: &Shared<V>,
+        made: Made<V>,
+        record: &Record,
+        current: &Current,
+        written: Timestamp,
+    ) {
+        let looked = shared.looked(made.held, Life::Fresh, &record.header, current, written);
+        self.publish(looked);
+    }
+
+    /// Stores in the local tier, which is all there is.
+    fn keep_here(self, made: Made<V>, seen: Seen) {
+        let now = self.errand.inner.now();
+        let mut note = Note::new(Version::NONE, now);
+        note.cost = now.since(self.began);
+        self.publish(Looked {
+            held: made.held,
+            life: Life::Fresh,
+            fresh_until: now.after(made.times.fresh_for),
+            kept_until: now.after(made.times.kept_for),
+            note,
+            seen,
+        });
+    }
+
+    /// Publishes a fresh value and keeps it under the flight; one without a life is only answered.
+    fn publish(self, looked: Looked<V>) {
+        let errand = self.errand;
+        let (inner, hash, key) = (errand.inner, errand.hash, errand.key);
+        let landed = Landed::Held(looked.held.clone());
+        let draft = inner.draft(&key, looked.with_refresh(&errand.settings));
+        // What has no life left is refused by the tier, and takes what was there with it.
+        let dropped = errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        drop(dropped);
+    }
+
+    /// Tags that only the answer named: their versions are read now, and a change of any tag since
+    /// the load began refuses the store.
+    fn with_late_tags(&self, seen: Seen, late: &[Arc<str>]) -> Option<Seen> {
+        if late.is_empty() {
+            return Some(seen);
+        }
+        let marks = self.errand.inner.local.marks();
+        let mut all = self.errand.settings.tags().to_vec();
+        all.extend(late.iter().filter(|tag| !self.errand.settings.tags().contains(tag)).cloned());
+        let now = marks.see(&all);
+        let unchanged = marks.tag_changes() == self.tag_changes;
+        unchanged.then_some(Seen { epoch: seen.epoch, ..now })
+    }
+
+    fn overtaken(self, made: Made<V>) {
+        self.errand.inner.tell(&Event::LoadOvertaken);
+        self.answer_only(made);
+    }
+
+    /// The callers get the value, and nobody keeps it.
+    fn answer_only(self, made: Made<V>) {
+        self.errand.ticket.publish(Landed::Held(made.held), |_| ());
+    }
+
+    /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
+    async fn fall_back(self, error: Error) {
+        let inner = Arc::clone(&self.errand.inner);
+        inner.stats().add(Count::LoadFailures);
+        inner.tell(&Event::LoadFailed(error.clone()));
+        if let (Fence::Lease(key, lease), Some(shared)) = (&self.fence, &inner.shared) {
+            shared.give_up(key, lease).await;
+        }
+        let now = inner.now();
+        let Some(mut looked) = self.previous.filter(|looked| looked.kept_until > now) else {
+            self.errand.ticket.publish(Landed::Failed(error), |_| ());
+            return;
+        };
+        looked.note.failures = looked.note.failures.saturating_add(1);
+        looked.note.retry_at = now.after(back_off(looked.note.failures, fastrand::f64()));
+        looked.note.refresh_at = looked.note.refresh_at.max(looked.note.retry_at);
+        let (hash, key) = (self.errand.hash, self.errand.key);
+        let landed = Landed::Stale(looked.held.clone());
+        let draft = inner.draft(&key, looked);
+        let dropped = self.errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        drop(dropped);
+    }
+}

@@ -1,0 +1,179 @@
+//! What a load must still hold at the authority when it commits.
+//!
+//! Before a loader runs, the authority holds something to compare with: the record that is there, or
+//! else a lease that the load leaves. Whoever changes the key takes that away, and the commit is
+//! refused. A commit never expects "absent": what was absent before the load may have been written
+//! and deleted meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Error, ErrorKind, Expect, Header, Key, Kind, Life, Outcome, Record, Result, Timestamp, Version,
+};
+
+use crate::load::wait::before;
+use crate::options::Settings;
+use crate::rule::{Rule, holds};
+use crate::runtime::Sleep;
+use crate::tier::held::Looked;
+use crate::tier::mark::{Age, Current};
+use crate::tier::shared::Shared;
+use crate::tier::tag::Marks;
+
+/// Polls of another's lease: the first wait and the longest.
+const FIRST_POLL: Duration = Duration::from_millis(5);
+const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// A lease outlives its load by the backend's timeout and this.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// How often a lease is tried over what turns up meanwhile.
+const TRIES: usize = 16;
+
+/// A load's fence at the authority, and the marks as they were before the loader ran.
+pub(crate) struct Lease {
+    /// What the commit is written over.
+    pub(crate) expect: Expect,
+    /// Whether it is a lease of our own, to be removed if the load fails.
+    pub(crate) own: bool,
+    pub(crate) current: Current,
+    /// The tag sequence, read only where the loader may name tags.
+    pub(crate) sequence: Option<Version>,
+}
+
+/// What an attempt to fence a load comes to.
+pub(crate) enum Fenced<V> {
+    /// The load may run. Beside the fence, the usable value that is there.
+    Held(Lease, Option<Looked<V>>),
+    /// Another process's load answers it.
+    Answered(Looked<V>),
+}
+
+/// What a load wants fenced.
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) settings: &'a Settings,
+    pub(crate) late_tags: bool,
+    /// Whether to wait for other processes' loads of the key.
+    pub(crate) wait: bool,
+}
+
+impl<V: Clone + 'static> Shared<V> {
+    /// Fences a load over the record that is there.
+    pub(crate) async fn fence(
+        &self,
+        marks: &Marks,
+        wanted: &Wanted<'_>,
+        mut looked: Option<Looked<V>>,
+        mut there: Option<Header>,
+    ) -> Result<Fenced<V>> {
+        let began = self.authority.clock.now();
+        let mut poll = FIRST_POLL;
+        for _ in 0..TRIES {
+            while let Some(header) = there.take_if(|header| header.kind == Kind::Lease) {
+                if !wanted.wait || self.has_waited(began, wanted.settings) {
+                    let expect = Expect::exactly(&header);
+                    let lease = self.hold(marks, wanted, expect, false).await?;
+                    return Ok(Fenced::Held(lease, looked));
+                }
+                self.sleep_jittered(poll, &header).await;
+                poll = (poll * 2).min(LONGEST_POLL);
+                (looked, there) = self.find(wanted.key, marks, None).await?.into_parts();
+                if let Some(fresh) = looked.take_if(|looked| looked.life == Life::Fresh) {
+                    return Ok(Fenced::Answered(fresh));
+                }
+            }
+            if let Some(header) = &there {
+                let lease = self.hold(marks, wanted, Expect::exactly(header), false).await?;
+                return Ok(Fenced::Held(lease, looked));
+            }
+            if !holds(Rule::Lease) {
+                let lease = self.hold(marks, wanted, Expect::Absent, false).await?;
+                return Ok(Fenced::Held(lease, None));
+            }
+            let lease = Record::lease(self.lease_length(wanted.settings));
+            let expect = Expect::Version(lease.header.version, None);
+            match self.authority.write(wanted.key, lease, Expect::Absent).await {
+                Outcome::Done => {
+                    return match self.hold(marks, wanted, expect.clone(), true).await {
+                        Ok(lease) => Ok(Fenced::Held(lease, None)),
+                        Err(error) => {
+                            let _ = self.authority.delete(wanted.key, expect).await;
+                            Err(error)
+                        }
+                    };
+                }
+                Outcome::Refused(header) => there = header.map(|header| *header),
+                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "lease", "others changed the key at every try"))
+    }
+
+    /// Captures the marks, from the authority and not from what is known here.
+    async fn hold(
+        &self,
+        marks: &Marks,
+        wanted: &Wanted<'_>,
+        expect: Expect,
+        own: bool,
+    ) -> Result<Lease> {
+        let tags = wanted.settings.tags();
+        let current = self.authority.current(marks, tags, Age::Now).await?;
+        let mut sequence = None;
+        if wanted.late_tags {
+            sequence = Some(self.authority.sequence().await?);
+        }
+        Ok(Lease { expect, own, current, sequence })
+    }
+
+    /// Adds tags that only the loader's answer named. None if any tag has changed since the fence.
+    pub(crate) async fn add_late_tags(
+        &self,
+        marks: &Marks,
+        lease: &Lease,
+        known: &[Arc<str>],
+        late: &[Arc<str>],
+    ) -> Result<Option<Current>> {
+        let mut all = known.to_vec();
+        all.extend(late.iter().filter(|tag| !known.contains(tag)).cloned());
+        let mut current = self.authority.current(marks, &all, Age::Now).await?;
+        if holds(Rule::LateTags) {
+            let Some(sequence) = lease.sequence else { return Ok(None) };
+            if self.authority.sequence().await? != sequence {
+                return Ok(None);
+            }
+        }
+        // What was captured before the load stays as it was.
+        current.epoch = lease.current.epoch;
+        current.seen.epoch = lease.current.seen.epoch;
+        current.checked = lease.current.checked;
+        for tag in &mut current.tags {
+            if let Some(before) = lease.current.tags.iter().find(|before| before.name == tag.name) {
+                tag.clone_from(before);
+            }
+        }
+        Ok(Some(current))
+    }
+
+    /// Takes back a lease whose load came to nothing. One that is lost has run out or been taken.
+    pub(crate) async fn give_up(&self, key: &Key, lease: &Lease) {
+        if lease.own {
+            let _ = self.authority.delete(key, lease.expect.clone()).await;
+        }
+    }
+
+    fn lease_length(&self, settings: &Settings) -> Duration {
+        settings.hard_timeout.saturating_add(self.authority.timeout).saturating_add(LEASE_MARGIN)
+    }
+
+    fn has_waited(&self, began: Timestamp, settings: &Settings) -> bool {
+        self.authority.clock.now().since(began) >= settings.hard_timeout
+    }
+
+    async fn sleep_jittered(&self, poll: Duration, lease: &Header) {
+        let poll = poll.mul_f64(0.5 + fastrand::f64());
+        let left = lease.times.kept_left().max(Duration::from_millis(1));
+        let sleep = Sleep::new(&self.authority.clock, poll.min(left));
+        let _ = before(sleep, std::future::pending::<()>()).await;
+    }
+}

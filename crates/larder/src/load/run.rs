@@ -1,0 +1,262 @@
+//! The leader's side of a flight: look again, read the authority, take a fence, and load.
+
+use std::future::poll_fn;
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+
+use larder_core::{Error, ErrorKind, Key, Life, Result, Timestamp};
+
+use crate::cache::inner::{About, Inner, Landed};
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::load::chain::Inside;
+use crate::load::flight::Ticket;
+use crate::load::freshness::{Verdict, judge};
+use crate::load::lease::{Fenced, Lease, Wanted};
+use crate::load::loader::{BoxLoader, Ended, Load};
+use crate::load::wait::before;
+use crate::options::Settings;
+use crate::rule::{Rule, holds};
+use crate::runtime::Sleep;
+use crate::stats::Count;
+use crate::tier::held::Looked;
+use crate::tier::shared::Shared;
+use crate::tier::tag::Seen;
+
+/// A flight to be led. It ends in [`fill`](Errand::fill), in [`prepare`](Errand::prepare) if no
+/// loader is needed, or in [`Ready::commit`].
+pub(crate) struct Errand<K: Hash + Eq, V> {
+    pub(crate) inner: Arc<Inner<K, V>>,
+    pub(crate) ticket: Ticket<K, Landed<V>, About>,
+    pub(crate) hash: u64,
+    pub(crate) key: K,
+    pub(crate) settings: Settings,
+    pub(crate) aim: Aim,
+}
+
+/// What a load is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim {
+    pub(crate) purpose: Purpose,
+    /// A known absence is no answer: the loader always has a value.
+    pub(crate) past_absence: bool,
+    /// The loader's answer may name tags.
+    pub(crate) late_tags: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A caller needs a value.
+    Answer,
+    /// A fresh value has come of age.
+    Renew,
+    /// A caller asked for a new value, whatever is there.
+    Force,
+}
+
+/// A load whose loader may run now.
+pub(crate) struct Ready<K: Hash + Eq, V> {
+    pub(crate) errand: Errand<K, V>,
+    /// When the loader started.
+    pub(crate) began: Timestamp,
+    /// The value there was: what a failed load falls back on.
+    pub(crate) previous: Option<Looked<V>>,
+    pub(crate) fence: Fence,
+    /// The count of tag changes here before the loader started.
+    pub(crate) tag_changes: u64,
+}
+
+/// What a load must still hold when it commits, and the marks as they were before it.
+pub(crate) enum Fence {
+    /// Its flight alone: the local tier is the authority.
+    Flight(Seen),
+    /// A lease or a version at the authority as well.
+    Lease(Key, Box<Lease>),
+    /// Its flight, for want of the authority, which cannot be reached.
+    Degraded(Seen),
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
+    /// Flies the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
+    pub(crate) async fn run(self, loader: BoxLoader<K, V>) {
+        if let Some(ready) = self.prepare().await {
+            let ended = ready.run_loader(loader).await;
+            ready.commit(ended).await;
+        }
+    }
+
+    /// Copies from the shared tier, for callers without a loader.
+    pub(crate) async fn fill(self, shared: Arc<Shared<V>>) {
+        let key = shared.key(&self.key);
+        let local = self.inner.look(self.hash, &self.key);
+        match shared.find(&key, self.inner.local.marks(), local.as_ref()).await {
+            Ok(found) => match found.into_looked() {
+                Some(looked) => self.publish_copy(looked),
+                None => self.publish_miss(),
+            },
+            Err(error) => {
+                self.inner.tell(&Event::SharedFailed(error.clone()));
+                self.ticket.publish(Landed::Failed(error), |_| ());
+            }
+        }
+    }
+
+    /// Does all that comes before the loader. None if the flight has ended without it.
+    pub(crate) async fn prepare(self) -> Option<Ready<K, V>> {
+        let local = self.inner.look(self.hash, &self.key);
+        if let Some(answer) = local.as_ref().filter(|looked| self.is_answer(looked)) {
+            self.ticket.publish(landed(answer), |_| ());
+            return None;
+        }
+        let marks = self.inner.local.marks();
+        let tag_changes = marks.tag_changes();
+        let seen = marks.see(self.settings.tags());
+        let Some(shared) = self.inner.shared.clone() else {
+            return Some(self.ready(local, Fence::Flight(seen), tag_changes));
+        };
+        let key = shared.key(&self.key);
+        match self.fence(&shared, &key, local.as_ref()).await {
+            Ok(Fenced::Held(lease, previous)) => {
+                let fence = Fence::Lease(key, Box::new(lease));
+                Some(self.ready(previous, fence, tag_changes))
+            }
+            Ok(Fenced::Answered(looked)) => {
+                self.publish_copy(looked);
+                None
+            }
+            Err(error) if shared.strict => {
+                self.ticket.publish(Landed::Failed(error), |_| ());
+                None
+            }
+            Err(error) => {
+                self.inner.tell(&Event::SharedFailed(error));
+                let trusted = local.filter(|looked| self.inner.now() < looked.note.copy_due);
+                Some(self.ready(trusted, Fence::Degraded(seen), tag_changes))
+            }
+        }
+    }
+
+    /// Reads the authority, and takes a fence there unless it has the answer.
+    async fn fence(
+        &self,
+        shared: &Shared<V>,
+        key: &Key,
+        local: Option<&Looked<V>>,
+    ) -> Result<Fenced<V>> {
+        let marks = self.inner.local.marks();
+        let found = shared.find(key, marks, local).await?;
+        let (looked, there) = found.into_parts();
+        if let Some(looked) = looked.as_ref().filter(|looked| self.is_news(looked, local)) {
+            return Ok(Fenced::Answered(looked.clone()));
+        }
+        if let Some(looked) = &looked {
+            self.ticket.offer(Landed::Stale(looked.held.clone()));
+        }
+        let wanted = Wanted {
+            key,
+            settings: &self.settings,
+            late_tags: self.aim.late_tags,
+            wait: self.inner.wait_for_leases,
+        };
+        shared.fence(marks, &wanted, looked, there).await
+    }
+
+    /// Whether what the local tier holds answers the callers, on a second look.
+    fn is_answer(&self, looked: &Looked<V>) -> bool {
+        if self.aim.past_absence && looked.held.is_absent() {
+            return false;
+        }
+        // Without chance: what could be renewed early still can.
+        let verdict = judge(looked, self.inner.now(), 0.0);
+        match self.aim.purpose {
+            Purpose::Answer => {
+                matches!(verdict, Verdict::Serve | Verdict::Refresh | Verdict::Resting)
+            }
+            Purpose::Renew => matches!(verdict, Verdict::Serve | Verdict::Resting),
+            Purpose::Force => false,
+        }
+    }
+
+    /// Whether the authority's value answers them.
+    fn is_news(&self, looked: &Looked<V>, local: Option<&Looked<V>>) -> bool {
+        if looked.life != Life::Fresh || (self.aim.past_absence && looked.held.is_absent()) {
+            return false;
+        }
+        match self.aim.purpose {
+            Purpose::Answer => true,
+            // Another process may have renewed it already.
+            Purpose::Renew => local.is_some_and(|local| local.note.version != looked.note.version),
+            Purpose::Force => false,
+        }
+    }
+
+    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {
+        let previous = previous.filter(|looked| !looked.held.is_absent());
+        if let Some(looked) = &previous {
+            self.ticket.offer(Landed::Stale(looked.held.clone()));
+        }
+        let began = self.inner.now();
+        Ready { errand: self, began, previous, fence, tag_changes }
+    }
+
+    /// Ends the flight with what the authority has, and copies it here under the flight.
+    fn publish_copy(self, looked: Looked<V>) {
+        let Self { inner, ticket, hash, key, settings, .. } = self;
+        let landed = landed(&looked);
+        let draft = inner.draft(&key, looked.with_refresh(&settings));
+        if !holds(Rule::FillFenced) {
+            drop(inner.local.put(hash, key, draft));
+            ticket.publish(landed, |_| ());
+            return;
+        }
+        let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        drop(dropped);
+    }
+
+    /// Ends the flight with nothing: neither is there any more what the local tier holds.
+    fn publish_miss(self) {
+        let Self { inner, ticket, hash, key, .. } = self;
+        let dropped = ticket.publish(Landed::Miss, |_| inner.local.remove(hash, &key));
+        drop(dropped);
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
+    /// What the loader is given.
+    pub(crate) fn load(&self) -> Load<K, V> {
+        let stale = self.previous.as_ref().and_then(|looked| looked.held.clone().into_option());
+        Load { key: self.errand.key.clone(), stale }
+    }
+
+    /// Runs the loader, at most for the hard timeout and among at most so many others.
+    async fn run_loader(&self, mut loader: BoxLoader<K, V>) -> Ended<V> {
+        let inner = &self.errand.inner;
+        let mut load = Some(self.load());
+        let polled = poll_fn(|context| {
+            let poll = AssertUnwindSafe(|| loader.as_mut().poll_load(context, &mut load));
+            catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(Error::panicked("load"))))
+        });
+        let link = self.errand.ticket.info().link.clone();
+        let limited = async {
+            let _permit = match &inner.load_limit {
+                Some(limit) => limit.acquire().await.ok(),
+                None => None,
+            };
+            inner.stats().add(Count::Loads);
+            Inside::new(link, polled).await
+        };
+        let sleep = Sleep::new(inner.clock(), self.errand.settings.hard_timeout);
+        let too_slow = || Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
+        before(sleep, limited).await.unwrap_or_else(|| Err(too_slow()))
+    }
+}
+
+/// How a flight ends with this value.
+pub(crate) fn landed<V: Clone>(looked: &Looked<V>) -> Landed<V> {
+    match looked.life {
+        Life::Fresh => Landed::Held(looked.held.clone()),
+        _ => Landed::Stale(looked.held.clone()),
+    }
+}

@@ -1,0 +1,67 @@
+//! Waiting for the first of two.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use larder_core::{Error, ErrorKind};
+
+use crate::clock::LocalClock;
+use crate::load::flight::Follower;
+use crate::options::Settings;
+use crate::runtime::Sleep;
+
+/// Runs a future, unless the sleep ends first.
+pub(crate) async fn before<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
+    let (mut sleep, mut future) = (pin!(sleep), pin!(future));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// How a caller's wait for a flight ended.
+pub(crate) enum Waited<O> {
+    /// With its outcome.
+    Landed(O),
+    /// With what the leader held out: the caller's soft or hard timeout came first.
+    Offered(O),
+    /// Without: nobody flies it any more.
+    Abandoned,
+    /// Without: the caller's hard timeout came first.
+    TimedOut(Error),
+}
+
+/// Waits for a flight as long as this caller's own timeouts allow.
+pub(crate) async fn follow<O: Clone, I>(
+    follower: Follower<O, I>,
+    clock: &LocalClock,
+    settings: &Settings,
+) -> Waited<O> {
+    let mut follower = pin!(follower);
+    let mut soft = pin!(Sleep::new(clock, settings.soft_timeout));
+    let mut hard = pin!(Sleep::new(clock, settings.hard_timeout));
+    let mut soft_is_over = false;
+    poll_fn(|context| {
+        match follower.as_mut().poll(context) {
+            Poll::Ready(Some(outcome)) => return Poll::Ready(Waited::Landed(outcome)),
+            Poll::Ready(None) => return Poll::Ready(Waited::Abandoned),
+            Poll::Pending => {}
+        }
+        soft_is_over = soft_is_over || soft.as_mut().poll(context).is_ready();
+        let hard_is_over = hard.as_mut().poll(context).is_ready();
+        let is_tired = soft_is_over || hard_is_over;
+        if let Some(offered) = is_tired.then(|| follower.offered()).flatten() {
+            return Poll::Ready(Waited::Offered(offered));
+        }
+        if hard_is_over {
+            let error = Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
+            return Poll::Ready(Waited::TimedOut(error));
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,109 @@
+//! The shared tier whose versions decide: one record at a time, within a time, never for ever.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use larder_core::{
+    AnyBackend, Backend, Class, Delete, Error, ErrorKind, Expect, Header, Key, Namespace, Outcome,
+    Record, Result, Retime, StoreTime, Times, Timestamp, Write,
+};
+
+use crate::clock::LocalClock;
+use crate::layer::Timeout;
+use crate::sync::lock;
+use crate::tier::mark::Table;
+
+/// How long one sample of the store's clock is reckoned from.
+const CLOCK_SAMPLE: Duration = Duration::from_secs(60);
+/// A sample that took longer says too little.
+const CLOCK_ERROR: Duration = Duration::from_millis(500);
+
+/// The last tier: a backend, and what this process knows of its marks and its clock.
+pub(crate) struct Authority {
+    backend: AnyBackend,
+    namespace: Namespace,
+    pub(crate) clock: LocalClock,
+    /// How long one call of the backend takes at most: it is wrapped to keep to that.
+    pub(crate) timeout: Duration,
+    /// How long the epoch and a tag are believed without asking again.
+    pub(crate) tag_check: Duration,
+    pub(crate) table: Mutex<Table>,
+    sample: Mutex<Option<(Timestamp, StoreTime)>>,
+}
+
+impl Authority {
+    pub(crate) fn new(
+        backend: impl Backend,
+        namespace: Namespace,
+        clock: LocalClock,
+        timeout: Duration,
+        tag_check: Duration,
+    ) -> Self {
+        let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
+        let (table, sample) = (Mutex::default(), Mutex::new(None));
+        Self { backend, namespace, clock, timeout, tag_check, table, sample }
+    }
+
+    pub(crate) fn key(&self, class: Class, text: &str) -> Key {
+        Key::new(&self.namespace, class, text.as_bytes())
+    }
+
+    pub(crate) fn backend(&self) -> &AnyBackend {
+        &self.backend
+    }
+
+    pub(crate) async fn read(&self, key: &Key) -> Result<Option<Record>> {
+        self.backend.read_one(key).await
+    }
+
+    pub(crate) async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        self.backend.read(keys).await
+    }
+
+    pub(crate) async fn write(&self, key: &Key, record: Record, expect: Expect) -> Outcome {
+        let write = Write { key: key.clone(), record, expect };
+        one("write", self.backend.write(std::slice::from_ref(&write)).await)
+    }
+
+    pub(crate) async fn delete(&self, key: &Key, expect: Expect) -> Outcome {
+        let delete = Delete { key: key.clone(), expect };
+        one("delete", self.backend.delete(std::slice::from_ref(&delete)).await)
+    }
+
+    pub(crate) async fn retime(&self, key: &Key, header: &Header, times: Times) -> Outcome {
+        let (version, token) = (header.version, header.token.clone());
+        let retime = Retime { key: key.clone(), version, token, times };
+        one("retime", self.backend.retime(std::slice::from_ref(&retime)).await)
+    }
+
+    /// The store's clock, reckoned from a sample that is at most a minute old. Zero if the store
+    /// does not tell it within half a second.
+    pub(crate) async fn store_now(&self) -> StoreTime {
+        let now = self.clock.now();
+        let sample = *lock(&self.sample);
+        if let Some((at, time)) = sample.filter(|(at, _)| now.since(*at) < CLOCK_SAMPLE) {
+            return later(time, now.since(at));
+        }
+        let told = self.backend.clock().await;
+        let took = self.clock.now().since(now);
+        match told {
+            Ok(time) if took < CLOCK_ERROR => {
+                *lock(&self.sample) = Some((now, time));
+                time
+            }
+            _ => StoreTime::default(),
+        }
+    }
+}
+
+fn one(operation: &'static str, mut outcomes: Vec<Outcome>) -> Outcome {
+    outcomes.pop().unwrap_or_else(|| {
+        let message = "the backend did not answer for the key";
+        Outcome::Unknown(Error::new(ErrorKind::Unavailable, operation, message))
+    })
+}
+
+fn later(time: StoreTime, by: Duration) -> StoreTime {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    StoreTime::from_micros(time.as_micros().saturating_add(micros))
+}

@@ -1,0 +1,86 @@
+//! What the local tier holds for a cache: a value or a known absence, and what is noted beside it.
+
+use std::time::Duration;
+
+use larder_core::{Life, Timestamp, Version};
+
+use crate::options::Settings;
+use crate::tier::tag::Seen;
+
+/// A value, or the knowledge that there is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Held<V> {
+    Value(V),
+    Absent,
+}
+
+impl<V> Held<V> {
+    /// As callers see it: a known absence is no value.
+    pub(crate) fn into_option(self) -> Option<V> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent => None,
+        }
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+/// What is noted beside a held value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note {
+    /// The version of the record it is a copy of.
+    pub(crate) version: Version,
+    pub(crate) written_at: Timestamp,
+    /// From when on a hit starts a refresh.
+    pub(crate) refresh_at: Timestamp,
+    /// From when on the epoch and the tags must be compared with the authority's.
+    pub(crate) marks_due: Timestamp,
+    /// From when on the copy itself must be compared.
+    pub(crate) copy_due: Timestamp,
+    /// What the load cost, and how eager XFetch is about it.
+    pub(crate) cost: Duration,
+    pub(crate) early_refresh: f64,
+    /// How often a load has failed since, and until when the next one waits.
+    pub(crate) failures: u32,
+    pub(crate) retry_at: Timestamp,
+}
+
+impl Note {
+    pub(crate) fn new(version: Version, written_at: Timestamp) -> Self {
+        Self {
+            version,
+            written_at,
+            refresh_at: Timestamp::FAR,
+            marks_due: Timestamp::FAR,
+            copy_due: Timestamp::FAR,
+            cost: Duration::ZERO,
+            early_refresh: 0.0,
+            failures: 0,
+            retry_at: Timestamp::ZERO,
+        }
+    }
+}
+
+/// A held value as a closer look finds it.
+#[derive(Clone)]
+pub(crate) struct Looked<V> {
+    pub(crate) held: Held<V>,
+    pub(crate) life: Life,
+    pub(crate) fresh_until: Timestamp,
+    pub(crate) kept_until: Timestamp,
+    pub(crate) note: Note,
+    /// The epoch and its tags as this process counted them when it was loaded.
+    pub(crate) seen: Seen,
+}
+
+impl<V> Looked<V> {
+    /// The same value, to be renewed as the settings say.
+    pub(crate) fn with_refresh(mut self, settings: &Settings) -> Self {
+        self.note.refresh_at = self.note.written_at.after(settings.refresh_after);
+        self.note.early_refresh = settings.early_refresh;
+        self
+    }
+}

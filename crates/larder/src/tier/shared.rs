@@ -1,0 +1,198 @@
+//! The shared tier with types: records in and out of values.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{
+    Class, Codec, Error, ErrorKind, Header, Key, Kind, Life, Record, Result, TagVersion, Times,
+    Timestamp,
+};
+
+use crate::event::{Event, Observer};
+use crate::key::CacheKey;
+use crate::tier::authority::Authority;
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::mark::{Age, Change, Current, marks_due, standing};
+use crate::tier::tag::Marks;
+
+/// The authority and the codec of its values.
+pub(crate) struct Shared<V> {
+    pub(crate) authority: Authority,
+    codec: Arc<dyn Codec<V>>,
+    /// How long a local copy may go without being compared.
+    pub(crate) local_cap: Duration,
+    /// Whether damage and outages are errors and not misses.
+    pub(crate) strict: bool,
+    observer: Observer,
+}
+
+/// What the authority has under a key.
+pub(crate) enum Found<V> {
+    /// A value or an absence, fresh or stale, how the local tier may hold it, and its record.
+    Usable(Looked<V>, Record),
+    /// Nothing to serve, but a record to write over: a lease, dead by a mark, or undecodable.
+    Unusable(Header),
+    /// Nothing at all.
+    Nothing,
+}
+
+impl<V> Found<V> {
+    /// What can be served, and the record to write over.
+    pub(crate) fn into_parts(self) -> (Option<Looked<V>>, Option<Header>) {
+        match self {
+            Self::Usable(looked, record) => (Some(looked), Some(record.header)),
+            Self::Unusable(header) => (None, Some(header)),
+            Self::Nothing => (None, None),
+        }
+    }
+
+    /// What can be served.
+    pub(crate) fn into_looked(self) -> Option<Looked<V>> {
+        match self {
+            Self::Usable(looked, _) => Some(looked),
+            _ => None,
+        }
+    }
+}
+
+impl<V: 'static> Shared<V> {
+    pub(crate) fn new(
+        authority: Authority,
+        codec: Arc<dyn Codec<V>>,
+        local_cap: Duration,
+        strict: bool,
+        observer: Observer,
+    ) -> Self {
+        Self { authority, codec, local_cap, strict, observer }
+    }
+
+    /// The key's name at the authority.
+    pub(crate) fn key(&self, key: &impl CacheKey) -> Key {
+        self.authority.key(Class::Entry, &key.to_text())
+    }
+
+    /// Reads the key and judges what is there. `known` is a local copy: it is not decoded again.
+    ///
+    /// Damaged bytes count as nothing, with an event.
+    ///
+    /// # Errors
+    /// What keeps the authority or its marks from being read; in strict mode also damaged bytes.
+    pub(crate) async fn find(
+        &self,
+        key: &Key,
+        marks: &Marks,
+        known: Option<&Looked<V>>,
+    ) -> Result<Found<V>>
+    where
+        V: Clone,
+    {
+        let began = self.authority.clock.now();
+        let record = match self.authority.read(key).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Found::Nothing),
+            Err(error) if error.kind() == ErrorKind::Codec => {
+                self.undecodable(error)?;
+                return Ok(Found::Nothing);
+            }
+            Err(error) => return Err(error),
+        };
+        if record.header.kind == Kind::Lease {
+            return Ok(Found::Unusable(record.header));
+        }
+        let current = self.current_marks(&record.header, marks).await?;
+        let life = match (standing(&record.header, &current), record.header.times.life()) {
+            (Some(Change::Hard), _) | (_, Life::Dead) => return Ok(Found::Unusable(record.header)),
+            (Some(Change::Soft), _) => Life::Stale,
+            (None, life) => life,
+        };
+        let known = known.filter(|known| known.note.version == record.header.version);
+        let held = match known.map_or_else(|| self.decode(&record), |known| Ok(known.held.clone()))
+        {
+            Ok(held) => held,
+            Err(error) => {
+                self.undecodable(error)?;
+                return Ok(Found::Unusable(record.header));
+            }
+        };
+        let looked = self.looked(held, life, &record.header, &current, began);
+        Ok(Found::Usable(looked, record))
+    }
+
+    async fn current_marks(&self, header: &Header, marks: &Marks) -> Result<Current> {
+        self.authority.current(marks, &names(header)?, Age::Checked).await
+    }
+
+    fn undecodable(&self, error: Error) -> Result<()> {
+        if self.strict {
+            return Err(error);
+        }
+        self.observer.tell(&Event::Undecodable(error));
+        Ok(())
+    }
+
+    /// How the local tier may hold a copy of this record, read or written since `began`.
+    pub(crate) fn looked(
+        &self,
+        held: Held<V>,
+        life: Life,
+        header: &Header,
+        current: &Current,
+        began: Timestamp,
+    ) -> Looked<V> {
+        let times = &header.times;
+        let mut note = Note::new(header.version, began.before(times.age));
+        note.cost = header.cost;
+        note.marks_due = marks_due(current.checked, self.authority.tag_check);
+        note.copy_due = began.after(self.local_cap);
+        let fresh_left = if life == Life::Fresh { times.fresh_left() } else { Duration::ZERO };
+        let fresh_until = began.after(fresh_left);
+        let kept_until = began.after(times.kept_left());
+        Looked { held, life, fresh_until, kept_until, note, seen: current.seen.clone() }
+    }
+
+    /// A record of this value.
+    ///
+    /// # Errors
+    /// [`Codec`](ErrorKind::Codec) if it cannot be encoded, [`NoSpace`](ErrorKind::NoSpace) if the
+    /// backend does not take values of its size.
+    pub(crate) fn record(&self, held: &Held<V>, times: Times, current: &Current) -> Result<Record> {
+        let mut record = match held {
+            Held::Value(value) => Record::value(self.encode(value)?, times),
+            Held::Absent => Record::absent(times),
+        };
+        record.header.codec = if held.is_absent() { 0 } else { self.codec.id() };
+        record.header.epoch = current.epoch;
+        record.header.tags.clone_from(&current.tags);
+        Ok(record)
+    }
+
+    pub(crate) fn decode(&self, record: &Record) -> Result<Held<V>> {
+        match record.header.kind {
+            Kind::Value if record.header.codec == self.codec.id() => {
+                self.codec.decode(&record.payload).map(Held::Value)
+            }
+            Kind::Absent => Ok(Held::Absent),
+            _ => Err(Error::new(ErrorKind::Codec, "decode", "another kind or codec wrote it")),
+        }
+    }
+
+    fn encode(&self, value: &V) -> Result<Bytes> {
+        use larder_core::Backend as _;
+
+        let payload = self.codec.encode(value)?;
+        let limit = self.authority.backend().capabilities().max_value_bytes;
+        if limit.is_some_and(|limit| payload.len() > limit) {
+            let message = "the value is larger than the backend takes";
+            return Err(Error::new(ErrorKind::NoSpace, "encode", message));
+        }
+        Ok(payload)
+    }
+}
+
+/// The names of a record's tags.
+pub(crate) fn names(header: &Header) -> Result<Vec<Arc<str>>> {
+    let name = |tag: &TagVersion| std::str::from_utf8(&tag.name).map(Arc::from);
+    let names: std::result::Result<_, _> = header.tags.iter().map(name).collect();
+    names.map_err(|error| Error::with_source(ErrorKind::Codec, "decode", error))
+}
