@@ -29,7 +29,7 @@ mod load;
 mod local;
 mod lookup;
 mod memory;
-mod ops;
+pub mod ops;
 mod options;
 mod rule;
 mod runtime;

@@ -1,0 +1,123 @@
+//! Whose turn it is to change a key.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use larder_core::Key;
+
+use crate::sync::{Mutex, lock};
+
+/// Lets the changes of one key in this process go one after another, in the order of arrival.
+///
+/// Without it they would refuse each other: of many that change one key over a network, all but
+/// one would have come in vain each time.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<Queues>);
+
+/// By key, whoever has the turn first. An empty queue is removed.
+#[derive(Default)]
+struct Queues {
+    next_id: u64,
+    waiting: HashMap<Key, VecDeque<Waiter>>,
+}
+
+struct Waiter {
+    id: u64,
+    waker: Option<Waker>,
+}
+
+/// A place in the queue; dropping it, at any time, lets the next one have its turn.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    key: &'a Key,
+    id: u64,
+}
+
+impl Turns {
+    /// Waits until all who came before are gone.
+    pub(super) async fn wait<'a>(&'a self, key: &'a Key) -> Turn<'a> {
+        let turn = self.enter(key);
+        poll_fn(|cx| turn.poll(cx)).await;
+        turn
+    }
+
+    fn enter<'a>(&'a self, key: &'a Key) -> Turn<'a> {
+        let mut queues = lock(&self.0);
+        queues.next_id += 1;
+        let id = queues.next_id;
+        queues.waiting.entry(key.clone()).or_default().push_back(Waiter { id, waker: None });
+        Turn { turns: self, key, id }
+    }
+}
+
+impl Turn<'_> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queues = lock(&self.turns.0);
+        let Some(queue) = queues.waiting.get_mut(self.key) else { return Poll::Ready(()) };
+        if queue.front().is_none_or(|waiter| waiter.id == self.id) {
+            return Poll::Ready(());
+        }
+        let own = queue.iter_mut().find(|waiter| waiter.id == self.id);
+        let old = own.and_then(|own| own.waker.replace(cx.waker().clone()));
+        // A waker may run code when it is dropped: not under the lock.
+        drop(queues);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut queues = lock(&self.turns.0);
+        let Some(queue) = queues.waiting.get_mut(self.key) else { return };
+        let own = queue.iter().position(|waiter| waiter.id == self.id);
+        let removed = own.and_then(|place| queue.remove(place));
+        let next = match own {
+            Some(0) => queue.front_mut().and_then(|waiter| waiter.waker.take()),
+            _ => None,
+        };
+        if queue.is_empty() {
+            queues.waiting.remove(self.key);
+        }
+        drop(queues);
+        drop(removed);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use larder_core::{Class, Key, Namespace};
+
+    use super::{Turns, lock};
+
+    fn key(text: &str) -> Key {
+        Key::new(&Namespace::new("").unwrap(), Class::Entry, text.as_bytes())
+    }
+
+    #[test]
+    fn turns_go_in_the_order_of_arrival_and_the_dropped_are_skipped() {
+        let (turns, key, other) = (Turns::default(), key("a"), key("b"));
+        let mut cx = Context::from_waker(Waker::noop());
+        let first = turns.enter(&key);
+        let mut second = Box::pin(turns.wait(&key));
+        let mut third = pin!(turns.wait(&key));
+        assert!(first.poll(&mut cx).is_ready());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        assert!(third.as_mut().poll(&mut cx).is_pending());
+        assert!(pin!(turns.wait(&other)).poll(&mut cx).is_ready());
+        drop(second);
+        assert!(third.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        let third = third.as_mut().poll(&mut cx);
+        assert!(third.is_ready());
+        drop(third);
+        assert!(lock(&turns.0).waiting.is_empty());
+    }
+}

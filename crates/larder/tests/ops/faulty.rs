@@ -1,0 +1,148 @@
+//! A backend in memory on which the next changes go wrong as told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::MemoryBackend;
+use larder::backend::{
+    Backend, Capabilities, Class, Delete, Error, ErrorKind, Expect, Incarnation, Key, NEVER,
+    Namespace, Outcome, Page, Record, Result, Retime, StoreTime, Times, Write,
+};
+use larder::ops::{Counter, Swap};
+use larder_testkit::{ManualClock, block_on};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const ENDLESS: Times = Times::new(NEVER, NEVER);
+
+/// What happens to the next change.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It is applied, and the answer is lost.
+    LostAnswer,
+    /// It never arrives, which is noticed after half a second.
+    LostRequest,
+    /// It is applied and replaced by another, and the answer is lost.
+    LostAndReplaced,
+    /// It is refused, as if somebody had been faster.
+    Refused,
+}
+
+#[derive(Clone)]
+pub(crate) struct Faulty {
+    inner: MemoryBackend,
+    pub(crate) clock: ManualClock,
+    pub(crate) faults: Arc<Mutex<VecDeque<Fault>>>,
+    is_conditional: bool,
+}
+
+impl Faulty {
+    pub(crate) fn new() -> Self {
+        let clock = ManualClock::new();
+        let inner = MemoryBackend::new(Arc::new(clock.clone()));
+        Self { inner, clock, faults: Arc::default(), is_conditional: true }
+    }
+
+    pub(crate) fn without_conditional() -> Self {
+        Self { is_conditional: false, ..Self::new() }
+    }
+
+    pub(crate) fn next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    pub(crate) fn swap(&self) -> Swap<Self> {
+        Swap::new(self.clone(), Arc::new(self.clock.clone()))
+    }
+
+    pub(crate) fn counter(&self, times: Times) -> Counter<Self> {
+        Counter::new(self.swap(), key(), times)
+    }
+
+    pub(crate) fn put(&self, record: Record) {
+        let write = Write { key: key(), record, expect: Expect::Any };
+        assert!(block_on(self.inner.write(&[write])).remove(0).is_done());
+    }
+
+    pub(crate) fn there(&self) -> Option<Record> {
+        block_on(self.inner.read_one(&key())).unwrap()
+    }
+
+    async fn change(&self, apply: impl Future<Output = Vec<Outcome>>) -> Vec<Outcome> {
+        let fault = self.faults.lock().unwrap().pop_front();
+        let lost = || vec![Outcome::Unknown(Error::new(ErrorKind::Timeout, "test", "lost"))];
+        match fault {
+            None => apply.await,
+            Some(Fault::LostRequest) => {
+                self.clock.advance(SECOND / 2);
+                lost()
+            }
+            Some(Fault::LostAnswer) => {
+                apply.await;
+                lost()
+            }
+            Some(Fault::LostAndReplaced) => {
+                apply.await;
+                self.put(Record::counter(1_000, ENDLESS));
+                lost()
+            }
+            Some(Fault::Refused) => vec![Outcome::Refused(None)],
+        }
+    }
+}
+
+impl Backend for Faulty {
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = self.inner.capabilities();
+        if self.is_conditional { capabilities } else { capabilities.without_conditional() }
+    }
+
+    async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        self.inner.read(keys).await
+    }
+
+    async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
+        self.change(self.inner.write(writes)).await
+    }
+
+    async fn retime(&self, retimes: &[Retime]) -> Vec<Outcome> {
+        self.change(self.inner.retime(retimes)).await
+    }
+
+    async fn delete(&self, deletes: &[Delete]) -> Vec<Outcome> {
+        self.change(self.inner.delete(deletes)).await
+    }
+
+    async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
+        self.inner.scan(prefix, cursor, limit).await
+    }
+
+    async fn purge(&self, limit: usize) -> Result<usize> {
+        self.inner.purge(limit).await
+    }
+
+    async fn clock(&self) -> Result<StoreTime> {
+        self.inner.clock().await
+    }
+
+    async fn incarnation(&self) -> Result<Incarnation> {
+        self.inner.incarnation().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+pub(crate) fn key() -> Key {
+    Key::new(&Namespace::new("shop").unwrap(), Class::Entry, b"soup")
+}
+
+pub(crate) fn value(text: &'static str, times: Times) -> Record {
+    Record::value(Bytes::from_static(text.as_bytes()), times)
+}
+
+pub(crate) fn life(fresh_for: u32, kept_for: u32) -> Times {
+    Times::new(SECOND * fresh_for, SECOND * kept_for)
+}

@@ -1,0 +1,8 @@
+//! What is built on expectations: changes, counters and locks, also when answers are lost.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
+
+mod faulty;
+
+mod counter;
+mod swap;
