@@ -2,7 +2,7 @@
 //!
 //! A backend judges one [`Expect`](crate::backend::Expect)ation atomically and knows nothing more.
 //! Here that becomes what users ask for: [`Swap`] changes a record depending on what is there,
-//! [`Counter`] adds. A backend without conditional writes gets
+//! [`Counter`] adds, [`Lock`] excludes. A backend without conditional writes gets
 //! [`Unsupported`](crate::backend::ErrorKind::Unsupported), never an imitation that races.
 //!
 //! A lost answer ([`Outcome::Unknown`](crate::backend::Outcome::Unknown)) is resolved by sending
@@ -17,4 +17,5 @@ mod tries;
 mod turns;
 
 pub use counter::Counter;
+pub use lock::Lock;
 pub use swap::{Step, Swap, Update};

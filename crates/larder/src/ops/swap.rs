@@ -212,6 +212,10 @@ impl<B: Backend> Swap<B> {
         Tries::new(self.backend.capabilities().scope)
     }
 
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     pub(super) fn require_conditional(&self) -> Result<()> {
         if self.backend.capabilities().conditional {
             return Ok(());

@@ -1,7 +1,9 @@
 //! A backend in memory on which the next changes go wrong as told.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +29,8 @@ pub(crate) enum Fault {
     LostAndReplaced,
     /// It is refused, as if somebody had been faster.
     Refused,
+    /// It takes a second, half of it before it is applied.
+    Slow,
 }
 
 #[derive(Clone)]
@@ -88,6 +92,12 @@ impl Faulty {
                 lost()
             }
             Some(Fault::Refused) => vec![Outcome::Refused(None)],
+            Some(Fault::Slow) => {
+                self.clock.advance(SECOND / 2);
+                let outcomes = apply.await;
+                self.clock.advance(SECOND / 2);
+                outcomes
+            }
         }
     }
 }
@@ -145,4 +155,16 @@ pub(crate) fn value(text: &'static str, times: Times) -> Record {
 
 pub(crate) fn life(fresh_for: u32, kept_for: u32) -> Times {
     Times::new(SECOND * fresh_for, SECOND * kept_for)
+}
+
+/// Runs to the end, moving the time on by a millisecond whenever the future sleeps.
+pub(crate) fn run<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => return output,
+            Poll::Pending if clock.sleepers() > 0 => clock.advance(Duration::from_millis(1)),
+            Poll::Pending => {}
+        }
+    }
 }

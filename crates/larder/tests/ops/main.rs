@@ -5,4 +5,5 @@
 mod faulty;
 
 mod counter;
+mod lock;
 mod swap;
