@@ -3,6 +3,7 @@
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
 };
+pub(crate) use std::thread;
 
 /// Locks, also after a panic under the lock: the structures here are whole at every step.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

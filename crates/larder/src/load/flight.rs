@@ -157,14 +157,14 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         K: Clone,
     {
         let mut stripe = lock(self.stripe(hash));
-        let mut changes = 0;
-        if let Some(seat) = stripe.find_mut(hash, |seat| seat.key == key) {
+        let changes = if let Some(seat) = stripe.find_mut(hash, |seat| seat.key == key) {
             seat.writers += 1;
-            changes = seat.changes;
+            seat.changes
         } else {
             let seat = Seat { writers: 1, ..Seat::new(hash, key.clone(), None) };
             stripe.insert_unique(hash, seat, |seat| seat.hash);
-        }
+            0
+        };
         drop(stripe);
         WriteMark { flights: Arc::clone(self), hash, key, changes }
     }

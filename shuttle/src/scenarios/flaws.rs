@@ -1,0 +1,68 @@
+//! Each protection taken away must be missed.
+
+use super::changes::{all_invalidated, inserted_and_invalidated, invalidated, tag_invalidated};
+use super::readers::{leavers, one_load};
+use super::writes::two_writes;
+use crate::explore::Scenario;
+use crate::flaw::Flaw;
+use crate::world::Tagged;
+
+#[test]
+fn cut_then_apply() {
+    Scenario::new(inserted_and_invalidated).finds(Flaw::CutThenApply);
+}
+
+#[test]
+fn apply_then_cut() {
+    Scenario::new(invalidated).finds(Flaw::ApplyThenCut);
+}
+
+#[test]
+fn store_always() {
+    Scenario::new(invalidated).finds(Flaw::StoreAlways);
+}
+
+#[test]
+fn follow_always_against_all() {
+    Scenario::new(all_invalidated).finds(Flaw::FollowAlways);
+}
+
+#[test]
+fn follow_always_against_a_tag() {
+    Scenario::tagged(Tagged::Before, tag_invalidated).finds(Flaw::FollowAlways);
+}
+
+#[test]
+fn no_second_look() {
+    Scenario::new(one_load).finds(Flaw::NoSecondLook);
+}
+
+#[test]
+fn ticket_forgotten() {
+    Scenario::new(leavers).finds(Flaw::TicketForgotten);
+}
+
+#[test]
+fn late_tags_unchecked() {
+    Scenario::tagged(Tagged::Late, tag_invalidated).finds(Flaw::LateTagsUnchecked);
+}
+
+#[test]
+fn late_tags_read_last() {
+    Scenario::tagged(Tagged::Late, tag_invalidated).finds(Flaw::LateTagsReadLast);
+}
+
+#[test]
+fn cell_before_count() {
+    Scenario::tagged(Tagged::Late, tag_invalidated).finds(Flaw::CellBeforeCount);
+}
+
+#[test]
+fn fill_touched() {
+    Scenario::new(two_writes).finds(Flaw::FillTouched);
+}
+
+#[test]
+fn first_waker_kept() {
+    Scenario::new(one_load).finds(Flaw::FirstWakerKept);
+}

@@ -1,0 +1,100 @@
+//! What the threads of a scenario do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use shuttle::future::block_on;
+use shuttle::rand::{Rng, thread_rng};
+
+use crate::explore::KEY;
+use crate::park;
+use crate::sync::{Arc, thread};
+use crate::wait::for_polls;
+use crate::world::{Expected, Key, Loader, World};
+
+/// One thread of a scenario.
+pub(crate) type Task = Box<dyn FnOnce(&Arc<World>) + Send>;
+
+/// How many steps late a task may begin. A change is shorter than a load, and would else be over
+/// in nearly every schedule before the load has come to anything.
+const LATE: usize = 24;
+
+/// Runs them all at once, to their ends.
+pub(crate) fn together<const N: usize>(world: &Arc<World>, tasks: [Task; N]) {
+    let threads = tasks.map(|task| {
+        let world = Arc::clone(world);
+        thread::spawn(move || {
+            (0..thread_rng().gen_range(0..LATE)).for_each(|_| thread::yield_now());
+            task(&world);
+        })
+    });
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn task(run: impl FnOnce(&Arc<World>) + Send + 'static) -> Task {
+    Box::new(run)
+}
+
+/// Reads as an async caller.
+pub(crate) fn asks(key: Key) -> Task {
+    task(move |world| block_on(world.read(key, Loader::Steady)))
+}
+
+/// Reads as a plain thread.
+pub(crate) fn waits(key: Key) -> Task {
+    task(move |world| park::block_on(world.read(key, Loader::Steady)))
+}
+
+/// Reads with a loader of another temper, whose panic reaches the caller.
+pub(crate) fn loads(key: Key, loader: Loader) -> Task {
+    task(move |world| {
+        let read = || park::block_on(world.read(key, loader));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(read))
+            && !panic.is::<Expected>()
+        {
+            resume_unwind(panic);
+        }
+    })
+}
+
+/// Reads, and goes away at any point of it.
+pub(crate) fn leaves(key: Key) -> Task {
+    task(move |world| {
+        let polls = thread_rng().gen_range(0..6);
+        let _gone = block_on(for_polls(polls, world.read(key, Loader::Steady)));
+    })
+}
+
+/// Reads while the load is a thread of its own, and goes away at any point.
+pub(crate) fn detaches(key: Key) -> Task {
+    task(move |world| {
+        let polls = thread_rng().gen_range(0..6);
+        let _gone = block_on(for_polls(polls, World::read_detached(world, key)));
+    })
+}
+
+/// Follows, if there is somebody to follow, and takes what the leader holds out.
+pub(crate) fn hurries(key: Key) -> Task {
+    task(move |world| block_on(world.read_impatiently(key)))
+}
+
+/// Loads behind the callers' backs, unless somebody loads already.
+pub(crate) fn refreshes(key: Key) -> Task {
+    task(move |world| block_on(world.refresh(key)))
+}
+
+/// Does something to the cache, and nothing else.
+pub(crate) fn does(change: impl FnOnce(&World) + Send + 'static) -> Task {
+    task(move |world| change(world))
+}
+
+/// Makes a change and reads at once, while others may still load what was there before.
+pub(crate) fn changes(change: impl FnOnce(&World) + Send + 'static) -> Task {
+    task(move |world| {
+        change(world);
+        park::block_on(world.read(KEY, Loader::Steady));
+    })
+}
