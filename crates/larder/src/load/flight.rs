@@ -10,7 +10,7 @@
 //! - a stripe's lock is held while the change or the store runs, and for nothing else; the lock
 //!   order is stripe, then engine shard; a flight's own lock is a leaf;
 //! - a flight ends exactly once, landed or abandoned, whatever becomes of its ticket;
-//! - wakers run outside all locks; a follower that goes away takes its waker with it.
+//! - wakers run and drop outside all locks; a follower that goes away takes its waker with it.
 //!
 //! There is no clock, runtime or await in here, so that every schedule can be explored (`shuttle/`).
 
@@ -379,7 +379,11 @@ impl<O: Clone, I> Future for Follower<O, I> {
             Phase::Landed(outcome) => Poll::Ready(Some(outcome.clone())),
             Phase::Abandoned => Poll::Ready(None),
             Phase::Flying => {
-                self.seat = Some(state.seat_waker(self.seat, context.waker()));
+                let (seat, earlier) = state.seat_waker(self.seat, context.waker());
+                self.seat = Some(seat);
+                drop(state);
+                // The last waker of a task may drop the task, and with it a follower of ours.
+                drop(earlier);
                 Poll::Pending
             }
         }
@@ -394,18 +398,73 @@ impl<O, I> Drop for Follower<O, I> {
         if waker.is_some() {
             state.free.push(seat);
         }
+        drop(state);
+        drop(waker);
     }
 }
 
 impl<O> State<O> {
-    /// Keeps the waker in the follower's own place, so that 10,000 followers cost no search.
-    fn seat_waker(&mut self, seat: Option<usize>, waker: &Waker) -> usize {
+    /// Keeps the waker in the follower's own place, so that 10,000 followers cost no search, and
+    /// gives back the one that it replaces.
+    fn seat_waker(&mut self, seat: Option<usize>, waker: &Waker) -> (usize, Option<Waker>) {
         let seat = seat.or_else(|| self.free.pop()).unwrap_or(self.wakers.len());
         match self.wakers.get_mut(seat) {
-            Some(Some(held)) => held.clone_from(waker),
-            Some(empty) => *empty = Some(waker.clone()),
-            None => self.wakers.push(Some(waker.clone())),
+            Some(Some(held)) if held.will_wake(waker) => (seat, None),
+            Some(place) => (seat, place.replace(waker.clone())),
+            None => {
+                self.wakers.push(Some(waker.clone()));
+                (seat, None)
+            }
         }
-        seat
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    type Table = Flights<u32, u32, ()>;
+
+    fn table() -> Arc<Table> {
+        Arc::new(Flights::new(4))
+    }
+
+    fn join(table: &Arc<Table>, key: u32) -> Join<u32, u32, ()> {
+        table.join(u64::from(key), &key, |key| *key, (), |()| Meet::Follow)
+    }
+
+    fn lead(table: &Arc<Table>, key: u32) -> Ticket<u32, u32, ()> {
+        match join(table, key) {
+            Join::Lead(ticket) => ticket,
+            _ => panic!("the key has a flight already"),
+        }
+    }
+
+    fn poll(follower: &mut Follower<u32, ()>, waker: &Waker) -> Poll<Option<u32>> {
+        Pin::new(follower).poll(&mut Context::from_waker(waker))
+    }
+
+    /// Dropping the waker under the flight's lock hung here.
+    #[test]
+    fn the_last_waker_of_a_task_may_drop_another_follower() {
+        struct Task(Mutex<Option<Follower<u32, ()>>>);
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {}
+        }
+
+        let ticket = lead(&table(), 1);
+        let [mut moved, dropped] = std::array::from_fn(|_| {
+            let mut owned = ticket.follow();
+            assert!(poll(&mut owned, Waker::noop()).is_pending());
+            let task = Waker::from(Arc::new(Task(Mutex::new(Some(owned)))));
+            let mut follower = ticket.follow();
+            assert!(poll(&mut follower, &task).is_pending());
+            follower
+        });
+        assert!(poll(&mut moved, Waker::noop()).is_pending());
+        drop(dropped);
+        ticket.publish(7, |_| ());
     }
 }
