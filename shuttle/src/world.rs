@@ -291,6 +291,16 @@ impl World {
         self.log.end(change);
     }
 
+    /// Writes to the authority and goes away before the last step. No promise is given; whoever
+    /// cleans up after it drops the local copy.
+    pub(crate) fn store_half(&self, key: Key) {
+        let change = self.begin(Some(key));
+        let mark = self.flights.begin_write(HASH, key);
+        lock(&self.authority).insert(key, Value::Inserted(change));
+        drop(mark);
+        self.evict(key);
+    }
+
     /// The key's life ends, which makes no loaded value wrong.
     pub(crate) fn expire(&self, key: Key) {
         self.flights.hold(HASH, || {

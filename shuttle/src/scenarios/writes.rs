@@ -25,3 +25,13 @@ fn two_writes_among_readers() {
     })
     .holds();
 }
+
+#[test]
+fn a_write_that_stops_half_way_leaves_nothing_that_is_older() {
+    Scenario::new(|world| {
+        let stops = does(|world| world.store_half(KEY));
+        together(world, [stops, does(|world| world.store(KEY))]);
+        world.compare(KEY);
+    })
+    .holds();
+}

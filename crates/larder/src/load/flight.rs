@@ -30,12 +30,22 @@ pub(crate) struct Flights<K, O, I> {
 
 type Stripe<K, O, I> = HashTable<Seat<K, O, I>>;
 
+/// A flight that the table no longer holds. Its end is the user's code: it is dropped unlocked.
+type Cut<O, I> = Option<Arc<Flight<O, I>>>;
+
 /// What the table knows of one key: its flight, and the writes that are under way.
 struct Seat<K, O, I> {
     hash: u64,
     key: K,
     flight: Option<Arc<Flight<O, I>>>,
-    writers: u32,
+    writes: Option<Writes>,
+}
+
+/// The writes of one key that are under way.
+struct Writes {
+    /// What their marks find them by: unlike `Eq` of the key it cannot panic in a destructor.
+    token: Arc<()>,
+    under_way: u32,
     changes: u64,
 }
 
@@ -108,7 +118,6 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         let cut = Self::cut(&mut stripe, hash, |seat| key.equivalent(&seat.key));
         let result = apply();
         drop(stripe);
-        // The last reference to a flight may drop an outcome, which is the user's code.
         drop(cut);
         result
     }
@@ -152,21 +161,16 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     }
 
     /// Announces a change whose last step comes later, after an authority has it.
-    pub(crate) fn begin_write(self: &Arc<Self>, hash: u64, key: K) -> WriteMark<K, O, I>
-    where
-        K: Clone,
-    {
+    pub(crate) fn begin_write(self: &Arc<Self>, hash: u64, key: K) -> WriteMark<K, O, I> {
         let mut stripe = lock(self.stripe(hash));
-        let changes = if let Some(seat) = stripe.find_mut(hash, |seat| seat.key == key) {
-            seat.writers += 1;
-            seat.changes
-        } else {
-            let seat = Seat { writers: 1, ..Seat::new(hash, key.clone(), None) };
-            stripe.insert_unique(hash, seat, |seat| seat.hash);
-            0
-        };
+        let mut entry = stripe
+            .entry(hash, |seat| seat.key == key, |seat| seat.hash)
+            .or_insert_with(|| Seat::new(hash, key, None));
+        let writes = entry.get_mut().writes.get_or_insert_with(Writes::new);
+        writes.under_way += 1;
+        let (token, changes) = (Arc::clone(&writes.token), writes.changes);
         drop(stripe);
-        WriteMark { flights: Arc::clone(self), hash, key, changes }
+        WriteMark { flights: Arc::clone(self), hash, token: Some(token), changes }
     }
 
     /// How many keys have a flight or a write under way. For tests and idle checks.
@@ -179,15 +183,34 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         stripe: &mut Stripe<K, O, I>,
         hash: u64,
         is_key: impl Fn(&Seat<K, O, I>) -> bool,
-    ) -> Option<Arc<Flight<O, I>>> {
+    ) -> Cut<O, I> {
         let mut entry = stripe.find_entry(hash, is_key).ok()?;
         let seat = entry.get_mut();
-        seat.changes += 1;
         let flight = seat.flight.take();
-        if seat.writers == 0 {
-            entry.remove();
+        match &mut seat.writes {
+            Some(writes) => writes.changes += 1,
+            None => drop(entry.remove()),
         }
         flight
+    }
+
+    /// Cuts the key's flight and takes one write out of the table; how many changes the key had
+    /// seen before.
+    fn leave_write(
+        stripe: &mut Stripe<K, O, I>,
+        hash: u64,
+        token: &Arc<()>,
+    ) -> Option<(u64, Cut<O, I>)> {
+        let mut entry = stripe.find_entry(hash, |seat| seat.is_written_by(token)).ok()?;
+        let cut = entry.get_mut().flight.take();
+        let writes = entry.get_mut().writes.as_mut()?;
+        let changes = writes.changes;
+        writes.changes += 1;
+        writes.under_way -= 1;
+        if writes.under_way == 0 {
+            entry.remove();
+        }
+        Some((changes, cut))
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<Stripe<K, O, I>> {
@@ -199,7 +222,11 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
 
 impl<K, O, I> Seat<K, O, I> {
     fn new(hash: u64, key: K, flight: Option<Arc<Flight<O, I>>>) -> Self {
-        Self { hash, key, flight, writers: 0, changes: 0 }
+        Self { hash, key, flight, writes: None }
+    }
+
+    fn is_written_by(&self, token: &Arc<()>) -> bool {
+        self.writes.as_ref().is_some_and(|writes| Arc::ptr_eq(&writes.token, token))
     }
 
     fn holds(&self, flight: &Arc<Flight<O, I>>) -> bool {
@@ -251,7 +278,7 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
             return false;
         };
         entry.get_mut().flight = None;
-        if entry.get().writers == 0 {
+        if entry.get().writes.is_none() {
             entry.remove();
         }
         true
@@ -268,23 +295,30 @@ impl<K: Hash + Eq, O, I> Drop for Ticket<K, O, I> {
     }
 }
 
-/// A change under way: between its first step, at an authority, and its last, here.
+impl Writes {
+    fn new() -> Self {
+        Self { token: Arc::default(), under_way: 0, changes: 0 }
+    }
+}
+
+/// A change under way: between its first step, at an authority, and its last, here. Dropping it
+/// before that counts as a change too, since the authority may have taken the first.
 pub(crate) struct WriteMark<K: Hash + Eq, O, I> {
     flights: Arc<Flights<K, O, I>>,
     hash: u64,
-    key: K,
+    token: Option<Arc<()>>,
     changes: u64,
 }
 
 impl<K: Hash + Eq, O, I> WriteMark<K, O, I> {
     /// Cuts the key's flight and applies the last step, which learns whether nothing else has
     /// changed the key since the mark was made.
-    pub(crate) fn finish<R>(self, apply: impl FnOnce(bool) -> R) -> R {
+    pub(crate) fn finish<R>(mut self, apply: impl FnOnce(bool) -> R) -> R {
+        let token = self.token.take();
         let mut stripe = lock(self.flights.stripe(self.hash));
-        let seat = stripe.find(self.hash, |seat| seat.key == self.key);
-        let untouched = seat.is_some_and(|seat| seat.changes == self.changes);
-        let cut = Flights::cut(&mut stripe, self.hash, |seat| seat.key == self.key);
-        let result = apply(untouched);
+        let left = token.and_then(|token| Flights::leave_write(&mut stripe, self.hash, &token));
+        let (changes, cut) = left.unzip();
+        let result = apply(changes == Some(self.changes));
         drop(stripe);
         drop(cut);
         result
@@ -293,13 +327,11 @@ impl<K: Hash + Eq, O, I> WriteMark<K, O, I> {
 
 impl<K: Hash + Eq, O, I> Drop for WriteMark<K, O, I> {
     fn drop(&mut self) {
+        let Some(token) = self.token.take() else { return };
         let mut stripe = lock(self.flights.stripe(self.hash));
-        if let Ok(mut entry) = stripe.find_entry(self.hash, |seat| seat.key == self.key) {
-            entry.get_mut().writers -= 1;
-            if entry.get().writers == 0 && entry.get().flight.is_none() {
-                entry.remove();
-            }
-        }
+        let left = Flights::leave_write(&mut stripe, self.hash, &token);
+        drop(stripe);
+        drop(left);
     }
 }
 
