@@ -1,6 +1,8 @@
 //! What the threads of a scenario do.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Poll;
 
 use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
@@ -46,6 +48,23 @@ pub(crate) fn asks(key: Key) -> Task {
 /// Reads as a plain thread.
 pub(crate) fn waits(key: Key) -> Task {
     task(move |world| park::block_on(world.read(key, Loader::Steady)))
+}
+
+/// Reads inside a future that is woken before it reads, and polled again after.
+pub(crate) fn nests(key: Key) -> Task {
+    task(move |world| {
+        let mut polls = 0;
+        park::block_on(poll_fn(|context| {
+            polls += 1;
+            // The first poll has a waker that nobody hears.
+            if polls != 2 {
+                return if polls == 1 { Poll::Pending } else { Poll::Ready(()) };
+            }
+            context.waker().wake_by_ref();
+            park::block_on(world.read(key, Loader::Steady));
+            Poll::Pending
+        }));
+    })
 }
 
 /// Reads with a loader of another temper, whose panic reaches the caller.

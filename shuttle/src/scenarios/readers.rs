@@ -2,7 +2,9 @@
 
 use crate::explore::{KEY, OTHER, Scenario};
 use crate::sync::Arc;
-use crate::tasks::{asks, detaches, does, hurries, leaves, loads, refreshes, together, waits};
+use crate::tasks::{
+    asks, detaches, does, hurries, leaves, loads, nests, refreshes, together, waits,
+};
 use crate::world::{Loader, World};
 
 #[test]
@@ -66,6 +68,15 @@ fn two_keys_of_one_stripe_and_hash_stay_apart() {
     Scenario::new(|world| {
         together(world, [asks(KEY), waits(OTHER), waits(KEY), leaves(OTHER)]);
         assert!(world.loads() <= 3, "one load for each key, and one for the leaver");
+    })
+    .holds();
+}
+
+#[test]
+fn a_wait_inside_a_wait_takes_no_wake_up_from_it() {
+    Scenario::new(|world| {
+        together(world, [nests(KEY), waits(KEY), nests(KEY)]);
+        assert_eq!(world.loads(), 1, "one load is enough");
     })
     .holds();
 }
