@@ -6,15 +6,15 @@
 //! about to wait for each other one sees the other's edge.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// The longest chain that is searched. A longer cycle ends with the hard timeout.
-const MAX_DEPTH: usize = 64;
+/// The most loads that one search visits. A cycle beyond them ends with the hard timeout.
+const MAX_VISITS: usize = 1_024;
 
 static GRAPH: Mutex<()> = Mutex::new(());
 
@@ -51,22 +51,31 @@ impl Link {
     /// Notes that this load waits for `other`.
     pub(crate) fn wait_for(&self, other: &Self) -> Result<Waiting, Cycle> {
         let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
-        if other.reaches(self, MAX_DEPTH) {
+        if other.reaches(self) {
             return Err(Cycle);
         }
         self.waits().push(other.clone());
         Ok(Waiting { from: self.clone(), to: other.clone() })
     }
 
-    fn reaches(&self, target: &Self, depth: usize) -> bool {
-        if Arc::ptr_eq(&self.0, &target.0) {
-            return true;
+    /// Visits each load once: loads that wait for several form diamonds, and the ways through a row
+    /// of them double with each.
+    fn reaches(&self, target: &Self) -> bool {
+        let mut seen = HashSet::new();
+        let mut todo = vec![self.clone()];
+        while let Some(link) = todo.pop() {
+            if link.is(target) {
+                return true;
+            }
+            if seen.len() < MAX_VISITS && seen.insert(Arc::as_ptr(&link.0)) {
+                todo.extend(link.waits().iter().cloned());
+            }
         }
-        if depth == 0 {
-            return false;
-        }
-        let next = self.waits().clone();
-        next.iter().any(|link| link.reaches(target, depth - 1))
+        false
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn waits(&self) -> std::sync::MutexGuard<'_, Vec<Self>> {
@@ -78,7 +87,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waits = self.from.waits();
-        if let Some(place) = waits.iter().position(|link| Arc::ptr_eq(&link.0, &self.to.0)) {
+        if let Some(place) = waits.iter().position(|link| link.is(&self.to)) {
             waits.swap_remove(place);
         }
     }
@@ -129,6 +138,22 @@ mod tests {
         assert!(c.wait_for(&a).is_err());
         drop(first);
         assert!(c.wait_for(&a).is_ok());
+    }
+
+    /// Searching every way through these took longer than anyone would wait.
+    #[test]
+    fn a_row_of_diamonds_is_searched_in_no_time() {
+        let rows: Vec<[Link; 2]> = (0..60).map(|_| Default::default()).collect();
+        let mut waits = Vec::new();
+        for pair in rows.windows(2) {
+            for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                waits.push(pair[0][from].wait_for(&pair[1][to]).unwrap());
+            }
+        }
+        assert!(Link::default().wait_for(&rows[0][0]).is_ok());
+        assert!(rows[59][1].wait_for(&rows[0][0]).is_err());
+        drop(waits);
+        assert!(rows[59][1].wait_for(&rows[0][0]).is_ok());
     }
 
     #[test]
