@@ -39,12 +39,13 @@ pub(crate) struct Waiting {
 impl Link {
     /// The load that this code runs inside, if any.
     pub(crate) fn current() -> Option<Self> {
-        CURRENT.with_borrow(Clone::clone)
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
 
     /// Runs code inside this load.
     pub(crate) fn enter<R>(&self, run: impl FnOnce() -> R) -> R {
-        let _restore = Restore(CURRENT.replace(Some(self.clone())));
+        let outer = swap_current(Some(self.clone()));
+        let _restore = Restore(outer);
         run()
     }
 
@@ -97,8 +98,14 @@ struct Restore(Option<Link>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        swap_current(self.0.take());
     }
+}
+
+/// Does nothing on a thread that is ending, where destructors still may use a cache: they run
+/// inside no load.
+fn swap_current(link: Option<Link>) -> Option<Link> {
+    CURRENT.try_with(|current| current.replace(link)).ok().flatten()
 }
 
 pin_project! {
@@ -165,5 +172,23 @@ mod tests {
             assert!(std::sync::Arc::ptr_eq(&Link::current().unwrap().0, &outer.0));
         });
         assert!(Link::current().is_none());
+    }
+
+    /// Without its thread-local a load panicked in such a destructor, which ends the process.
+    #[test]
+    fn destructors_of_an_ending_thread_run_inside_no_load() {
+        struct Probe;
+        impl Drop for Probe {
+            fn drop(&mut self) {
+                Link::default().enter(|| assert!(Link::current().is_none()));
+            }
+        }
+        thread_local!(static PROBE: Probe = const { Probe });
+
+        let thread = std::thread::spawn(|| {
+            PROBE.with(|_| ());
+            Link::default().enter(|| ());
+        });
+        thread.join().unwrap();
     }
 }
