@@ -453,9 +453,13 @@ impl<O> State<O> {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
+    use std::thread;
 
     use super::*;
+    use crate::load::park::block_on;
 
     type Table = Flights<u32, u32, ()>;
 
@@ -474,8 +478,124 @@ mod tests {
         }
     }
 
+    fn follow(table: &Arc<Table>, key: u32) -> Follower<u32, ()> {
+        match join(table, key) {
+            Join::Follow(follower) => follower,
+            _ => panic!("the key has no flight"),
+        }
+    }
+
     fn poll(follower: &mut Follower<u32, ()>, waker: &Waker) -> Poll<Option<u32>> {
         Pin::new(follower).poll(&mut Context::from_waker(waker))
+    }
+
+    #[test]
+    fn followers_get_what_the_leader_stores() {
+        let table = table();
+        let ticket = lead(&table, 1);
+        let followers: Vec<_> = (0..4).map(|_| follow(&table, 1)).collect();
+        let threads = followers.into_iter().map(|follower| thread::spawn(|| block_on(follower)));
+        let threads: Vec<_> = threads.collect();
+        assert_eq!(ticket.publish(7, |outcome| *outcome), Some(7));
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), Some(7));
+        }
+        assert_eq!(table.seats(), 0);
+    }
+
+    #[test]
+    fn an_abandoned_flight_sends_its_followers_to_lead() {
+        let table = table();
+        let ticket = lead(&table, 1);
+        let follower = follow(&table, 1);
+        drop(ticket);
+        assert_eq!(block_on(follower), None);
+        assert_eq!(table.seats(), 0);
+        drop(lead(&table, 1));
+    }
+
+    #[test]
+    fn a_panic_in_the_store_abandons_the_flight() {
+        let table = table();
+        let ticket = lead(&table, 1);
+        let follower = follow(&table, 1);
+        let publish = || ticket.publish(7, |_| panic!("expected"));
+        assert!(catch_unwind(AssertUnwindSafe(publish)).is_err());
+        assert_eq!(block_on(follower), None);
+        assert_eq!(table.seats(), 0);
+    }
+
+    #[test]
+    fn a_follower_that_leaves_gives_its_place_back() {
+        let ticket = lead(&table(), 1);
+        for _ in 0..3 {
+            assert!(poll(&mut ticket.follow(), Waker::noop()).is_pending());
+        }
+        assert_eq!(lock(&ticket.flight.state).wakers.len(), 1);
+    }
+
+    #[test]
+    fn ten_thousand_followers_are_all_woken() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let ticket = lead(&table(), 1);
+        let mut followers: Vec<_> = (0..10_000).map(|_| ticket.follow()).collect();
+        assert!(followers.iter_mut().all(|follower| poll(follower, &waker).is_pending()));
+        ticket.publish(7, |_| ());
+        assert_eq!(count.0.load(Ordering::Relaxed), 10_000);
+        let landed = Poll::Ready(Some(7));
+        assert!(followers.iter_mut().all(|follower| poll(follower, &waker) == landed));
+    }
+
+    #[test]
+    fn a_load_that_a_change_has_overtaken_answers_but_does_not_store() {
+        let table = table();
+        let ticket = lead(&table, 1);
+        let follower = follow(&table, 1);
+        assert_eq!(table.change(1, &1, || 3), 3);
+        let later = lead(&table, 1);
+        assert_eq!(ticket.publish(7, |_| ()), None);
+        assert_eq!(block_on(follower), Some(7));
+        assert_eq!(later.publish(8, |_| ()), Some(()));
+    }
+
+    #[test]
+    fn a_flight_that_is_no_longer_valid_is_replaced_or_left() {
+        let table = table();
+        let first = lead(&table, 1);
+        let [second, left] =
+            [Meet::Replace, Meet::Leave].map(|meet| table.join(1, &1, |key| *key, (), |()| meet));
+        assert!(matches!(left, Join::Left));
+        let Join::Lead(second) = second else { panic!("the first flight was met") };
+        assert_eq!(first.publish(7, |_| ()), None);
+        assert_eq!(second.publish(8, |_| ()), Some(()));
+    }
+
+    #[test]
+    fn a_write_learns_of_every_other_since_its_mark() {
+        let table = table();
+        let [first, second, third, last] = std::array::from_fn(|_| table.begin_write(1, 1));
+        assert!(first.finish(|untouched| untouched));
+        assert!(!second.finish(|untouched| untouched));
+        drop(third);
+        assert!(!last.finish(|untouched| untouched));
+
+        let only = table.begin_write(1, 1);
+        drop(table.begin_write(1, 1));
+        assert!(!only.finish(|untouched| untouched), "an unfinished write is a change");
+
+        let alone = table.begin_write(1, 1);
+        let load = lead(&table, 1);
+        assert!(alone.finish(|untouched| untouched));
+        assert_eq!(load.publish(7, |_| ()), None);
+        assert_eq!(table.seats(), 0);
     }
 
     /// Dropping the waker under the flight's lock hung here.
