@@ -10,6 +10,9 @@ mod sync;
 mod flight;
 #[path = "../../crates/larder/src/load/park.rs"]
 mod park;
+#[expect(dead_code, reason = "the model asks for the life of a value, not for its grace")]
+#[path = "../../crates/larder/src/tier/tag.rs"]
+mod tag;
 
 mod explore;
 mod flaw;

@@ -1,64 +1,63 @@
-//! A model of the marks: the epoch, and one tag with the count of tag changes.
+//! The product's marks with one tag, and what a change of it does wrong with the flaw.
+
+use std::sync::Arc;
 
 use crate::flaw::Flaw;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::tag::{self, Seen};
 
+const TAG: &str = "tag";
+
+#[derive(Default)]
 pub(crate) struct Marks {
-    epoch: AtomicU64,
-    tag_changes: AtomicU64,
-    tag: AtomicU64,
+    product: tag::Marks,
     flaw: Option<Flaw>,
-}
-
-/// What an entry was loaded under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    epoch: u64,
-    tag: Option<u64>,
+    /// Counts in place of the product's, one step too late.
+    late_changes: AtomicU64,
 }
 
 impl Marks {
     pub(crate) fn new(flaw: Option<Flaw>) -> Self {
-        let [epoch, tag_changes, tag] = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { epoch, tag_changes, tag, flaw }
+        Self { flaw, ..Self::default() }
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(SeqCst)
+    pub(crate) fn epoch(&self) -> u32 {
+        self.product.epoch()
     }
 
     pub(crate) fn tag_changes(&self) -> u64 {
-        self.tag_changes.load(SeqCst)
+        if self.counts_late() { self.late_changes.load(SeqCst) } else { self.product.tag_changes() }
     }
 
     pub(crate) fn see_untagged(&self) -> Seen {
-        Seen { epoch: self.epoch(), tag: None }
+        self.product.see(&[])
     }
 
     pub(crate) fn see_tagged(&self) -> Seen {
-        self.see_untagged().with_tag(self)
+        self.product.see(&[Arc::from(TAG)])
+    }
+
+    /// The same, and the tag as it is now.
+    pub(crate) fn add_tag(&self, seen: &Seen) -> Seen {
+        Seen { epoch: seen.epoch, ..self.see_tagged() }
     }
 
     pub(crate) fn is_current(&self, seen: &Seen) -> bool {
-        seen.epoch == self.epoch() && seen.tag.is_none_or(|tag| tag == self.tag.load(SeqCst))
+        self.product.is_current(seen)
     }
 
     pub(crate) fn invalidate_all(&self) {
-        self.epoch.fetch_add(1, SeqCst);
+        self.product.invalidate_all();
     }
 
     pub(crate) fn invalidate_tag(&self) {
-        let [first, second] = match self.flaw {
-            Some(Flaw::CellBeforeCount) => [&self.tag, &self.tag_changes],
-            _ => [&self.tag_changes, &self.tag],
-        };
-        first.fetch_add(1, SeqCst);
-        second.fetch_add(1, SeqCst);
+        self.product.invalidate_tag(TAG);
+        if self.counts_late() {
+            self.late_changes.fetch_add(1, SeqCst);
+        }
     }
-}
 
-impl Seen {
-    pub(crate) fn with_tag(self, marks: &Marks) -> Self {
-        Self { tag: Some(marks.tag.load(SeqCst)), ..self }
+    fn counts_late(&self) -> bool {
+        self.flaw == Some(Flaw::CellBeforeCount)
     }
 }

@@ -8,9 +8,10 @@ use shuttle::future::block_on;
 use crate::flaw::Flaw;
 use crate::flight::{Flights, Follower, Join, Meet, Ticket};
 use crate::log::Log;
-use crate::marks::{Marks, Seen};
+use crate::marks::Marks;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex, lock, thread};
+use crate::tag::Seen;
 use crate::wait::{FirstWaker, step};
 
 pub(crate) type Key = u32;
@@ -45,7 +46,7 @@ pub(crate) enum Loader {
 /// What a joiner judges a flight by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
-    epoch: u64,
+    epoch: u32,
     tag_changes: u64,
 }
 
@@ -161,7 +162,7 @@ impl World {
         if let Join::Lead(ticket) = join {
             let seen = self.see();
             let value = self.load(key, Loader::Steady).await;
-            self.publish(ticket, value, |value| self.put(key, *value, seen));
+            self.publish(ticket, value, |value| self.put(key, *value, seen.clone()));
         }
     }
 
@@ -204,7 +205,7 @@ impl World {
         let mut storable = true;
         if self.tagged == Tagged::Late {
             let unchanged = self.marks.tag_changes() == before;
-            seen = seen.with_tag(&self.marks);
+            seen = self.marks.add_tag(&seen);
             storable = match self.flaw {
                 Some(Flaw::LateTagsUnchecked) => true,
                 Some(Flaw::LateTagsReadLast) => unchanged,

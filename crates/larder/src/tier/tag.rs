@@ -214,7 +214,7 @@ const fn high(epochs: u64) -> u32 {
 /// The size below which the table is not searched for forgotten tags.
 const MIN_PRUNED: usize = 1024;
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::Arc;
 
