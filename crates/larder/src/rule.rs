@@ -2,7 +2,6 @@
 
 /// A rule whose absence must be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only the simulator lists them all"))]
 pub(crate) enum Rule {
     /// A load commits only over its lease or the version it saw.
     Lease,

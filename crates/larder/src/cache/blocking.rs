@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::{BoxError, Error, Result};
 
-use crate::cache::inner::About;
+use crate::cache::inner::Caller;
 use crate::cache::{Cache, FIND, LOAD, LOOK, Reach, VALUE};
 use crate::key::CacheKey;
 use crate::load::flight::Follower;
@@ -16,7 +16,7 @@ use crate::load::loader::{Ended, Load, Loaded, ended};
 use crate::load::park::block_on;
 use crate::load::run::{Aim, Errand};
 use crate::load::wait::{Waited, follow};
-use crate::load::{Turn, waiting};
+use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, blocking};
 use crate::stats::Count;
@@ -54,8 +54,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         if let Some(held) = self.cache.inner.local.get(hash, key) {
             return Ok(held.into_option());
         }
-        let (cache, key) = (self.cache.clone(), key.to_key());
-        let held = self.run(async move { cache.request(hash, key, LOOK).get().await })??;
+        let request = self.request(hash, key.to_key(), LOOK);
+        let held = self.run(request.get())??;
         Ok(held.and_then(Held::into_option))
     }
 
@@ -143,12 +143,12 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         if let Some(held) = held.filter(|held| !(aim.past_absence && held.is_absent())) {
             return Ok(held);
         }
-        let request = self.cache.request(hash, key.to_key(), aim);
+        let request = self.request(hash, key.to_key(), aim);
         request.check()?;
         let mut loader = Some(loader);
         loop {
             let asked = request.clone();
-            let turn = self.run(async move { asked.turn(About::met_by_blocking_load).await })?;
+            let turn = self.run(async move { asked.turn().await })?;
             let follower = match turn {
                 // Nobody is there to load behind this caller's back: the next one may.
                 Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
@@ -162,16 +162,21 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             };
             let _waiting = waiting(&follower)?;
             let (clock, settings) = (request.inner.clock().clone(), request.settings.clone());
+            let kind = follower.info().kind;
             let waited = match landed_now(follower) {
                 Ok(waited) => waited,
                 Err(follower) => {
                     self.io()?.run(async move { follow(follower, &clock, &settings).await })?
                 }
             };
-            if let Some(held) = request.answer(waited)? {
+            if let Some(held) = request.answer(kind, waited)? {
                 return Ok(held);
             }
         }
+    }
+
+    fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
+        Request { caller: Caller::blocking(), ..self.cache.request(hash, key, aim) }
     }
 
     /// Leads a flight with a loader that runs on this thread.

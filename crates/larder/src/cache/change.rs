@@ -1,21 +1,14 @@
 //! Changes at the authority that depend on what is there, in a bounded loop.
 
-use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result, Times};
+use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result};
 
+use crate::ops::Step;
 use crate::tier::held::Looked;
 use crate::tier::shared::{Found, Shared};
 use crate::tier::tag::Marks;
 
 /// How often a change is tried over what turns up meanwhile.
 const TRIES: usize = 16;
-
-/// What to do about what is there.
-pub(crate) enum Step {
-    Keep,
-    Write(Record),
-    Retime(Times),
-    Delete,
-}
 
 impl<V: Clone + 'static> Shared<V> {
     /// Does what `decide` says about the usable value that is there and its record. There is none

@@ -45,10 +45,12 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
 pub(crate) enum Landed<V> {
     /// With a fresh value or absence.
     Held(Held<V>),
-    /// With a stale value: the load failed, or takes longer than its callers wait.
+    /// With a stale value: the load failed, or takes longer than its callers wait, or there was no
+    /// load.
     Stale(Held<V>),
-    /// With nothing: it only looked into the shared tier.
+    /// With nothing: there was no load.
     Miss,
+    /// With a failure of the load, or of the shared tier.
     Failed(Error),
 }
 
@@ -58,8 +60,33 @@ pub(crate) struct About {
     pub(crate) link: Link,
     epoch: u32,
     tag_changes: u64,
-    /// The leader's runtime, if it runs all its tasks on one thread.
+    caller: Caller,
+}
+
+/// From where a caller asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller {
+    /// Its runtime, if that runs all its tasks on one thread.
     runtime: Option<RuntimeId>,
+    /// Whether it blocks its thread meanwhile.
+    blocks: bool,
+}
+
+impl Caller {
+    /// A task.
+    pub(crate) fn task() -> Self {
+        Self { runtime: crate::runtime::single_threaded(), blocks: false }
+    }
+
+    /// Code that blocks its thread.
+    pub(crate) fn blocking() -> Self {
+        Self { runtime: crate::runtime::single_threaded(), blocks: true }
+    }
+
+    /// Whether it would wait for its own thread if it waited for what this one leads.
+    fn is_stuck_behind(&self, leader: &Self) -> bool {
+        self.blocks && self.runtime.is_some() && self.runtime == leader.runtime
+    }
 }
 
 /// What a flight does.
@@ -158,16 +185,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Ok(())
     }
 
-    /// Judges flights by what holds now, at the caller's arrival.
-    pub(crate) fn about(&self, kind: FlightKind) -> About {
+    /// Judges flights by what holds now, at the arrival of a caller from this runtime.
+    pub(crate) fn about(&self, kind: FlightKind, caller: Caller) -> About {
         let marks = self.local.marks();
-        About {
-            kind,
-            link: Link::default(),
-            epoch: marks.epoch(),
-            tag_changes: marks.tag_changes(),
-            runtime: crate::runtime::single_threaded(),
-        }
+        let (epoch, tag_changes) = (marks.epoch(), marks.tag_changes());
+        About { kind, link: Link::default(), epoch, tag_changes, caller }
     }
 
     /// Refuses work after [`close`](Self::close).
@@ -190,9 +212,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         })
     }
 
-    /// Refuses new work and waits for what is running.
+    /// Refuses new work, forgets what is held here, and waits for what is running.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        // A hit does not ask whether the cache is open: there are none any more.
+        self.local.invalidate_all();
         loop {
             let idle = self.idle.notified();
             if self.running.load(Ordering::Acquire) == 0 {
@@ -213,22 +237,16 @@ impl About {
 
     /// What a load makes of a flight that it meets.
     pub(crate) fn met_by_load(&self, now: &Self) -> Meet {
-        if self.is_valid(now) { Meet::Follow } else { Meet::Replace }
-    }
-
-    /// What a blocking load makes of it: it must not wait for a flight that needs its own thread.
-    pub(crate) fn met_by_blocking_load(&self, now: &Self) -> Meet {
-        let own_thread = self.runtime.is_some() && self.runtime == now.runtime;
-        if own_thread { Meet::Replace } else { self.met_by_load(now) }
+        let is_joined = self.is_valid(now) && !now.caller.is_stuck_behind(&self.caller);
+        if is_joined { Meet::Follow } else { Meet::Replace }
     }
 
     /// What a `get` makes of it: it does not wait for loaders.
     pub(crate) fn met_by_get(&self, now: &Self) -> Meet {
-        match (self.is_valid(now), self.kind) {
-            (true, FlightKind::Fill) => Meet::Follow,
-            (_, FlightKind::Load) => Meet::Leave,
-            (false, FlightKind::Fill) => Meet::Replace,
+        if self.kind == FlightKind::Load || now.caller.is_stuck_behind(&self.caller) {
+            return Meet::Leave;
         }
+        if self.is_valid(now) { Meet::Follow } else { Meet::Replace }
     }
 
     /// What a refresh makes of it: one is enough.

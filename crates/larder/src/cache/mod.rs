@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use larder_core::{BoxError, Result};
 
-use crate::cache::inner::Inner;
+use crate::cache::inner::{Caller, Inner};
 use crate::key::CacheKey;
 use crate::load::Request;
 use crate::load::loader::{BoxLoader, Load, Loaded, boxed};
@@ -319,7 +319,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
-        Request { inner, settings, hash, key, aim }
+        Request { inner, settings, hash, key, aim, caller: Caller::task() }
     }
 }
 

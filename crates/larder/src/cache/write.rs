@@ -6,12 +6,12 @@ use std::time::Duration;
 use larder_core::{Error, Expect, Key, Life, Outcome, Record, Result, Times, Timestamp, Version};
 
 use crate::cache::Cache;
-use crate::cache::change::Step;
 use crate::cache::inner::Inner;
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::lives;
 use crate::lookup::Lookup;
+use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::rule::{Rule, holds};
 use crate::tier::held::{Held, Looked, Note};

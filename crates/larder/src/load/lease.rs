@@ -26,6 +26,8 @@ const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
 /// A lease outlives its load by the backend's timeout and this.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// A load without a hard timeout is fenced for this long: a lease that is lost must end some day.
+const LONGEST_LOAD: Duration = Duration::from_secs(3_600);
 /// How often a lease is tried over what turns up meanwhile.
 const TRIES: usize = 16;
 
@@ -103,7 +105,12 @@ impl<V: Clone + 'static> Shared<V> {
                     };
                 }
                 Outcome::Refused(header) => there = header.map(|header| *header),
-                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+                Outcome::Failed(error) => return Err(error),
+                Outcome::Unknown(error) => {
+                    // It may be there, and then others would wait for it.
+                    let _ = self.authority.delete(wanted.key, expect).await;
+                    return Err(error);
+                }
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "lease", "others changed the key at every try"))
@@ -163,7 +170,8 @@ impl<V: Clone + 'static> Shared<V> {
     }
 
     fn lease_length(&self, settings: &Settings) -> Duration {
-        settings.hard_timeout.saturating_add(self.authority.timeout).saturating_add(LEASE_MARGIN)
+        let load = settings.hard_timeout.min(LONGEST_LOAD);
+        load.saturating_add(self.authority.timeout).saturating_add(LEASE_MARGIN)
     }
 
     fn has_waited(&self, began: Timestamp, settings: &Settings) -> bool {

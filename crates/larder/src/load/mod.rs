@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::cache::inner::{About, FlightKind, Inner, Landed};
+use crate::cache::inner::{About, Caller, FlightKind, Inner, Landed};
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::chain::{Link, Waiting};
@@ -50,6 +50,7 @@ pub(crate) struct Request<K: Hash + Eq, V> {
     pub(crate) hash: u64,
     pub(crate) key: K,
     pub(crate) aim: Aim,
+    pub(crate) caller: Caller,
 }
 
 /// What a caller with a loader does next.
@@ -81,7 +82,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
-            let follower = match self.turn(About::met_by_load).await {
+            let follower = match self.turn().await {
                 Turn::Answer(held) => return Ok(held),
                 Turn::Renew(held) => {
                     if let Some(loader) = loader.take() {
@@ -99,8 +100,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 Turn::Follow(follower) => follower,
             };
             let _waiting = waiting(&follower)?;
+            let kind = follower.info().kind;
             let waited = follow(follower, self.inner.clock(), &self.settings).await;
-            if let Some(held) = self.answer(waited)? {
+            if let Some(held) = self.answer(kind, waited)? {
                 return Ok(held);
             }
         }
@@ -148,7 +150,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// One look, and if it has no answer a place in the key's flight.
-    pub(crate) async fn turn(&self, meet: fn(&About, &About) -> Meet) -> Turn<K, V> {
+    pub(crate) async fn turn(&self) -> Turn<K, V> {
         match self.look_closer().await {
             Close::Serve(held) if !self.is_past(&held) => {
                 self.inner.stats().add(Count::Hits);
@@ -165,7 +167,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             _ => {}
         }
         loop {
-            match self.join(FlightKind::Load, meet) {
+            match self.join(FlightKind::Load, About::met_by_load) {
                 Join::Lead(ticket) => {
                     self.inner.stats().add(Count::Misses);
                     return Turn::Lead(self.errand(ticket, self.aim));
@@ -179,16 +181,25 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// What a wait came to. None if the caller has to try again.
-    pub(crate) fn answer(&self, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
-        match waited {
-            Waited::Landed(Landed::Held(held)) => Ok(Some(held).filter(|held| !self.is_past(held))),
-            Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held)) => {
+    /// What a load's wait came to. None if it has to try again.
+    pub(crate) fn answer(
+        &self,
+        kind: FlightKind,
+        waited: Waited<Landed<V>>,
+    ) -> Result<Option<Held<V>>> {
+        match (kind, waited) {
+            (_, Waited::Landed(Landed::Held(held))) => {
+                Ok(Some(held).filter(|held| !self.is_past(held)))
+            }
+            (_, Waited::TimedOut(error)) => Err(error),
+            // Who only looked has nothing else to say to those with a loader.
+            (FlightKind::Fill, _) => Ok(None),
+            (_, Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held))) => {
                 self.inner.stats().add(Count::StaleHits);
                 Ok(Some(held))
             }
-            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) => Err(error),
-            Waited::Landed(Landed::Miss) | Waited::Abandoned | Waited::Offered(_) => Ok(None),
+            (_, Waited::Landed(Landed::Failed(error))) => Err(error),
+            (_, Waited::Landed(Landed::Miss) | Waited::Abandoned | Waited::Offered(_)) => Ok(None),
         }
     }
 
@@ -258,8 +269,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         kind: FlightKind,
         meet: fn(&About, &About) -> Meet,
     ) -> Join<K, Landed<V>, About> {
-        let about = self.inner.about(kind);
-        let now = self.inner.about(kind);
+        let about = self.inner.about(kind, self.caller);
+        let now = self.inner.about(kind, self.caller);
         self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now))
     }
 
@@ -271,6 +282,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             key: self.key.clone(),
             settings: self.settings.clone(),
             aim,
+            is_nested: Link::current().is_some(),
         }
     }
 
@@ -298,5 +310,6 @@ pub(crate) fn waiting<O>(follower: &Follower<O, About>) -> Result<Option<Waiting
 
 /// The task that ran the load has been dropped with its runtime, or has panicked outside of it.
 pub(crate) fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "load", "the task that ran the load is gone")
+    let message = "the task that ran it is gone: it panicked, or its runtime has ended";
+    Error::new(ErrorKind::Loader, "load", message)
 }

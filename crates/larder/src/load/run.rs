@@ -34,6 +34,8 @@ pub(crate) struct Errand<K: Hash + Eq, V> {
     pub(crate) key: K,
     pub(crate) settings: Settings,
     pub(crate) aim: Aim,
+    /// Whether another load waits for this one: it must not wait for that one's permit.
+    pub(crate) is_nested: bool,
 }
 
 /// What a load is for.
@@ -240,7 +242,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         });
         let link = self.errand.ticket.info().link.clone();
         let limited = async {
-            let _permit = match &inner.load_limit {
+            let limit = inner.load_limit.as_ref().filter(|_| !self.errand.is_nested);
+            let _permit = match limit {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };

@@ -1,5 +1,6 @@
 //! The shared tier with types: records in and out of values.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,7 +171,7 @@ impl<V: 'static> Shared<V> {
     pub(crate) fn decode(&self, record: &Record) -> Result<Held<V>> {
         match record.header.kind {
             Kind::Value if record.header.codec == self.codec.id() => {
-                self.codec.decode(&record.payload).map(Held::Value)
+                guarded("decode", || self.codec.decode(&record.payload)).map(Held::Value)
             }
             Kind::Absent => Ok(Held::Absent),
             _ => Err(Error::new(ErrorKind::Codec, "decode", "another kind or codec wrote it")),
@@ -180,7 +181,7 @@ impl<V: 'static> Shared<V> {
     fn encode(&self, value: &V) -> Result<Bytes> {
         use larder_core::Backend as _;
 
-        let payload = self.codec.encode(value)?;
+        let payload = guarded("encode", || self.codec.encode(value))?;
         let limit = self.authority.backend().capabilities().max_value_bytes;
         if limit.is_some_and(|limit| payload.len() > limit) {
             let message = "the value is larger than the backend takes";
@@ -188,6 +189,12 @@ impl<V: 'static> Shared<V> {
         }
         Ok(payload)
     }
+}
+
+/// Runs a codec. A panic of its is a failure of its: the lease of the load must still be given up.
+fn guarded<T>(operation: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(Error::new(ErrorKind::Codec, operation, "the codec panicked"));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }
 
 /// The names of a record's tags.
