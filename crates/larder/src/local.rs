@@ -195,7 +195,7 @@ where
 
     /// Gives an entry, fresh or stale, a new ttl from now on; whether there was one.
     ///
-    /// What is stale by an invalidation stays so.
+    /// A stale one gets the cache's grace. What is stale by an invalidation stays so.
     pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
         self.retime(key, ttl.into(), |_| true)
     }
@@ -288,10 +288,10 @@ where
         let ttl = ttl.length(now, self.ttl);
         let (done, removed, dropped) = self.flights.hold(hash, || {
             let grace = self.tier.look(hash, key, |view| {
-                // The grace of what never ends is not written down.
-                let is_endless = view.fresh_until == Timestamp::FAR;
-                let grace = view.kept_until.since(view.fresh_until);
-                accepts(view.life).then_some(if is_endless { self.grace } else { grace })
+                // Of what never ends, or was made stale early, the grace is not written down.
+                let has_own = view.life == Life::Fresh && view.fresh_until != Timestamp::FAR;
+                let own = view.kept_until.since(view.fresh_until);
+                accepts(view.life).then_some(if has_own { own } else { self.grace })
             });
             let Some(grace) = grace.flatten() else { return (false, None, Dropped::none()) };
             if ttl.is_zero() {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hash::Hash;
 
-use crate::load::chain::Link;
+use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
 use crate::load::park::block_on;
 use crate::local::{EntryOptions, LocalCache};
@@ -129,7 +129,9 @@ where
         self.tier.stats().load();
         let failure = Failure(self);
         let link = ticket.info().link.clone();
+        let waiting = wait_for(&link);
         let value = link.enter(loader)?;
+        drop(waiting);
         std::mem::forget(failure);
         let key = key.to_key();
         let seen = ticket.info().seen.clone();
@@ -143,13 +145,16 @@ where
 
 /// Waits for another's value; none if its load came to nothing.
 fn follow<V: Clone>(follower: Follower<V, About>) -> Option<V> {
-    let waiting = Link::current().map(|current| {
-        let waiting = current.wait_for(&follower.info().link);
-        waiting.unwrap_or_else(|_| panic!("a loader asks for the key that it is loading"))
-    });
+    let waiting = wait_for(&follower.info().link);
     let value = block_on(follower);
     drop(waiting);
     value
+}
+
+/// Notes that the load this code runs inside, if any, waits for another.
+fn wait_for(link: &Link) -> Option<Waiting> {
+    let waiting = Link::current()?.wait_for(link);
+    Some(waiting.unwrap_or_else(|_| panic!("a loader asks for the key that it is loading")))
 }
 
 /// Counts a load that ends by an error or a panic.
