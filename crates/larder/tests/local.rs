@@ -60,7 +60,10 @@ fn a_value_inside_grace_is_served_only_to_those_who_take_stale_ones() {
     clock.advance(SECOND);
     assert_eq!((cache.get(&1), cache.peek(&1), cache.get_stale(&1)), (None, None, Some(10)));
     let info = cache.entry_info(&1).unwrap();
-    assert_eq!((info.life, info.ttl_left, info.kept_left), (Life::Stale, Duration::ZERO, 5 * SECOND));
+    assert_eq!(
+        (info.life, info.ttl_left, info.kept_left),
+        (Life::Stale, Duration::ZERO, 5 * SECOND)
+    );
     clock.advance(5 * SECOND - NANO);
     assert_eq!(cache.get_stale(&1), Some(10));
     clock.advance(NANO);
@@ -141,8 +144,7 @@ fn invalidating_all_kills_and_frees_and_marking_all_makes_stale() {
 fn each_entry_that_leaves_is_told_once_with_its_cause() {
     let (told, listener) = told();
     let clock = ManualClock::new();
-    let cache =
-        builder(&clock).capacity(3).ttl(10 * SECOND).listener(listener).build().unwrap();
+    let cache = builder(&clock).capacity(3).ttl(10 * SECOND).listener(listener).build().unwrap();
     cache.insert(1, 10);
     cache.insert(1, 11);
     assert_eq!(take(&told), [(1, 10, Cause::Replaced)]);

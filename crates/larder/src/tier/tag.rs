@@ -27,11 +27,12 @@ struct Table {
     prune_at: usize,
 }
 
-/// The versions of one tag: each change makes another one.
+/// One tag with its versions: each change makes another one.
 pub(crate) struct TagCell {
     name: Arc<str>,
-    hard: AtomicU64,
-    soft: AtomicU64,
+    /// High half: the hard version; low half: the soft one. One word, so that a hit compares once.
+    /// Should the soft one ever overflow, it counts as a hard change, which is safe.
+    versions: AtomicU64,
 }
 
 /// The epoch and some tags' versions at one moment: the start of a load.
@@ -46,8 +47,7 @@ pub(crate) struct Seen {
 #[derive(Clone)]
 pub(crate) struct TagSeen {
     cell: Arc<TagCell>,
-    hard: u64,
-    soft: u64,
+    versions: u64,
 }
 
 impl Marks {
@@ -86,12 +86,12 @@ impl Marks {
 
     /// What has the tag and was loaded or inserted before counts as nothing.
     pub(crate) fn invalidate_tag(&self, tag: &str) {
-        self.change_tag(tag, |cell| &cell.hard);
+        self.change_tag(tag, HARD);
     }
 
     /// What has the tag and was loaded or inserted before is stale.
     pub(crate) fn mark_tag_stale(&self, tag: &str) {
-        self.change_tag(tag, |cell| &cell.soft);
+        self.change_tag(tag, SOFT);
     }
 
     /// Whether nothing hard has happened to what was seen.
@@ -124,11 +124,11 @@ impl Marks {
         let _ = self.epochs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
     }
 
-    fn change_tag(&self, tag: &str, version: impl Fn(&TagCell) -> &AtomicU64) {
+    fn change_tag(&self, tag: &str, change: u64) {
         self.tag_changes.fetch_add(1, Ordering::SeqCst);
         // A tag without a cell has been seen by nobody who is still there.
         if let Some(cell) = read(&self.table).cells.get(tag) {
-            version(cell).fetch_add(1, Ordering::SeqCst);
+            cell.versions.fetch_add(change, Ordering::SeqCst);
         }
     }
 
@@ -158,7 +158,7 @@ impl Table {
 
 impl TagCell {
     fn new(name: &Arc<str>) -> Self {
-        Self { name: Arc::clone(name), hard: AtomicU64::new(0), soft: AtomicU64::new(0) }
+        Self { name: Arc::clone(name), versions: AtomicU64::new(0) }
     }
 }
 
@@ -181,9 +181,7 @@ impl Seen {
 
 impl TagSeen {
     fn now(cell: &Arc<TagCell>) -> Self {
-        let hard = cell.hard.load(Ordering::SeqCst);
-        let soft = cell.soft.load(Ordering::SeqCst);
-        Self { cell: Arc::clone(cell), hard, soft }
+        Self { cell: Arc::clone(cell), versions: cell.versions.load(Ordering::SeqCst) }
     }
 
     /// The tag.
@@ -193,22 +191,24 @@ impl TagSeen {
 
     #[inline]
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.cell.soft.load(Ordering::Acquire) == self.soft && !self.is_dead()
+        self.cell.versions.load(Ordering::Acquire) == self.versions
     }
 
-    #[inline]
     fn is_dead(&self) -> bool {
-        self.cell.hard.load(Ordering::Acquire) != self.hard
+        high(self.cell.versions.load(Ordering::Acquire)) != high(self.versions)
     }
 }
+
+const HARD: u64 = 1 << 32;
+const SOFT: u64 = 1;
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
-const fn low(epochs: u64) -> u32 {
-    epochs as u32
+const fn low(word: u64) -> u32 {
+    word as u32
 }
 
-const fn high(epochs: u64) -> u32 {
-    low(epochs >> 32)
+const fn high(word: u64) -> u32 {
+    low(word >> 32)
 }
 
 /// The size below which the table is not searched for forgotten tags.
