@@ -3,14 +3,15 @@
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
-pub use crate::cache::{Blocking, Cache, CacheBuilder, Reach, Tier};
+pub use crate::cache::{Blocking, Cache, CacheBuilder, Reach};
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::event::Event;
+pub use crate::info::{EntryInfo, Tier};
 pub use crate::key::CacheKey;
 pub use crate::listener::{Cause, Listener};
 pub use crate::load::loader::{Load, Loaded};
-pub use crate::local::{EntryInfo, EntryOptions, LocalCache, LocalCacheBuilder};
+pub use crate::local::{EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
 pub use crate::options::{Options, Ttl};
@@ -21,6 +22,7 @@ mod clock;
 mod codec;
 mod engine;
 mod event;
+mod info;
 mod janitor;
 mod key;
 mod layer;

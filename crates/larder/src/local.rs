@@ -8,6 +8,7 @@ use std::time::Duration;
 use larder_core::{Life, Timestamp};
 
 use crate::clock::LocalClock;
+use crate::info::{EntryInfo, Tier};
 use crate::load::flight::Flights;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
@@ -16,7 +17,7 @@ use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier};
 use crate::tier::tag::Seen;
 
 pub use self::builder::LocalCacheBuilder;
-pub use self::entry::{EntryInfo, EntryOptions};
+pub use self::entry::EntryOptions;
 
 mod builder;
 mod entry;
@@ -120,12 +121,15 @@ where
         let now = self.now();
         self.tier.look(self.tier.hash(key), key, |view| EntryInfo {
             life: view.life,
+            is_absent: false,
+            age: None,
             ttl_left: match view.life {
                 Life::Fresh => view.fresh_until.since(now),
                 _ => Duration::ZERO,
             },
             kept_left: view.kept_until.since(now),
             tags: view.seen().names(),
+            tier: Tier::Local,
         })
     }
 

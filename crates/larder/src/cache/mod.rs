@@ -20,7 +20,6 @@ use crate::tier::held::Held;
 mod blocking;
 mod builder;
 mod change;
-mod info;
 pub(crate) mod inner;
 mod invalidate;
 mod read;
@@ -28,7 +27,6 @@ mod write;
 
 pub use crate::cache::blocking::Blocking;
 pub use crate::cache::builder::CacheBuilder;
-pub use crate::cache::info::{EntryInfo, Tier};
 pub use crate::cache::write::Reach;
 
 /// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.

@@ -1,9 +1,12 @@
 //! Reads that leave no trace.
 
+use std::time::Duration;
+
 use larder_core::{Life, Result};
 
+use crate::cache::Cache;
 use crate::cache::inner::Inner;
-use crate::cache::{Cache, EntryInfo, Tier};
+use crate::info::{EntryInfo, Tier};
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::tier::held::Looked;
@@ -63,8 +66,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.find(key).await?.map(|(looked, tier)| EntryInfo {
             life: looked.life,
             is_absent: looked.held.is_absent(),
-            age: now.since(looked.note.written_at),
-            ttl_left: looked.fresh_until.since(now),
+            age: Some(now.since(looked.note.written_at)),
+            ttl_left: match looked.life {
+                Life::Fresh => looked.fresh_until.since(now),
+                _ => Duration::ZERO,
+            },
             kept_left: looked.kept_until.since(now),
             tags: looked.seen.names(),
             tier,

@@ -1,9 +1,7 @@
-//! What a call says of one entry, and what a cache says of it.
+//! What a call says of the entry it writes.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use larder_core::Life;
 
 use crate::options::Ttl;
 
@@ -58,19 +56,4 @@ impl From<Ttl> for EntryOptions {
     fn from(ttl: Ttl) -> Self {
         Self::new().ttl(ttl)
     }
-}
-
-/// What a cache says of an entry that is not dead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EntryInfo {
-    /// Fresh or stale.
-    pub life: Life,
-    /// The time until it stops being fresh: zero if it is stale,
-    /// [`NEVER`](crate::backend::NEVER) if it stays fresh.
-    pub ttl_left: Duration,
-    /// The time until it is dead, its idle time aside.
-    pub kept_left: Duration,
-    /// Its tags.
-    pub tags: Vec<Arc<str>>,
 }
