@@ -215,13 +215,18 @@ impl Settings {
         if !(0.0..=1e9).contains(&self.early_refresh) {
             return invalid("early_refresh is zero or positive");
         }
-        if self.tags().iter().any(|tag| tag.is_empty() || tag.len() > 255) {
-            return invalid("a tag has 1 to 255 bytes");
-        }
-        Ok(())
+        check_tags(self.tags())
     }
 
     pub(crate) fn tags(&self) -> &[Arc<str>] {
         self.tags.as_deref().unwrap_or_default()
     }
+}
+
+/// Refuses tags that a record cannot name.
+pub(crate) fn check_tags<T: AsRef<str>>(tags: &[T]) -> Result<()> {
+    if tags.iter().all(|tag| (1..=255).contains(&tag.as_ref().len())) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, "tags", "a tag has 1 to 255 bytes"))
 }

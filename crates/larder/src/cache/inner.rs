@@ -2,11 +2,11 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use larder_core::{Error, ErrorKind, Result, Timestamp, Version};
+use larder_core::{Error, ErrorKind, Result, TagVersion, Timestamp, Version};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
@@ -21,6 +21,7 @@ use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier};
 use crate::tier::shared::Shared;
+use crate::tier::tag::Seen;
 
 /// The tiers, the flights and what runs beside them.
 pub(crate) struct Inner<K: Hash + Eq, V> {
@@ -54,13 +55,28 @@ pub(crate) enum Landed<V> {
     Failed(Error),
 }
 
-/// What a flight is judged by.
+/// What a flight is judged by, and what its loader says meanwhile.
 pub(crate) struct About {
     pub(crate) kind: FlightKind,
     pub(crate) link: Link,
+    /// Tags that the loader named before it read its source.
+    pub(crate) early_tags: Mutex<Vec<EarlyTags>>,
+    arrival: Arrival,
+}
+
+/// What held when a caller arrived.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
     epoch: u32,
     tag_changes: u64,
     caller: Caller,
+}
+
+/// Tags as they were at one moment of a load.
+pub(crate) struct EarlyTags {
+    pub(crate) seen: Seen,
+    /// Their versions at the authority, if there is one.
+    pub(crate) versions: Vec<TagVersion>,
 }
 
 /// From where a caller asks.
@@ -185,11 +201,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Ok(())
     }
 
-    /// Judges flights by what holds now, at the arrival of a caller from this runtime.
-    pub(crate) fn about(&self, kind: FlightKind, caller: Caller) -> About {
+    /// What holds now, at the arrival of a caller.
+    pub(crate) fn arrival(&self, caller: Caller) -> Arrival {
         let marks = self.local.marks();
-        let (epoch, tag_changes) = (marks.epoch(), marks.tag_changes());
-        About { kind, link: Link::default(), epoch, tag_changes, caller }
+        Arrival { epoch: marks.epoch(), tag_changes: marks.tag_changes(), caller }
     }
 
     /// Refuses work after [`close`](Self::close).
@@ -230,27 +245,34 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 const FLIGHT_STRIPES: usize = 64;
 
 impl About {
-    /// Whether a caller that arrives with `now` may join a flight of this kind.
-    pub(crate) fn is_valid(&self, now: &Self) -> bool {
-        !holds(Rule::JoinValid) || (self.epoch == now.epoch && self.tag_changes == now.tag_changes)
+    pub(crate) fn new(kind: FlightKind, arrival: Arrival) -> Self {
+        Self { kind, link: Link::default(), early_tags: Mutex::default(), arrival }
+    }
+
+    /// Whether a caller that arrives now may join.
+    fn is_valid(&self, now: &Arrival) -> bool {
+        let began = &self.arrival;
+        !holds(Rule::JoinValid)
+            || (began.epoch == now.epoch && began.tag_changes == now.tag_changes)
     }
 
     /// What a load makes of a flight that it meets.
-    pub(crate) fn met_by_load(&self, now: &Self) -> Meet {
-        let is_joined = self.is_valid(now) && !now.caller.is_stuck_behind(&self.caller);
+    pub(crate) fn met_by_load(&self, now: &Arrival) -> Meet {
+        let is_joined = self.is_valid(now) && !now.caller.is_stuck_behind(&self.arrival.caller);
         if is_joined { Meet::Follow } else { Meet::Replace }
     }
 
     /// What a `get` makes of it: it does not wait for loaders.
-    pub(crate) fn met_by_get(&self, now: &Self) -> Meet {
-        if self.kind == FlightKind::Load || now.caller.is_stuck_behind(&self.caller) {
+    pub(crate) fn met_by_get(&self, now: &Arrival) -> Meet {
+        let is_stuck = now.caller.is_stuck_behind(&self.arrival.caller);
+        if self.kind == FlightKind::Load || is_stuck {
             return Meet::Leave;
         }
         if self.is_valid(now) { Meet::Follow } else { Meet::Replace }
     }
 
     /// What a refresh makes of it: one is enough.
-    pub(crate) fn met_by_refresh(&self, now: &Self) -> Meet {
+    pub(crate) fn met_by_refresh(&self, now: &Arrival) -> Meet {
         match (self.is_valid(now), self.kind) {
             (true, FlightKind::Load) => Meet::Leave,
             _ => Meet::Replace,

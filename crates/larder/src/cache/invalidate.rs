@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::Result;
 
 use crate::cache::{Cache, Reach};
 use crate::key::CacheKey;
+use crate::options::check_tags;
 use crate::tier::mark::Change;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -16,7 +17,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// [`tag_check`](crate::CacheBuilder::tag_check).
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a tag of no or of more than 255 bytes;
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a tag of no or of more than 255 bytes;
     /// otherwise as [`insert`](Self::insert).
     ///
     /// # Cancel safety
@@ -62,10 +63,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     async fn change_tag(&self, tag: &str, change: Change) -> Result<Reach> {
         self.inner.check_open()?;
-        if tag.is_empty() || tag.len() > 255 {
-            let message = "a tag has 1 to 255 bytes";
-            return Err(Error::new(ErrorKind::InvalidInput, "invalidate a tag", message));
-        }
+        check_tags(&[tag])?;
         let Some(shared) = self.inner.shared.clone() else {
             match change {
                 Change::Hard => self.inner.local.marks().invalidate_tag(tag),

@@ -11,7 +11,9 @@ use crate::load::freshness::{back_off, lives};
 use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
 use crate::load::run::{Fence, Ready};
+use crate::options::check_tags;
 use crate::stats::Count;
+use crate::sync::lock;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::mark::Current;
 use crate::tier::shared::Shared;
@@ -55,24 +57,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     async fn store(mut self, made: Made<V>) {
-        if made.late_tags.iter().any(|tag| tag.is_empty() || tag.len() > 255) {
-            let message = "a tag has 1 to 255 bytes";
-            return self.fall_back(Error::new(ErrorKind::InvalidInput, "load", message)).await;
+        if let Err(error) = check_tags(&made.late_tags) {
+            return self.fall_back(error).await;
         }
-        match std::mem::replace(&mut self.fence, Fence::Flight(Seen::default())) {
-            Fence::Flight(seen) => match self.with_late_tags(seen, &made.late_tags) {
-                Some(seen) => self.keep_here(made, seen),
-                None => self.overtaken(made),
-            },
+        match self.take_fence() {
+            Fence::Flight(seen) => self.keep_alone(made, seen),
             Fence::Degraded(seen) => {
                 let limit = self.errand.inner.degraded_ttl;
-                let fresh_for = made.times.fresh_for.min(limit);
-                let kept_for = made.times.kept_for.min(limit);
-                let made = Made { times: Times::new(fresh_for, kept_for), ..made };
-                match self.with_late_tags(seen, &made.late_tags) {
-                    Some(seen) => self.keep_here(made, seen),
-                    None => self.overtaken(made),
-                }
+                let mut made = made;
+                made.times.fresh_for = made.times.fresh_for.min(limit);
+                made.times.kept_for = made.times.kept_for.min(limit);
+                self.keep_alone(made, seen);
             }
             Fence::Lease(key, lease) => match self.errand.inner.shared.clone() {
                 Some(shared) => self.keep_there(&shared, &key, *lease, made).await,
@@ -81,9 +76,32 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
     }
 
+    /// The fence, with the tags that the loader named before it read its source.
+    fn take_fence(&mut self) -> Fence {
+        let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
+        for early in lock(&self.errand.ticket.info().early_tags).drain(..) {
+            match &mut fence {
+                Fence::Flight(seen) | Fence::Degraded(seen) => {
+                    *seen = std::mem::take(seen).with_tags_of(&early.seen);
+                }
+                Fence::Lease(_, lease) => lease.current.add_tags(early.versions, &early.seen),
+            }
+        }
+        fence
+    }
+
+    /// Stores in the local tier under the flight alone.
+    fn keep_alone(self, made: Made<V>, seen: Seen) {
+        match self.with_late_tags(seen, &made.late_tags) {
+            Some(seen) => self.keep_here(made, seen),
+            None => self.overtaken(made),
+        }
+    }
+
     /// Stores at the authority, over the load's fence there, and on success here.
     async fn keep_there(self, shared: &Shared<V>, key: &Key, lease: Lease, made: Made<V>) {
-        let current = match self.late_marks(shared, &lease, &made.late_tags).await {
+        let marks = self.errand.inner.local.marks();
+        let current = match shared.with_late_tags(marks, &lease, &made.late_tags).await {
             Ok(Some(current)) => current,
             Ok(None) => {
                 shared.give_up(key, &lease).await;
@@ -121,19 +139,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 self.answer_only(made);
             }
         }
-    }
-
-    async fn late_marks(
-        &self,
-        shared: &Shared<V>,
-        lease: &Lease,
-        late: &[Arc<str>],
-    ) -> Result<Option<Current>, Error> {
-        if late.is_empty() {
-            return Ok(Some(lease.current.clone()));
-        }
-        let (marks, known) = (self.errand.inner.local.marks(), self.errand.settings.tags());
-        shared.add_late_tags(marks, lease, known, late).await
     }
 
     /// The copy of a record that the authority has taken.
@@ -182,11 +187,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             return Some(seen);
         }
         let marks = self.errand.inner.local.marks();
-        let mut all = self.errand.settings.tags().to_vec();
-        all.extend(late.iter().filter(|tag| !self.errand.settings.tags().contains(tag)).cloned());
-        let now = marks.see(&all);
+        // The versions first and the count second: what changes in between shows.
+        let later = marks.see(late);
         let unchanged = marks.tag_changes() == self.tag_changes;
-        unchanged.then_some(Seen { epoch: seen.epoch, ..now })
+        unchanged.then(|| seen.with_tags_of(&later))
     }
 
     fn overtaken(self, made: Made<V>) {

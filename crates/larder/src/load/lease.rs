@@ -133,32 +133,25 @@ impl<V: Clone + 'static> Shared<V> {
         Ok(Lease { expect, own, current, sequence })
     }
 
-    /// Adds tags that only the loader's answer named. None if any tag has changed since the fence.
-    pub(crate) async fn add_late_tags(
+    /// The marks with tags that only the loader's answer named. None if any tag of the namespace
+    /// has changed since the fence.
+    pub(crate) async fn with_late_tags(
         &self,
         marks: &Marks,
         lease: &Lease,
-        known: &[Arc<str>],
         late: &[Arc<str>],
     ) -> Result<Option<Current>> {
-        let mut all = known.to_vec();
-        all.extend(late.iter().filter(|tag| !known.contains(tag)).cloned());
-        let mut current = self.authority.current(marks, &all, Age::Now).await?;
-        if holds(Rule::LateTags) {
-            let Some(sequence) = lease.sequence else { return Ok(None) };
-            if self.authority.sequence().await? != sequence {
-                return Ok(None);
-            }
+        if late.is_empty() {
+            return Ok(Some(lease.current.clone()));
         }
-        // What was captured before the load stays as it was.
-        current.epoch = lease.current.epoch;
-        current.seen.epoch = lease.current.seen.epoch;
-        current.checked = lease.current.checked;
-        for tag in &mut current.tags {
-            if let Some(before) = lease.current.tags.iter().find(|before| before.name == tag.name) {
-                tag.clone_from(before);
-            }
+        let added = self.authority.current(marks, late, Age::Now).await?;
+        // The versions first and the sequence second: what changes in between shows.
+        let sequence = self.authority.sequence().await?;
+        if holds(Rule::LateTags) && lease.sequence != Some(sequence) {
+            return Ok(None);
         }
+        let mut current = lease.current.clone();
+        current.add_tags(added.tags, &added.seen);
         Ok(Some(current))
     }
 

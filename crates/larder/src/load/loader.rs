@@ -1,23 +1,80 @@
 //! A loader without its types, so that the slow half is compiled once per cache and not per loader.
 
+use std::fmt;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use larder_core::{BoxError, Error, ErrorKind};
+use larder_core::{BoxError, Error, ErrorKind, Result};
 use pin_project_lite::pin_project;
 
-use crate::options::Ttl;
+use crate::cache::inner::{About, EarlyTags, Inner, Landed};
+use crate::key::CacheKey;
+use crate::load::flight::Follower;
+use crate::options::{Ttl, check_tags};
+use crate::sync::lock;
+use crate::tier::mark::Age;
 
 /// What a loader is given.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Load<K, V> {
+pub struct Load<K: Hash + Eq, V> {
     /// The key to load.
     pub key: K,
     /// The value that has run out, if one is still kept: for loaders that can ask their source
     /// "has it changed since", and answer [`Loaded::not_modified`].
     pub stale: Option<V>,
+    pub(crate) inner: Arc<Inner<K, V>>,
+    /// The flight it runs in.
+    pub(crate) flight: Follower<Landed<V>, About>,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
+    /// Tags the result. Called before the source is read, it has no other cost: a tag named only
+    /// by [`Loaded::tags`] is fenced by the changes of all tags.
+    ///
+    /// ```
+    /// use larder::{Cache, Error, Load};
+    ///
+    /// async fn user(load: Load<u64, String>) -> Result<String, Error> {
+    ///     load.tags([format!("user:{}", load.key)]).await?;
+    ///     Ok("Ada".to_owned())
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(100)?;
+    /// cache.load(&7, user).await?;
+    /// cache.invalidate_tag("user:7").await?;
+    /// assert_eq!(cache.get(&7).await?, None);
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a tag of no or of more than 255 bytes; what
+    /// keeps a shared backend from telling the tags' versions.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the load without these tags.
+    pub async fn tags<T: Into<Arc<str>>>(&self, tags: impl IntoIterator<Item = T>) -> Result<()> {
+        let tags: Vec<Arc<str>> = tags.into_iter().map(Into::into).collect();
+        check_tags(&tags)?;
+        let marks = self.inner.local.marks();
+        let early = match &self.inner.shared {
+            None => EarlyTags { seen: marks.see(&tags), versions: Vec::new() },
+            Some(shared) => {
+                let current = shared.authority.current(marks, &tags, Age::Now).await?;
+                EarlyTags { seen: current.seen, versions: current.tags }
+            }
+        };
+        lock(&self.flight.info().early_tags).push(early);
+        Ok(())
+    }
+}
+
+impl<K: Hash + Eq, V> fmt::Debug for Load<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Load").field("has_stale", &self.stale.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// What a loader answers: a value, "not modified" or "there is none", and how to keep it.
@@ -75,8 +132,8 @@ impl<V> Loaded<V> {
     /// Tags beside those of the call's options.
     ///
     /// They are known only now that the load is over, so any change of any tag of the namespace
-    /// during the load keeps the result from being stored. Tags in the options do not have that
-    /// cost.
+    /// during the load keeps the result from being stored. Tags in the options, or named by
+    /// [`Load::tags`], do not have that cost.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));
         self
@@ -96,7 +153,7 @@ pub(crate) type Ended<V> = Result<Loaded<V>, Error>;
 pub(crate) type BoxLoader<K, V> = Pin<Box<dyn Loader<K, V>>>;
 
 /// A loader that is polled: it takes its input at the first poll.
-pub(crate) trait Loader<K, V>: Send {
+pub(crate) trait Loader<K: Hash + Eq, V>: Send {
     /// Runs the loader on. `load` is taken at the first call.
     fn poll_load(
         self: Pin<&mut Self>,
@@ -115,6 +172,7 @@ pin_project! {
 
 impl<K, V, F, Fut, L, E> Loader<K, V> for Asynchronous<F, Fut>
 where
+    K: Hash + Eq,
     F: FnOnce(Load<K, V>) -> Fut + Send,
     Fut: Future<Output = Result<L, E>> + Send,
     L: Into<Loaded<V>>,
@@ -139,6 +197,7 @@ where
 /// Erases an asynchronous loader.
 pub(crate) fn boxed<K, V, F, Fut, L, E>(loader: F) -> BoxLoader<K, V>
 where
+    K: Hash + Eq,
     F: FnOnce(Load<K, V>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<L, E>> + Send + 'static,
     L: Into<Loaded<V>>,

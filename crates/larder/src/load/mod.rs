@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::cache::inner::{About, Caller, FlightKind, Inner, Landed};
+use crate::cache::inner::{About, Arrival, Caller, FlightKind, Inner, Landed};
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::chain::{Link, Waiting};
@@ -267,10 +267,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     fn join(
         &self,
         kind: FlightKind,
-        meet: fn(&About, &About) -> Meet,
+        meet: fn(&About, &Arrival) -> Meet,
     ) -> Join<K, Landed<V>, About> {
-        let about = self.inner.about(kind, self.caller);
-        let now = self.inner.about(kind, self.caller);
+        let now = self.inner.arrival(self.caller);
+        let about = About::new(kind, now);
         self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now))
     }
 

@@ -229,7 +229,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// What the loader is given.
     pub(crate) fn load(&self) -> Load<K, V> {
         let stale = self.previous.as_ref().and_then(|looked| looked.held.clone().into_option());
-        Load { key: self.errand.key.clone(), stale }
+        let Errand { inner, ticket, key, .. } = &self.errand;
+        Load { key: key.clone(), stale, inner: Arc::clone(inner), flight: ticket.follow() }
     }
 
     /// Runs the loader, at most for the hard timeout and among at most so many others.

@@ -58,6 +58,18 @@ pub(crate) struct Current {
     pub(crate) checked: Timestamp,
 }
 
+impl Current {
+    /// Adds tags that were read later. One that is there already stays as it was.
+    pub(crate) fn add_tags(&mut self, tags: Vec<TagVersion>, seen: &Seen) {
+        for tag in tags {
+            if self.tags.iter().all(|there| there.name != tag.name) {
+                self.tags.push(tag);
+            }
+        }
+        self.seen = std::mem::take(&mut self.seen).with_tags_of(seen);
+    }
+}
+
 /// How old an answer may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {

@@ -173,6 +173,15 @@ impl Seen {
             }
     }
 
+    /// The same with more tags, which were seen later: the epoch stays.
+    pub(crate) fn with_tags_of(self, later: &Self) -> Self {
+        let tags = match (&self.tags, &later.tags) {
+            (Some(tags), Some(more)) => Some(tags.iter().chain(more.iter()).cloned().collect()),
+            (tags, more) => tags.clone().or_else(|| more.clone()),
+        };
+        Self { tags, ..self }
+    }
+
     /// The tags.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         self.tags.iter().flat_map(|tags| tags.iter()).map(|tag| Arc::clone(tag.name())).collect()
