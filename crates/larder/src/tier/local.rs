@@ -5,16 +5,14 @@
 //! the engine survives if they panic.
 
 use std::hash::{BuildHasher, Hash};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use larder_core::{Life, Sweep, Timestamp};
+use larder_core::{Life, Timestamp};
 
 use crate::clock::LocalClock;
 use crate::engine::{Engine, Outgoing, Shape, Weigh};
-use crate::janitor;
 pub(crate) use crate::listener::Dropped;
 use crate::listener::{Cause, Listener, Teller};
 use crate::lookup::Lookup;
@@ -27,19 +25,19 @@ use crate::tier::wheel::Wheel;
 /// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an
 /// entry.
 pub(crate) struct LocalTier<K, V, N = ()> {
-    engine: Engine<K, Slot<V, N>>,
-    marks: Marks,
-    clock: LocalClock,
+    pub(super) engine: Engine<K, Slot<V, N>>,
+    pub(super) marks: Marks,
+    pub(super) clock: LocalClock,
     hasher: foldhash::fast::RandomState,
-    idle: Option<Idle>,
-    grace: Duration,
+    pub(super) idle: Option<Idle>,
+    pub(super) grace: Duration,
     weigher: Option<Weigher<K, V>>,
-    teller: Arc<Teller<K, V>>,
-    wheel: Wheel,
+    pub(super) teller: Arc<Teller<K, V>>,
+    pub(super) wheel: Wheel,
     /// The floor of the epochs when all entries were last looked at.
-    swept_floor: AtomicU32,
-    is_swept: AtomicBool,
-    this: Weak<Self>,
+    pub(super) swept_floor: AtomicU32,
+    pub(super) is_swept: AtomicBool,
+    pub(super) this: Weak<Self>,
 }
 
 /// What a value weighs. Zero counts as one.
@@ -340,51 +338,6 @@ where
         }
     }
 
-    /// Frees what is dead by now.
-    pub(crate) fn sweep(&self) {
-        let floor = self.marks.floor();
-        let is_invalidated = self.swept_floor.swap(floor, Ordering::Relaxed) != floor;
-        let is_littered = self.wheel.len() > self.engine.len() * MAX_LITTER + MIN_LITTERED;
-        let mut dropped = Dropped::none();
-        if is_invalidated || is_littered {
-            // Cleared first: whoever puts from here on either pushes, or is met by this walk.
-            self.wheel.clear();
-            for (hash, key) in self.engine.keys() {
-                drop(key);
-                self.visit(hash, &mut dropped);
-            }
-        }
-        while let Some(hashes) = self.wheel.take_due(self.clock.now()) {
-            for hash in hashes {
-                self.visit(hash, &mut dropped);
-            }
-        }
-        deliver(dropped);
-    }
-
-    /// Takes what is dead under this hash; has the rest looked at again in time.
-    fn visit(&self, hash: u64, dropped: &mut Dropped<K, V>) {
-        let now = self.clock.now();
-        let mut next = Timestamp::FAR;
-        let is_dead = |slot: &Slot<V, N>| {
-            let is_dead = self.death(slot, now).is_some();
-            if !is_dead {
-                next = next.min(self.due(slot, now));
-            }
-            is_dead
-        };
-        self.engine.remove_dead(hash, is_dead, |key, slot| {
-            let cause = self.death(&slot, now).unwrap_or(Cause::Expired);
-            dropped.add(&self.teller, key, slot.value, cause);
-        });
-        if next != Timestamp::FAR {
-            self.wheel.push(hash, next);
-        }
-        if dropped.len() >= BATCH {
-            deliver(std::mem::replace(dropped, Dropped::none()));
-        }
-    }
-
     /// The value of a copy that needs no closer look.
     #[inline]
     fn judge(&self, slot: Slot<V, N>) -> Option<V> {
@@ -411,7 +364,7 @@ where
     }
 
     /// Why an entry is dead, if it is.
-    fn death(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Cause> {
+    pub(super) fn death(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Cause> {
         if self.due(slot, now) <= now {
             Some(Cause::Expired)
         } else if slot.marked(&self.marks) == Life::Dead {
@@ -422,7 +375,7 @@ where
     }
 
     /// When an entry will be dead by its time or its idle time, unless it is used.
-    fn due(&self, slot: &Slot<V, N>, now: Timestamp) -> Timestamp {
+    pub(super) fn due(&self, slot: &Slot<V, N>, now: Timestamp) -> Timestamp {
         let kept_until = slot.kept_until(self.grace);
         match self.idle {
             Some(idle) => kept_until.min(idle.due(slot.last_used(), now)),
@@ -472,24 +425,6 @@ where
         dropped
     }
 
-    /// Keeps the wheel's promise for what has just been put.
-    fn schedule(
-        &self,
-        hash: u64,
-        due: Timestamp,
-        replaced: Option<&(K, Slot<V, N>)>,
-        now: Timestamp,
-    ) {
-        if due == Timestamp::FAR {
-            return;
-        }
-        let is_covered = replaced.is_some_and(|(_, old)| self.due(old, now) <= due);
-        if !is_covered {
-            self.wheel.push(hash, due);
-        }
-        self.keep_swept();
-    }
-
     fn collect(&self, outgoing: Outgoing<K, Slot<V, N>>, now: Timestamp) -> Dropped<K, V> {
         let mut dropped = Dropped::none();
         let replaced = outgoing.replaced.into_iter().map(|left| (left, Cause::Replaced));
@@ -499,40 +434,6 @@ where
             dropped.add(&self.teller, key, slot.value, cause);
         }
         dropped
-    }
-
-    /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
-    #[inline]
-    pub(crate) fn keep_swept(&self) {
-        if !self.is_swept.load(Ordering::Relaxed) {
-            self.start_sweeping();
-        }
-    }
-
-    #[cold]
-    fn start_sweeping(&self) {
-        if self.is_swept.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let this: Weak<dyn Sweep> = self.this.clone();
-        let is_driven = match &self.clock {
-            LocalClock::System => false,
-            LocalClock::Injected(clock) => clock.drive(Weak::clone(&this)),
-        };
-        if !is_driven {
-            janitor::keep_swept(this);
-        }
-    }
-}
-
-impl<K, V, N> Sweep for LocalTier<K, V, N>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
-{
-    fn sweep(&self) {
-        self.sweep();
     }
 }
 
@@ -550,16 +451,3 @@ impl<K, V> LocalConfig<K, V> {
         Shape { capacity, entries, largest: u64::from(largest) }
     }
 }
-
-/// Frees what a sweep has gathered. A value that panics when dropped must not end the sweep, which
-/// holds hashes that nobody else does.
-fn deliver<K, V>(dropped: Dropped<K, V>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| dropped.deliver()));
-}
-
-/// The wheel is made anew when it holds this many hashes for each entry, and `MIN_LITTERED` more.
-const MAX_LITTER: usize = 2;
-const MIN_LITTERED: usize = 1 << 14;
-
-/// How many entries a sweep holds on to before it frees them.
-const BATCH: usize = 256;

@@ -6,5 +6,6 @@ pub(crate) mod local;
 pub(crate) mod mark;
 pub(crate) mod shared;
 mod slot;
+mod sweep;
 pub(crate) mod tag;
 mod wheel;
