@@ -19,7 +19,6 @@ use crate::load::wait::{Waited, follow};
 use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, blocking};
-use crate::stats::Count;
 use crate::tier::held::Held;
 
 /// The cache for synchronous code, in and out of a runtime.
@@ -187,7 +186,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     ) -> Result<()> {
         let Some(ready) = self.run(errand.prepare())? else { return Ok(()) };
         let (link, load) = (ready.errand.ticket.info().link.clone(), ready.load());
-        ready.errand.inner.stats().add(Count::Loads);
+        ready.errand.inner.stats().load();
         let call = AssertUnwindSafe(|| link.enter(|| loader(load)));
         let ended = catch_unwind(call).unwrap_or_else(|_| Err(Error::panicked("load")));
         self.run(ready.commit(ended))

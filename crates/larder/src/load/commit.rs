@@ -12,7 +12,6 @@ use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
 use crate::load::run::{Fence, Ready};
 use crate::options::check_tags;
-use crate::stats::Count;
 use crate::sync::lock;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::mark::Current;
@@ -206,7 +205,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
     async fn fall_back(self, error: Error) {
         let inner = Arc::clone(&self.errand.inner);
-        inner.stats().add(Count::LoadFailures);
+        inner.stats().load_failure();
         inner.tell(&Event::LoadFailed(error.clone()));
         if let (Fence::Lease(key, lease), Some(shared)) = (&self.fence, &inner.shared) {
             shared.give_up(key, lease).await;

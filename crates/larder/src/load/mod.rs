@@ -113,7 +113,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.inner.check_open()?;
         let stale = match self.look_closer().await {
             Close::Serve(held) | Close::Renew(held) => {
-                self.inner.stats().add(Count::Hits);
+                self.inner.stats().hit();
                 return Ok(Some(held));
             }
             Close::Rest(held) => Some(held),
@@ -123,7 +123,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let Some(shared) = self.inner.shared.clone() else { return Ok(self.stale(stale)) };
         match self.fill(&shared).await? {
             Waited::Landed(Landed::Held(held)) => {
-                self.inner.stats().add(Count::Hits);
+                self.inner.stats().hit();
                 Ok(Some(held))
             }
             Waited::Landed(Landed::Stale(held)) => Ok(self.stale(Some(held))),
@@ -153,15 +153,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     pub(crate) async fn turn(&self) -> Turn<K, V> {
         match self.look_closer().await {
             Close::Serve(held) if !self.is_past(&held) => {
-                self.inner.stats().add(Count::Hits);
+                self.inner.stats().hit();
                 return Turn::Answer(held);
             }
             Close::Renew(held) if !self.is_past(&held) => {
-                self.inner.stats().add(Count::Hits);
+                self.inner.stats().hit();
                 return Turn::Renew(held);
             }
             Close::Rest(held) if !self.is_past(&held) => {
-                self.inner.stats().add(Count::StaleHits);
+                self.inner.stats().stale_hit();
                 return Turn::Answer(held);
             }
             _ => {}
@@ -169,11 +169,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         loop {
             match self.join(FlightKind::Load, About::met_by_load) {
                 Join::Lead(ticket) => {
-                    self.inner.stats().add(Count::Misses);
+                    self.inner.stats().miss();
                     return Turn::Lead(self.errand(ticket, self.aim));
                 }
                 Join::Follow(follower) => {
-                    self.inner.stats().add(Count::Coalesced);
+                    self.inner.stats().coalesced();
                     return Turn::Follow(follower);
                 }
                 Join::Left => {}
@@ -195,7 +195,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             // Who only looked has nothing else to say to those with a loader.
             (FlightKind::Fill, _) => Ok(None),
             (_, Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held))) => {
-                self.inner.stats().add(Count::StaleHits);
+                self.inner.stats().stale_hit();
                 Ok(Some(held))
             }
             (_, Waited::Landed(Landed::Failed(error))) => Err(error),

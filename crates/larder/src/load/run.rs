@@ -20,7 +20,6 @@ use crate::load::wait::before;
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
 use crate::runtime::Sleep;
-use crate::stats::Count;
 use crate::tier::held::Looked;
 use crate::tier::shared::Shared;
 use crate::tier::tag::Seen;
@@ -248,7 +247,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
-            inner.stats().add(Count::Loads);
+            inner.stats().load();
             Inside::new(link, polled).await
         };
         let sleep = Sleep::new(inner.clock(), self.errand.settings.hard_timeout);

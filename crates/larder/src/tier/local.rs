@@ -17,7 +17,7 @@ pub(crate) use crate::listener::Dropped;
 use crate::listener::{Cause, Listener, Teller};
 use crate::lookup::Lookup;
 use crate::stats::{Count, Counters};
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::AtomicU32;
 use crate::tier::slot::{Idle, Meta, Slot, UNTRACKED};
 use crate::tier::tag::{Marks, Seen, TagSeen};
 use crate::tier::wheel::Wheel;
@@ -193,22 +193,6 @@ where
         })
     }
 
-    /// The same of the note and `attend_at` alone, and only of the entry that was seen so.
-    pub(crate) fn retime_if<Q: ?Sized + Lookup<K>>(
-        &self,
-        hash: u64,
-        key: &Q,
-        seen: &Seen,
-        attend_at: Timestamp,
-        note: N,
-    ) -> Dropped<K, V> {
-        let alter = |draft: Draft<V, N>| {
-            let is_seen = draft.seen.is_same(seen);
-            is_seen.then(|| Draft { attend_at, note: Some(note), ..draft })
-        };
-        self.alter(hash, key, alter).1
-    }
-
     /// Puts what `alter` makes of an entry that is not dead in its place, quietly.
     fn alter<Q: ?Sized + Lookup<K>>(
         &self,
@@ -282,18 +266,6 @@ where
         }
     }
 
-    /// Lets hits return without a closer look until then, at most until the entry is stale.
-    ///
-    /// Does nothing to an entry that needs none before it is stale.
-    pub(crate) fn hold_off<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q, attend_at: Timestamp) {
-        self.engine.view(hash, key, |slot| {
-            if let Some(meta) = &slot.meta {
-                let attend_at = attend_at.min(meta.fresh_until);
-                slot.attend_at.store(attend_at.as_nanos(), Ordering::Relaxed);
-            }
-        });
-    }
-
     /// Makes everything dead, and has it freed without being asked for.
     pub(crate) fn invalidate_all(&self) {
         self.marks.invalidate_all();
@@ -323,19 +295,6 @@ where
 
     pub(crate) fn weight(&self) -> u64 {
         self.engine.weight()
-    }
-
-    /// Walks over the entries that are not dead, each under its shard's lock, no lock held between
-    /// two. What is there all the while is met.
-    pub(crate) fn for_each(&self, mut show: impl FnMut(&K, &View<'_, V, N>)) {
-        for (hash, key) in self.engine.keys() {
-            let now = self.clock.now();
-            self.engine.view(hash, &key, |slot| {
-                if let Some(view) = self.view(slot, now) {
-                    show(&key, &view);
-                }
-            });
-        }
     }
 
     /// The value of a copy that needs no closer look.

@@ -163,16 +163,6 @@ impl TagCell {
 }
 
 impl Seen {
-    /// Whether both were seen by one load.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.epoch == other.epoch
-            && match (&self.tags, &other.tags) {
-                (None, None) => true,
-                (Some(one), Some(two)) => Arc::ptr_eq(one, two),
-                _ => false,
-            }
-    }
-
     /// The same with more tags, which were seen later: the epoch stays.
     pub(crate) fn with_tags_of(self, later: &Self) -> Self {
         let tags = match (&self.tags, &later.tags) {
