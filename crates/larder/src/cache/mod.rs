@@ -17,10 +17,13 @@ use crate::options::{Options, Settings};
 use crate::stats::Stats;
 use crate::tier::held::Held;
 
+mod apply;
 mod blocking;
 mod builder;
 mod change;
+mod edit;
 pub(crate) mod inner;
+mod insert;
 mod invalidate;
 mod read;
 mod write;

@@ -601,6 +601,7 @@ mod tests {
     /// Dropping the waker under the flight's lock hung here.
     #[test]
     fn the_last_waker_of_a_task_may_drop_another_follower() {
+        #[expect(dead_code, reason = "it is there to be dropped")]
         struct Task(Mutex<Option<Follower<u32, ()>>>);
         impl Wake for Task {
             fn wake(self: Arc<Self>) {}

@@ -1,0 +1,117 @@
+//! The local step of a change: all there is without a shared authority, the last step with one.
+
+use larder_core::{Error, Life, Outcome, Result, Version};
+
+use crate::cache::Reach;
+use crate::cache::edit::Edit;
+use crate::cache::inner::Inner;
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::load::freshness::lives;
+use crate::lookup::Lookup;
+use crate::options::{Settings, Ttl};
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::shared::Shared;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// A value as an insert makes it, where the local tier is the authority.
+    pub(super) fn born(&self, settings: &Settings, held: Held<V>) -> Looked<V> {
+        let now = self.now();
+        let (fresh_for, kept_for) = lives(settings, Ttl::Default, now, fastrand::f64());
+        let looked = Looked {
+            held,
+            life: Life::Fresh,
+            fresh_until: now.after(fresh_for),
+            kept_until: now.after(kept_for),
+            note: Note::new(Version::NONE, now),
+            seen: self.local.marks().see(settings.tags()),
+        };
+        looked.with_refresh(settings)
+    }
+
+    /// Puts a value, cutting the key's flight; one without a life takes away what is there.
+    pub(super) fn put_now(&self, hash: u64, key: K, looked: Looked<V>) {
+        let draft = self.draft(&key, looked);
+        let dropped = self.flights.change(hash, &key.clone(), || self.local.put(hash, key, draft));
+        drop(dropped);
+    }
+
+    pub(super) fn put_where(
+        &self,
+        hash: u64,
+        key: &K,
+        looked: Looked<V>,
+        wanted: fn(bool) -> bool,
+    ) -> bool {
+        let draft = self.draft(key, looked);
+        let done = self.flights.change_if(hash, key, || {
+            let there = self.look(hash, key);
+            let fresh =
+                there.is_some_and(|looked| looked.life == Life::Fresh && !looked.held.is_absent());
+            wanted(fresh).then(|| self.local.put(hash, key.clone(), draft))
+        });
+        done.is_some()
+    }
+
+    /// Drops the key here, cutting its flight.
+    pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) {
+        let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));
+        drop(dropped);
+    }
+
+    /// Makes an edit here; what it was done to.
+    pub(super) fn change_now<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        settings: &Settings,
+        edit: Edit,
+    ) -> Option<Looked<V>> {
+        let apply = || {
+            let looked = self.look(hash, key).filter(|looked| edit.fits(looked))?;
+            let now = self.now();
+            let whole = looked.fresh_until.since(looked.note.written_at);
+            let dropped = match edit.lives(settings, now, whole) {
+                None => self.local.remove(hash, key).1,
+                Some((fresh, kept)) => {
+                    let mut changed = looked.clone();
+                    changed.fresh_until = now.after(fresh);
+                    changed.kept_until = now.after(kept);
+                    match edit {
+                        Edit::MarkStale => {
+                            changed.kept_until = changed.kept_until.min(looked.kept_until.max(now));
+                        }
+                        Edit::Touch => changed.note.written_at = now,
+                        _ => {}
+                    }
+                    self.retime(hash, key, &changed.with_refresh(settings))
+                }
+            };
+            Some((looked, dropped))
+        };
+        let done = match edit {
+            // What a load under way brings is older than the mark; a change of life is no reason
+            // to refuse it.
+            Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
+            Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
+        };
+        done.map(|(looked, dropped)| {
+            drop(dropped);
+            looked
+        })
+    }
+
+    /// What the authority's answer to a change means.
+    pub(super) fn reach(&self, shared: &Shared<V>, outcome: Outcome) -> Result<Reach> {
+        match outcome {
+            Outcome::Done | Outcome::Refused(_) => Ok(Reach::Confirmed),
+            Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(shared, error),
+        }
+    }
+
+    /// A change that the authority did not confirm.
+    pub(super) fn unreached(&self, shared: &Shared<V>, error: Error) -> Result<Reach> {
+        self.tell(&Event::NotConfirmed(error.clone()));
+        if shared.strict { Err(error) } else { Ok(Reach::Local) }
+    }
+}

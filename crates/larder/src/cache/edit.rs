@@ -1,0 +1,83 @@
+//! Changes of an entry that leave its value as it is, or take it away.
+
+use std::time::Duration;
+
+use larder_core::{Life, Record, Times, Timestamp, Version};
+
+use crate::load::freshness::lives;
+use crate::ops::Step;
+use crate::options::{Settings, Ttl};
+use crate::tier::held::Looked;
+
+/// What is to be done to an entry.
+#[derive(Clone, Copy)]
+pub(super) enum Edit {
+    Remove,
+    MarkStale,
+    SetTtl(Ttl),
+    Touch,
+    Revive(Ttl),
+}
+
+impl Edit {
+    /// Whether it is done to a value that stands like this.
+    pub(super) fn fits<V>(self, looked: &Looked<V>) -> bool {
+        match self {
+            Self::Remove | Self::MarkStale | Self::Revive(_) => true,
+            Self::SetTtl(_) | Self::Touch => looked.life == Life::Fresh,
+        }
+    }
+
+    /// What is done to a lease, to what is dead by a mark, or to a value that does not fit.
+    pub(super) fn otherwise(self) -> Step {
+        match self {
+            Self::Remove | Self::MarkStale => Step::Delete,
+            Self::SetTtl(_) | Self::Touch | Self::Revive(_) => Step::Keep,
+        }
+    }
+
+    /// How long the value is fresh and kept from now on; none if it goes.
+    pub(super) fn lives(
+        self,
+        settings: &Settings,
+        now: Timestamp,
+        whole: Duration,
+    ) -> Option<(Duration, Duration)> {
+        let (fresh, kept) = match self {
+            Self::Remove => return None,
+            Self::MarkStale => (Duration::ZERO, settings.grace),
+            Self::SetTtl(ttl) | Self::Revive(ttl) => lives(settings, ttl, now, 0.0),
+            Self::Touch => (whole, whole.saturating_add(settings.grace)),
+        };
+        (!kept.is_zero()).then_some((fresh, kept))
+    }
+
+    pub(super) fn step(
+        self,
+        settings: &Settings,
+        record: &Record,
+        now: Timestamp,
+        written_at: Timestamp,
+    ) -> Step {
+        let old = record.header.times;
+        let Some((fresh, kept)) = self.lives(settings, now, old.fresh_for) else {
+            return Step::Delete;
+        };
+        let age = if matches!(self, Self::Touch) { Duration::ZERO } else { now.since(written_at) };
+        let times =
+            Times { age, fresh_for: age.saturating_add(fresh), kept_for: age.saturating_add(kept) };
+        if !matches!(self, Self::MarkStale) {
+            return Step::Retime(times);
+        }
+        // A change of validity is a new version, so loads that hold the old one are refused.
+        let mut stale = record.clone();
+        stale.header.version = Version::next();
+        stale.header.token = None;
+        stale.header.times = Times {
+            fresh_for: Duration::ZERO,
+            kept_for: times.kept_for.min(old.kept_for),
+            ..times
+        };
+        Step::Write(stale)
+    }
+}

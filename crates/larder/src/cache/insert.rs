@@ -1,0 +1,126 @@
+//! Inserts where there is a shared authority.
+
+use std::sync::Arc;
+
+use larder_core::{Error, ErrorKind, Expect, Key, Life, Outcome, Record, Result, Times};
+
+use crate::cache::Reach;
+use crate::cache::inner::Inner;
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::load::freshness::lives;
+use crate::ops::Step;
+use crate::options::{Settings, Ttl};
+use crate::rule::{Rule, holds};
+use crate::tier::held::{Held, Looked};
+use crate::tier::mark::{Age, Current};
+use crate::tier::shared::Shared;
+
+/// An insert: at the authority first, then here.
+pub(super) struct Insert<'a, K: CacheKey, V> {
+    pub(super) inner: &'a Arc<Inner<K, V>>,
+    pub(super) shared: &'a Shared<V>,
+    pub(super) settings: &'a Settings,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
+    pub(super) async fn run(&self, hash: u64, key: K, held: Held<V>) -> Result<Reach> {
+        let name = self.shared.key(&key);
+        let mark = self.inner.flights.begin_write(hash, key.clone());
+        let written = self.write(&name, held).await;
+        let (copy, reach) = match written {
+            Ok(Some(copy)) => (Some(copy), Ok(Reach::Confirmed)),
+            Ok(None) => (None, Ok(Reach::Confirmed)),
+            Err(Unwritten::Refused(error)) => (None, Err(error)),
+            Err(Unwritten::Lost(error)) => (None, self.inner.unreached(self.shared, error)),
+        };
+        let draft = copy.map(|looked| self.inner.draft(&key, looked));
+        let dropped = mark.finish(|untouched| {
+            let untouched = untouched || !holds(Rule::InsertUntouched);
+            match draft.filter(|_| untouched) {
+                Some(draft) => self.inner.local.put(hash, key, draft),
+                None => self.inner.local.remove(hash, &key).1,
+            }
+        });
+        drop(dropped);
+        reach
+    }
+
+    pub(super) async fn run_where(
+        &self,
+        hash: u64,
+        key: K,
+        held: Held<V>,
+        wanted: fn(bool) -> bool,
+    ) -> Result<bool> {
+        let name = self.shared.key(&key);
+        let marks = self.inner.local.marks();
+        let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
+        let Some(record) = self.shared_record(&held, &current).await? else { return Ok(false) };
+        let decide = |there: Option<(&Looked<V>, &Record)>| {
+            let fresh = there
+                .is_some_and(|(looked, _)| looked.life == Life::Fresh && !looked.held.is_absent());
+            Ok(if wanted(fresh) { Step::Write(record.clone()) } else { Step::Keep })
+        };
+        let changed = self.shared.change(&name, marks, decide).await;
+        if !matches!(changed, Ok((_, false))) {
+            self.inner.drop_now(hash, &key);
+        }
+        changed.map(|(_, done)| done)
+    }
+
+    /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
+    async fn write(&self, name: &Key, held: Held<V>) -> Result<Option<Looked<V>>, Unwritten> {
+        let authority = &self.shared.authority;
+        let marks = self.inner.local.marks();
+        let current = authority
+            .current(marks, self.settings.tags(), Age::Now)
+            .await
+            .map_err(Unwritten::Lost)?;
+        let record = match self.shared_record(&held, &current).await {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                return applied(authority.delete(name, Expect::Any).await).map(|()| None);
+            }
+            Err(error) => {
+                // What was there must not pass for what was to be written.
+                let _ = authority.delete(name, Expect::Any).await;
+                self.inner.tell(&Event::NotStored(error.clone()));
+                return Err(Unwritten::Refused(error));
+            }
+        };
+        let written = self.inner.now();
+        applied(authority.write(name, record.clone(), Expect::Any).await)?;
+        let copy = self.shared.looked(held, Life::Fresh, &record.header, &current, written);
+        Ok(Some(copy.with_refresh(self.settings)))
+    }
+
+    async fn shared_record(&self, held: &Held<V>, current: &Current) -> Result<Option<Record>> {
+        let (fresh_for, kept_for) =
+            lives(self.settings, Ttl::Default, self.inner.now(), fastrand::f64());
+        if fresh_for.is_zero() {
+            return Ok(None);
+        }
+        let mut record = self.shared.record(held, Times::new(fresh_for, kept_for), current)?;
+        record.header.born = self.shared.authority.store_now().await;
+        Ok(Some(record))
+    }
+}
+
+/// Why an insert is not at the authority.
+enum Unwritten {
+    /// The value cannot be stored.
+    Refused(Error),
+    /// The authority did not say that it took it.
+    Lost(Error),
+}
+
+fn applied(outcome: Outcome) -> Result<(), Unwritten> {
+    match outcome {
+        Outcome::Done | Outcome::Refused(_) => Ok(()),
+        Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {
+            Err(Unwritten::Refused(error))
+        }
+        Outcome::Failed(error) | Outcome::Unknown(error) => Err(Unwritten::Lost(error)),
+    }
+}
