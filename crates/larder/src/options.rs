@@ -156,9 +156,10 @@ impl From<Ttl> for Options {
 /// What is in force for a call: nothing left open.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Never [`Ttl::Default`].
     pub(crate) ttl: Ttl,
-    /// What [`Ttl::Default`] means, in the options of a call and in a loader's answer.
-    pub(crate) default_ttl: Duration,
+    /// What [`Ttl::Default`] means in the options of a call: as the cache was built.
+    built_ttl: Ttl,
     pub(crate) grace: Duration,
     pub(crate) absent_ttl: Duration,
     pub(crate) refresh_after: Duration,
@@ -173,8 +174,8 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            ttl: Ttl::Default,
-            default_ttl: NEVER,
+            ttl: Ttl::Never,
+            built_ttl: Ttl::Never,
             grace: Duration::ZERO,
             absent_ttl: Duration::ZERO,
             refresh_after: NEVER,
@@ -189,11 +190,21 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a cache is built with.
+    pub(crate) fn built(options: Options) -> Self {
+        let settings = Self::default().with(options);
+        Self { built_ttl: settings.ttl, ..settings }
+    }
+
     /// The same with what the options change.
     pub(crate) fn with(&self, options: Options) -> Self {
         Self {
-            ttl: options.ttl.unwrap_or(self.ttl),
-            default_ttl: self.default_ttl,
+            ttl: match options.ttl {
+                None => self.ttl,
+                Some(Ttl::Default) => self.built_ttl,
+                Some(own) => own,
+            },
+            built_ttl: self.built_ttl,
             grace: options.grace.unwrap_or(self.grace),
             absent_ttl: options.absent_ttl.unwrap_or(self.absent_ttl),
             refresh_after: options.refresh_after.unwrap_or(self.refresh_after),

@@ -217,7 +217,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// [`Unsupported`](ErrorKind::Unsupported) for a backend without conditional writes, on which
     /// no load could be fenced.
     pub fn build(self) -> Result<Cache<K, V>> {
-        let settings = Settings::default().with(self.options);
+        let settings = Settings::built(self.options);
         settings.check()?;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "build", message));
         if self.capacity == 0 {

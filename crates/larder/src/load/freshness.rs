@@ -76,7 +76,7 @@ pub(crate) fn lives(
         Ttl::Default => settings.ttl,
         own => own,
     };
-    let fresh_for = ttl.length(now, settings.default_ttl);
+    let fresh_for = ttl.length(now, NEVER);
     if fresh_for == NEVER || fresh_for.is_zero() {
         return (fresh_for, fresh_for);
     }
