@@ -62,11 +62,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     #[doc(alias("ttl", "inspect", "metadata"))]
     pub async fn entry_info<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<EntryInfo>> {
+        let found = self.find(key).await?;
         let now = self.inner.now();
-        Ok(self.find(key).await?.map(|(looked, tier)| EntryInfo {
+        Ok(found.map(|(looked, tier)| EntryInfo {
             life: looked.life,
             is_absent: looked.held.is_absent(),
             age: Some(now.since(looked.note.written_at)),
+            // What a mark has made stale keeps the time at which it would have become so.
             ttl_left: match looked.life {
                 Life::Fresh => looked.fresh_until.since(now),
                 _ => Duration::ZERO,
