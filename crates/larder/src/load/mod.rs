@@ -29,7 +29,7 @@ use crate::load::wait::{Waited, follow};
 use crate::options::Settings;
 use crate::stats::Count;
 use crate::tier::held::{Held, Looked};
-use crate::tier::mark::Age;
+use crate::tier::mark::{Age, marks_due};
 use crate::tier::shared::Shared;
 
 pub(crate) mod chain;
@@ -252,13 +252,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let Some(shared) = &self.inner.shared else { return Ok(()) };
         let marks = self.inner.local.marks();
         let current = shared.authority.current(marks, &looked.seen.names(), Age::Checked).await?;
-        let mut checked = looked.clone();
-        checked.note.marks_due = current.checked.after(shared.authority.tag_check);
         let dropped = self.inner.flights.hold(self.hash, || {
-            let there = self.inner.look(self.hash, &self.key)?;
+            let mut there = self.inner.look(self.hash, &self.key)?;
             let is_same = there.note.version == looked.note.version
                 && there.note.written_at == looked.note.written_at;
-            is_same.then(|| self.inner.retime(self.hash, &self.key, &checked))
+            // All else of it may have changed meanwhile, and stays so.
+            there.note.marks_due = marks_due(current.checked, shared.authority.tag_check);
+            is_same.then(|| self.inner.retime(self.hash, &self.key, &there))
         });
         drop(dropped);
         Ok(())
