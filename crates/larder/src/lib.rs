@@ -35,6 +35,8 @@ pub mod ops;
 mod options;
 mod rule;
 mod runtime;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod sync;
 mod tier;

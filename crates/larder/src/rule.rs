@@ -28,7 +28,7 @@ pub(crate) const fn holds(_rule: Rule) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use tested::holds;
+pub(crate) use tested::{holds, without};
 
 #[cfg(test)]
 mod tested {

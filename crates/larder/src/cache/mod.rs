@@ -306,6 +306,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
     }
 
+    /// How many keys have a flight or a write under way.
+    #[cfg(test)]
+    pub(crate) fn seats(&self) -> usize {
+        self.inner.flights.seats()
+    }
+
     async fn value<Q>(&self, key: &Q, loader: impl FnOnce(&Q) -> BoxLoader<K, V>) -> Result<V>
     where
         Q: ?Sized + Lookup<K>,

@@ -1,0 +1,163 @@
+//! The memory backend behind gates: every call is on its way until the scheduler lets it arrive.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use larder_core::{
+    Backend, Capabilities, Delete, Error, ErrorKind, Incarnation, Key, Outcome, Page, Record,
+    Result, Retime, StoreTime, Write,
+};
+
+use crate::memory::MemoryBackend;
+use crate::simulation::gate::{Gates, Order, Place};
+use crate::sync::lock;
+
+/// A store that is as slow and as unlucky as the scheduler wants.
+#[derive(Clone)]
+pub(super) struct Remote {
+    memory: MemoryBackend,
+    gates: Gates,
+    late: Arc<Mutex<Vec<Change>>>,
+}
+
+/// A change that may still arrive when nobody waits for it any more.
+#[derive(Clone)]
+enum Change {
+    Write(Write),
+    Retime(Retime),
+    Delete(Delete),
+}
+
+impl Remote {
+    pub(super) fn new(memory: MemoryBackend, gates: Gates) -> Self {
+        Self { memory, gates, late: Arc::default() }
+    }
+
+    pub(super) fn memory(&self) -> &MemoryBackend {
+        &self.memory
+    }
+
+    /// How many changes may still arrive although nobody waits for them.
+    pub(super) fn late(&self) -> usize {
+        lock(&self.late).len()
+    }
+
+    /// Lets one of them arrive.
+    pub(super) async fn arrive(&self, index: usize) {
+        let change = lock(&self.late).remove(index);
+        drop(self.apply(&change).await);
+    }
+
+    async fn apply(&self, change: &Change) -> Vec<Outcome> {
+        match change {
+            Change::Write(write) => self.memory.write(std::slice::from_ref(write)).await,
+            Change::Retime(retime) => self.memory.retime(std::slice::from_ref(retime)).await,
+            Change::Delete(delete) => self.memory.delete(std::slice::from_ref(delete)).await,
+        }
+    }
+
+    async fn change(&self, change: Change) -> Outcome {
+        let mut sent = Sent { remote: self, change: Some(change) };
+        let order = self.gates.pass(Place::Change).await;
+        let Some(change) = sent.change.take() else { return Outcome::Unknown(lost()) };
+        match order {
+            Order::Fail => {
+                let message = "the store refused the connection";
+                return Outcome::Failed(Error::new(ErrorKind::Unavailable, "change", message));
+            }
+            Order::Late => {
+                lock(&self.late).push(change);
+                return Outcome::Unknown(lost());
+            }
+            _ => {}
+        }
+        let outcome = self.apply(&change).await.remove(0);
+        let is_lost = order == Order::Lose
+            || (order == Order::Go && self.gates.pass(Place::ChangeAnswer).await == Order::Lose);
+        if is_lost { Outcome::Unknown(lost()) } else { outcome }
+    }
+}
+
+/// A change on its way. Who gives up waiting does not call it back.
+struct Sent<'a> {
+    remote: &'a Remote,
+    change: Option<Change>,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        lock(&self.remote.late).extend(self.change.take());
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Unavailable, "call", "the answer was lost")
+}
+
+impl Backend for Remote {
+    fn capabilities(&self) -> Capabilities {
+        self.memory.capabilities()
+    }
+
+    /// The contract does not say that a batch is one step, so each key is read in a step of its own.
+    async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut parks = false;
+        for key in keys {
+            let order = self.gates.pass(Place::Read).await;
+            parks |= order == Order::Go;
+            answers.push(match order {
+                Order::Fail | Order::Lose | Order::Late => Err(lost()),
+                _ => self.memory.read_one(key).await,
+            });
+        }
+        if parks && self.gates.pass(Place::ReadAnswer).await == Order::Lose {
+            return keys.iter().map(|_| Err(lost())).collect();
+        }
+        answers
+    }
+
+    async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for write in writes {
+            outcomes.push(self.change(Change::Write(write.clone())).await);
+        }
+        outcomes
+    }
+
+    async fn retime(&self, retimes: &[Retime]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(retimes.len());
+        for retime in retimes {
+            outcomes.push(self.change(Change::Retime(retime.clone())).await);
+        }
+        outcomes
+    }
+
+    async fn delete(&self, deletes: &[Delete]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(deletes.len());
+        for delete in deletes {
+            outcomes.push(self.change(Change::Delete(delete.clone())).await);
+        }
+        outcomes
+    }
+
+    async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
+        self.memory.scan(prefix, cursor, limit).await
+    }
+
+    async fn purge(&self, limit: usize) -> Result<usize> {
+        self.memory.purge(limit).await
+    }
+
+    async fn clock(&self) -> Result<StoreTime> {
+        self.memory.clock().await
+    }
+
+    async fn incarnation(&self) -> Result<Incarnation> {
+        self.memory.incarnation().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.memory.close().await
+    }
+}

@@ -1,0 +1,214 @@
+//! Kinds of histories: which operations, which mishaps, which settings.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::simulation::oracle::Bounds;
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Load,
+    LoadLate,
+    Refresh,
+    Get,
+    Peek,
+    Insert,
+    InsertIfAbsent,
+    Replace,
+    Remove,
+    Invalidate,
+    MarkStale,
+    Touch,
+    SetTtl,
+    InvalidateTag,
+    MarkTagStale,
+    InvalidateAll,
+    MarkAllStale,
+}
+
+/// A kind of histories.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mix {
+    pub(super) name: &'static str,
+    /// What callers do, and how often.
+    verbs: &'static [(Verb, u32)],
+    tags: bool,
+    /// Whether time passes during a history, and values have a ttl and grace.
+    lives: bool,
+    /// Whether calls fail, are lost, come late or take too long.
+    faults: bool,
+}
+
+/// Loads, inserts and changes of one key.
+pub(super) const KEYS: Mix = Mix {
+    name: "keys",
+    verbs: &[
+        (Verb::Load, 40),
+        (Verb::Get, 20),
+        (Verb::Insert, 12),
+        (Verb::Invalidate, 14),
+        (Verb::Remove, 4),
+        (Verb::InsertIfAbsent, 3),
+        (Verb::Replace, 3),
+        (Verb::MarkStale, 3),
+        (Verb::Refresh, 3),
+        (Verb::Peek, 2),
+    ],
+    tags: false,
+    lives: false,
+    faults: false,
+};
+
+/// Tags known early and late, and the epoch.
+pub(super) const TAGS: Mix = Mix {
+    name: "tags",
+    verbs: &[
+        (Verb::Load, 24),
+        (Verb::LoadLate, 28),
+        (Verb::Get, 14),
+        (Verb::InvalidateTag, 24),
+        (Verb::InvalidateAll, 5),
+        (Verb::Insert, 5),
+        (Verb::Invalidate, 4),
+        (Verb::Refresh, 3),
+        (Verb::MarkTagStale, 3),
+        (Verb::MarkAllStale, 2),
+    ],
+    tags: true,
+    lives: false,
+    faults: false,
+};
+
+/// Time passes: values become stale, copies are compared, leases are waited for.
+pub(super) const LIVES: Mix = Mix {
+    name: "lives",
+    verbs: &[
+        (Verb::Load, 26),
+        (Verb::LoadLate, 10),
+        (Verb::Get, 22),
+        (Verb::Peek, 4),
+        (Verb::MarkStale, 8),
+        (Verb::MarkTagStale, 5),
+        (Verb::MarkAllStale, 3),
+        (Verb::InvalidateTag, 6),
+        (Verb::InvalidateAll, 3),
+        (Verb::Invalidate, 6),
+        (Verb::Insert, 6),
+        (Verb::Remove, 2),
+        (Verb::Refresh, 5),
+        (Verb::Touch, 3),
+        (Verb::SetTtl, 3),
+    ],
+    tags: true,
+    lives: true,
+    faults: false,
+};
+
+/// The same over a store that fails: only what is confirmed promises anything.
+pub(super) const FAULTS: Mix = Mix { name: "faults", lives: true, faults: true, ..LIVES };
+
+/// The settings of one history.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings, drawn one by one")]
+pub(super) struct Plan {
+    pub(super) mix: Mix,
+    pub(super) operations: u32,
+    pub(super) keys: u64,
+    pub(super) is_tagged: bool,
+    /// Whether the authority has a value when it begins.
+    pub(super) is_warm: bool,
+    pub(super) waits_for_leases: bool,
+    pub(super) ttl: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) refresh_after: Option<Duration>,
+    pub(super) hard_timeout: Duration,
+    pub(super) backend_timeout: Duration,
+    pub(super) local_ttl: Duration,
+    pub(super) tag_check: Duration,
+    pub(super) loaders_fail: bool,
+    pub(super) loses_records: bool,
+    pub(super) drops_callers: bool,
+    /// How eagerly the next operation starts, calls arrive and loaders go on.
+    pub(super) start_weight: u32,
+    pub(super) call_weight: u32,
+    pub(super) loader_weight: u32,
+    /// The largest share of operations on the first node.
+    pub(super) first_node: f64,
+}
+
+impl Mix {
+    pub(super) const fn has_time(&self) -> bool {
+        self.lives
+    }
+
+    pub(super) const fn has_faults(&self) -> bool {
+        self.faults
+    }
+
+    pub(super) fn plan(self, rng: &mut Rng) -> Plan {
+        let seconds = Duration::from_secs;
+        let is_tagged = self.tags && rng.f64() < 0.9;
+        let grace = if self.lives && rng.bool() { seconds(10) } else { Duration::ZERO };
+        Plan {
+            mix: self,
+            operations: rng.u32(3..9),
+            keys: if rng.f64() < 0.15 { 2 } else { 1 },
+            is_tagged,
+            is_warm: rng.f64() < 0.4,
+            waits_for_leases: rng.f64() < 0.4,
+            ttl: (self.lives && rng.f64() < 0.7).then_some(seconds(6)),
+            grace,
+            refresh_after: (self.lives && rng.f64() < 0.3).then_some(seconds(2)),
+            hard_timeout: if self.faults { seconds(5) } else { seconds(3_600) },
+            backend_timeout: if self.faults { seconds(2) } else { seconds(3_600) },
+            local_ttl: seconds(3),
+            tag_check: seconds(1),
+            loaders_fail: self.lives && rng.f64() < 0.4,
+            loses_records: rng.f64() < 0.3,
+            drops_callers: rng.f64() < 0.1,
+            start_weight: rng.u32(1..12),
+            call_weight: rng.u32(1..8),
+            loader_weight: rng.u32(1..5),
+            first_node: if rng.bool() { 1.0 } else { 0.6 },
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn verb(&self, rng: &mut Rng) -> Verb {
+        let sum = self.mix.verbs.iter().map(|(_, weight)| weight).sum();
+        let mut drawn = rng.u32(0..sum);
+        for &(verb, weight) in self.mix.verbs {
+            if drawn < weight {
+                return verb;
+            }
+            drawn -= weight;
+        }
+        Verb::Get
+    }
+
+    /// How long time moves at once.
+    pub(super) fn step(&self, rng: &mut Rng) -> Option<Duration> {
+        let steps: &[u64] = if self.mix.faults {
+            &[20, 150, 600, 1_000, 2_000, 3_000, 5_000]
+        } else if self.mix.lives {
+            &[20, 150, 600, 1_000, 2_000, 3_000, 6_000]
+        } else if self.waits_for_leases {
+            &[20, 150]
+        } else {
+            return None;
+        };
+        rng.choice(steps).copied().map(Duration::from_millis)
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        if self.mix.faults {
+            // What was loaded without the authority is not compared, and its load may be long.
+            let most = Duration::from_secs(60);
+            return Bounds { key: most, marks: most };
+        }
+        Bounds { key: self.local_ttl, marks: self.tag_check }
+    }
+}

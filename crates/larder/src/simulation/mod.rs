@@ -1,0 +1,121 @@
+//! The protocol under random schedules.
+//!
+//! A *history* is two caches over one store, a few calls, and a scheduler that decides by a seed
+//! what happens next: a call of the store arrives or its answer does, a loader reads its source or
+//! returns, another operation starts, a record is lost, time passes. All runs on one thread, and
+//! the same seed is the same history. The [`oracle`] then says whether anybody was told something
+//! that a confirmed change had made wrong. Without each single [`Rule`](crate::rule::Rule) some
+//! history finds that out.
+
+use crate::rule::{Rule, without};
+use crate::simulation::history::Violation;
+use crate::simulation::mix::{FAULTS, KEYS, LIVES, Mix, TAGS};
+use crate::simulation::oracle::Oracle;
+
+mod backend;
+mod executor;
+mod gate;
+mod history;
+mod mix;
+mod oracle;
+mod world;
+
+/// Histories of each mix that a test run goes through.
+const HISTORIES: u64 = 25_000;
+
+/// Runs this many histories, the seeds from zero on; the first violation.
+fn search(mix: Mix, histories: u64) -> Result<(), Violation> {
+    let runtime = executor::runtime();
+    for seed in 0..histories {
+        runtime.block_on(history::run(mix, seed, Oracle::default()))?;
+    }
+    Ok(())
+}
+
+/// Runs one history again, maybe without a rule, and tells all that happens in it.
+fn replay(mix: Mix, seed: u64, removed: Option<Rule>) -> Option<Violation> {
+    let run = || {
+        let told = history::run(mix, seed, Oracle::default().with_log());
+        executor::runtime().block_on(told).err()
+    };
+    match removed {
+        Some(rule) => without(rule, run),
+        None => run(),
+    }
+}
+
+fn holds_in(mix: Mix) {
+    if let Err(violation) = search(mix, HISTORIES) {
+        panic!("{}", replay(mix, violation.seed, None).unwrap_or(violation));
+    }
+}
+
+/// Fails unless some history shows the damage of a rule's absence.
+fn is_missed(rule: Rule, mix: Mix, histories: u64) {
+    let Err(violation) = without(rule, || search(mix, histories)) else {
+        panic!("{histories} histories of the mix {} do not miss {rule:?}", mix.name);
+    };
+    println!("{rule:?} is missed by history {}", violation.seed + 1);
+    let told = replay(mix, violation.seed, Some(rule)).expect("the same seed is the same history");
+    println!("{told}");
+}
+
+#[test]
+fn loads_and_changes_of_keys_keep_the_promises() {
+    holds_in(KEYS);
+}
+
+#[test]
+fn tags_known_early_and_late_keep_the_promises() {
+    holds_in(TAGS);
+}
+
+#[test]
+fn values_that_age_keep_the_promises() {
+    holds_in(LIVES);
+}
+
+#[test]
+fn a_failing_store_breaks_no_confirmed_promise() {
+    holds_in(FAULTS);
+}
+
+#[test]
+fn the_lease_is_missed() {
+    is_missed(Rule::Lease, KEYS, 10_000);
+}
+
+#[test]
+fn the_local_step_after_the_authority_is_missed() {
+    is_missed(Rule::LocalAfterAuthority, KEYS, 10_000);
+}
+
+#[test]
+fn judging_flights_at_the_join_is_missed() {
+    is_missed(Rule::JoinValid, TAGS, 10_000);
+}
+
+#[test]
+fn writing_the_sequence_first_is_missed() {
+    is_missed(Rule::SequenceFirst, TAGS, 25_000);
+}
+
+#[test]
+fn fencing_late_tags_is_missed() {
+    is_missed(Rule::LateTags, TAGS, 10_000);
+}
+
+#[test]
+fn the_guard_of_installed_marks_is_missed() {
+    is_missed(Rule::InstallGuard, TAGS, 25_000);
+}
+
+#[test]
+fn emptying_after_a_raced_insert_is_missed() {
+    is_missed(Rule::InsertUntouched, KEYS, 10_000);
+}
+
+#[test]
+fn fencing_fills_is_missed() {
+    is_missed(Rule::FillFenced, KEYS, 10_000);
+}

@@ -1,0 +1,232 @@
+//! What happened in a history, and what must not have.
+
+use std::time::Duration;
+
+use larder_core::{ErrorKind, Timestamp};
+
+/// One of the two caches.
+pub(super) type Node = usize;
+
+/// A moment of a history. No two events share one.
+pub(super) type Moment = u32;
+
+/// Everything that is judged.
+#[derive(Default)]
+pub(super) struct Oracle {
+    now: Moment,
+    /// The number that the loaders' source shows. Every change makes it anew before it begins.
+    source: u32,
+    values: Vec<Value>,
+    changes: Vec<Change>,
+    violation: Option<String>,
+    log: Option<Vec<String>>,
+}
+
+/// A value that somebody may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) key: u64,
+    /// Who made it.
+    pub(super) node: Node,
+    /// What the source showed to its loader, or which change inserted it.
+    origin: Origin,
+    is_tagged: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Load { source: u32 },
+    Insert { change: usize },
+}
+
+/// What a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Key(u64),
+    Tag,
+    All,
+}
+
+/// Whether what it hits may still be served for want of something better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Force {
+    Hard,
+    Soft,
+}
+
+#[derive(Debug)]
+struct Change {
+    node: Node,
+    scope: Scope,
+    force: Force,
+    source: u32,
+    began: Moment,
+    /// When it returned, whatever it said.
+    ended: Option<Moment>,
+    /// When it was confirmed.
+    confirmed: Option<(Moment, Timestamp)>,
+}
+
+/// A read, from its beginning on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub(super) node: Node,
+    pub(super) key: u64,
+    pub(super) began: Moment,
+    pub(super) time: Timestamp,
+    /// Whether it met no flight and no write, which may be older than the other node's change.
+    pub(super) is_alone: bool,
+    /// Whether it takes a stale value.
+    pub(super) takes_stale: bool,
+}
+
+/// After which time a node knows what another has done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) key: Duration,
+    pub(super) marks: Duration,
+}
+
+impl Change {
+    fn is_about(&self, value: &Value) -> bool {
+        match self.scope {
+            Scope::Key(key) => key == value.key,
+            Scope::Tag => value.is_tagged,
+            Scope::All => true,
+        }
+    }
+}
+
+impl Oracle {
+    pub(super) fn with_log(mut self) -> Self {
+        self.log = Some(Vec::new());
+        self
+    }
+
+    pub(super) fn tick(&mut self) -> Moment {
+        self.now += 1;
+        self.now
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:4} {}", self.now, line()));
+        }
+    }
+
+    pub(super) fn log(&mut self) -> Vec<String> {
+        self.log.take().unwrap_or_default()
+    }
+
+    pub(super) fn value(&self, value: u64) -> Value {
+        self.values[usize::try_from(value).expect("it was made here")]
+    }
+
+    /// A loader reads its source.
+    pub(super) fn read_source(&mut self, node: Node, key: u64, is_tagged: bool) -> u64 {
+        let origin = Origin::Load { source: self.source };
+        self.make(Value { key, node, origin, is_tagged })
+    }
+
+    /// A loader is told what was there: whether the source still shows the same.
+    pub(super) fn is_unmodified(&self, stale: u64) -> bool {
+        matches!(self.value(stale).origin, Origin::Load { source } if source == self.source)
+    }
+
+    /// A change begins.
+    pub(super) fn begin(&mut self, node: Node, scope: Scope, force: Force) -> usize {
+        self.source += 1;
+        let (source, began) = (self.source, self.tick());
+        let (ended, confirmed) = (None, None);
+        self.changes.push(Change { node, scope, force, source, began, ended, confirmed });
+        self.changes.len() - 1
+    }
+
+    /// The value that a change inserts.
+    pub(super) fn insert(&mut self, change: usize, key: u64, is_tagged: bool) -> u64 {
+        let node = self.changes[change].node;
+        self.make(Value { key, node, origin: Origin::Insert { change }, is_tagged })
+    }
+
+    /// A change returns; `confirmed` if it promises something.
+    pub(super) fn end(&mut self, change: usize, confirmed: bool, time: Timestamp) {
+        let now = self.tick();
+        let change = &mut self.changes[change];
+        change.ended = Some(now);
+        change.confirmed = confirmed.then_some((now, time));
+    }
+
+    /// A read returns a value.
+    pub(super) fn judge(&mut self, read: Read, value: u64, bounds: Bounds) {
+        self.tick();
+        let found = self.value(value);
+        if found.key != read.key {
+            self.blame(|| format!("{read:?} yields another key's {found:?}"));
+        }
+        let broken = self.changes.iter().find(|change| {
+            let promised = change.confirmed.is_some_and(|(moment, time)| {
+                let bound =
+                    if matches!(change.scope, Scope::Key(_)) { bounds.key } else { bounds.marks };
+                let is_known =
+                    change.node == read.node || (read.is_alone && read.time.since(time) >= bound);
+                moment < read.began && is_known
+            });
+            promised
+                && (change.force == Force::Hard || !read.takes_stale)
+                && self.is_older(&found, change)
+        });
+        if let Some(change) = broken {
+            let text = format!("{read:?} yields {value} = {found:?}, after {change:?}");
+            self.blame(|| text);
+        }
+    }
+
+    fn is_older(&self, value: &Value, change: &Change) -> bool {
+        change.is_about(value)
+            && match value.origin {
+                Origin::Load { source } => source < change.source,
+                // One that nobody confirmed may be applied at any later time.
+                Origin::Insert { change: insert } => {
+                    let insert = &self.changes[insert];
+                    insert.source != change.source
+                        && insert.confirmed.is_some_and(|(moment, _)| moment < change.began)
+                }
+            }
+    }
+
+    /// Whether this value is a node's own insert: once that is over, the node holds it or nothing,
+    /// as long as the authority has it.
+    pub(super) fn is_inserted_by(&self, node: Node, value: u64) -> bool {
+        let value = self.value(value);
+        value.node == node && matches!(value.origin, Origin::Insert { .. })
+    }
+
+    /// A call fails.
+    pub(super) fn fail(&mut self, what: &str, kind: ErrorKind, allowed: &[ErrorKind]) {
+        self.tick();
+        self.note(|| format!("{what} fails: {kind:?}"));
+        if !allowed.contains(&kind) {
+            self.blame(|| format!("{what} fails with {kind:?}"));
+        }
+    }
+
+    pub(super) fn blame(&mut self, text: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            let text = text();
+            self.note(|| format!("VIOLATION {text}"));
+            self.violation = Some(text);
+        }
+    }
+
+    pub(super) fn violation(&self) -> Option<String> {
+        self.violation.clone()
+    }
+
+    fn make(&mut self, value: Value) -> u64 {
+        self.tick();
+        self.values.push(value);
+        let made = self.values.len() as u64 - 1;
+        self.note(|| format!("value {made} is {value:?}"));
+        made
+    }
+}
