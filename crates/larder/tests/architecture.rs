@@ -1,0 +1,179 @@
+//! What `ARCHITECTURE.md` promises of the source text: mostly what is not there.
+#![expect(clippy::unwrap_used, reason = "a tree that cannot be read fails the test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules of `larder` from the top down: each names only itself and what stands below it.
+const ORDER: [&str; 20] = [
+    "cache", "local", "ops", "load", "tier", "engine", "layer", "janitor", "listener", "memory",
+    "codec", "runtime", "event", "options", "key", "lookup", "rule", "stats", "clock", "sync",
+];
+
+/// The imports that go up, each with its reason. One that is gone must go from here too.
+const UPWARD: [(&str, &str); 5] = [
+    // The state that all handles share is declared beside the handle and worked on by the loads.
+    ("load/mod.rs", "cache"),
+    ("load/run.rs", "cache"),
+    ("load/commit.rs", "cache"),
+    // "The first of two futures" lives where it is used most.
+    ("layer/timeout.rs", "load"),
+    // So does blocking a thread on a future.
+    ("runtime.rs", "load"),
+];
+
+#[test]
+fn imports_run_downward_only() {
+    let mut upward = BTreeSet::new();
+    for source in sources("larder").iter().filter(|source| source.path != "lib.rs") {
+        let own = place(source.module(), &source.path);
+        for name in named_modules(&source.code) {
+            if place(name, &source.path) < own {
+                upward.insert((source.path.clone(), name.to_owned()));
+            }
+        }
+    }
+    let known = UPWARD.map(|(path, name)| (path.to_owned(), name.to_owned()));
+    assert_eq!(upward, BTreeSet::from(known));
+}
+
+#[test]
+fn every_module_has_a_place_in_the_order() {
+    let found: BTreeSet<_> = sources("larder").iter().map(|s| s.module().to_owned()).collect();
+    let listed = ORDER.iter().map(|&name| name.to_owned()).chain(["lib".to_owned()]).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn only_the_runtime_module_names_the_runtime() {
+    assert_named_only_in(&["tokio"], &[("larder", "runtime.rs")]);
+}
+
+#[test]
+fn only_the_clock_module_asks_the_system_for_the_time() {
+    let words = ["Instant", "SystemTime", "clock_gettime"];
+    assert_named_only_in(&words, &[("larder", "clock.rs")]);
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    assert_named_only_in(&["unsafe"], &[]);
+}
+
+#[test]
+fn nothing_is_printed() {
+    // What the suite skips must be seen by whoever runs it.
+    let skipped = ("larder-testkit", "conformance/mod.rs");
+    assert_named_only_in(&["println", "eprintln", "print", "eprint", "dbg"], &[skipped]);
+}
+
+#[test]
+fn a_backend_sees_neither_values_nor_codecs_nor_clocks() {
+    for source in sources("larder-core") {
+        if ["backend.rs", "any.rs", "record.rs", "layout.rs"].contains(&source.path.as_str()) {
+            for word in ["Clock", "serde", "V"] {
+                assert!(!has_word(&source.code, word), "{} names {word}", source.path);
+            }
+            assert!(!source.code.contains("Codec<"), "{} names a codec", source.path);
+        }
+    }
+}
+
+#[test]
+fn a_codec_sees_neither_keys_nor_clocks() {
+    let codecs = sources("larder").into_iter().filter(|source| source.module() == "codec");
+    for source in codecs {
+        for word in ["Key", "CacheKey", "Clock", "Timestamp"] {
+            assert!(!has_word(&source.code, word), "{} names {word}", source.path);
+        }
+    }
+}
+
+/// A file's code without its comments and tests.
+struct Source {
+    /// Relative to `src`, with slashes.
+    path: String,
+    code: String,
+}
+
+impl Source {
+    /// The module of the crate's root that it belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+}
+
+fn assert_named_only_in(words: &[&str], allowed: &[(&str, &str)]) {
+    let mut found = BTreeSet::new();
+    for name in ["larder", "larder-core", "larder-testkit"] {
+        for source in sources(name) {
+            if words.iter().any(|word| has_word(&source.code, word)) {
+                found.insert((name.to_owned(), source.path));
+            }
+        }
+    }
+    let allowed = allowed.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned()));
+    assert_eq!(found, allowed.collect(), "{words:?}");
+}
+
+fn place(module: &str, path: &str) -> usize {
+    let place = ORDER.iter().position(|name| *name == module);
+    place.unwrap_or_else(|| panic!("{path}: {module} has no place in the order"))
+}
+
+/// The modules of the crate's root that the code names.
+fn named_modules(code: &str) -> BTreeSet<&str> {
+    let names = code.split("crate::").skip(1).map(|rest| {
+        assert!(!rest.starts_with('{'), "one import for each module");
+        let end = rest.find(|c: char| !is_of_a_word(c)).unwrap_or(rest.len());
+        &rest[..end]
+    });
+    // `larder_core` and macros' `$crate` aside, the path begins with a module.
+    names.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).collect()
+}
+
+fn has_word(code: &str, word: &str) -> bool {
+    code.match_indices(word).any(|(start, found)| {
+        let before = code[..start].chars().next_back();
+        let after = code[start + found.len()..].chars().next();
+        !before.is_some_and(is_of_a_word) && !after.is_some_and(is_of_a_word)
+    })
+}
+
+fn is_of_a_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn sources(package: &str) -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src");
+    let mut found = Vec::new();
+    collect(&src, &mut found);
+    assert!(!found.is_empty(), "{package} has no sources");
+    let source = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let parts = path.strip_prefix(&src).unwrap().components();
+        let parts: Vec<_> = parts.map(|part| part.as_os_str().to_str().unwrap()).collect();
+        Source { path: parts.join("/"), code: code(&text) }
+    };
+    found.into_iter().map(source).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn code(text: &str) -> String {
+    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(doctest)]"].map(|start| text.find(start));
+    let end = tests.into_iter().flatten().min().unwrap_or(text.len());
+    let lines = text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
