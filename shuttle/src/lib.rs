@@ -8,7 +8,7 @@ mod sync;
 #[expect(dead_code, reason = "the product asks a flight for more than its model does")]
 #[path = "../../crates/larder/src/load/flight.rs"]
 mod flight;
-#[path = "../../crates/larder/src/load/park.rs"]
+#[path = "../../crates/larder/src/park.rs"]
 mod park;
 #[expect(dead_code, reason = "the model asks for the life of a value, not for its grace")]
 #[path = "../../crates/larder/src/tier/tag.rs"]

@@ -33,6 +33,7 @@ mod lookup;
 mod memory;
 pub mod ops;
 mod options;
+mod park;
 mod rule;
 mod runtime;
 #[cfg(test)]

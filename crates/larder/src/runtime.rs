@@ -1,6 +1,7 @@
 //! The only file that names the asynchronous runtime.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -104,7 +105,7 @@ impl IoThread {
     ) -> Result<T> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
-        blocking(|| crate::load::park::block_on(answered)).map_err(|_| Error::panicked("blocking"))
+        blocking(|| crate::park::block_on(answered)).map_err(|_| Error::panicked("blocking"))
     }
 }
 
@@ -140,4 +141,16 @@ impl Future for Sleep {
             SleepProjection::Injected { sleep } => sleep.as_mut().poll(context),
         }
     }
+}
+
+/// Runs a future, unless the sleep ends first.
+pub(crate) async fn before<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
+    let (mut sleep, mut future) = (pin!(sleep), pin!(future));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }

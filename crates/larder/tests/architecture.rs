@@ -6,21 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "cache", "local", "ops", "load", "tier", "engine", "layer", "janitor", "listener", "memory",
-    "codec", "runtime", "event", "options", "key", "lookup", "rule", "stats", "clock", "sync",
-];
-
-/// The imports that go up, each with its reason. One that is gone must go from here too.
-const UPWARD: [(&str, &str); 5] = [
-    // The state that all handles share is declared beside the handle and worked on by the loads.
-    ("load/mod.rs", "cache"),
-    ("load/run.rs", "cache"),
-    ("load/commit.rs", "cache"),
-    // "The first of two futures" lives where it is used most.
-    ("layer/timeout.rs", "load"),
-    // So does blocking a thread on a future.
-    ("runtime.rs", "load"),
+    "codec", "runtime", "park", "event", "info", "options", "key", "lookup", "rule", "stats",
+    "clock", "sync",
 ];
 
 #[test]
@@ -34,8 +23,7 @@ fn imports_run_downward_only() {
             }
         }
     }
-    let known = UPWARD.map(|(path, name)| (path.to_owned(), name.to_owned()));
-    assert_eq!(upward, BTreeSet::from(known));
+    assert_eq!(upward, BTreeSet::new());
 }
 
 #[test]
@@ -164,7 +152,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, found);
+            // Tests only: it drives the whole from beside it.
+            if !path.ends_with("simulation") {
+                collect(&path, found);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -175,5 +166,5 @@ fn code(text: &str) -> String {
     let tests = ["#[cfg(test)]\nmod tests", "#[cfg(doctest)]"].map(|start| text.find(start));
     let end = tests.into_iter().flatten().min().unwrap_or(text.len());
     let lines = text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }

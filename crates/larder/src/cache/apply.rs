@@ -4,10 +4,10 @@ use larder_core::{Error, Life, Outcome, Result, Version};
 
 use crate::cache::Reach;
 use crate::cache::edit::Edit;
-use crate::cache::inner::Inner;
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::lives;
+use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::options::{Settings, Ttl};
 use crate::tier::held::{Held, Looked, Note};

@@ -8,16 +8,16 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::{BoxError, Error, Result};
 
-use crate::cache::inner::Caller;
 use crate::cache::{Cache, FIND, LOAD, LOOK, Reach, VALUE};
 use crate::key::CacheKey;
 use crate::load::flight::Follower;
+use crate::load::inner::Caller;
 use crate::load::loader::{Ended, Load, Loaded, ended};
-use crate::load::park::block_on;
 use crate::load::run::{Aim, Errand};
 use crate::load::wait::{Waited, follow};
 use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
+use crate::park::block_on;
 use crate::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
 

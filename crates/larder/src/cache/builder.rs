@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
-use crate::cache::inner::Inner;
 use crate::clock::LocalClock;
 use crate::codec::MessagePack;
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::listener::{Cause, Listener};
+use crate::load::inner::Inner;
 use crate::options::{Options, Settings, Ttl};
 use crate::tier::authority::Authority;
 use crate::tier::held::Held;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use larder_core::{Error, ErrorKind, Expect, Key, Life, Outcome, Record, Result, Times};
 
 use crate::cache::Reach;
-use crate::cache::inner::Inner;
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::lives;
+use crate::load::inner::Inner;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::rule::{Rule, holds};

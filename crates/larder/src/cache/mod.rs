@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use larder_core::{BoxError, Result};
 
-use crate::cache::inner::{Caller, Inner};
 use crate::key::CacheKey;
 use crate::load::Request;
+use crate::load::inner::{Caller, Inner};
 use crate::load::loader::{BoxLoader, Load, Loaded, boxed};
 use crate::load::run::{Aim, Purpose};
 use crate::lookup::Lookup;
@@ -22,7 +22,6 @@ mod blocking;
 mod builder;
 mod change;
 mod edit;
-pub(crate) mod inner;
 mod insert;
 mod invalidate;
 mod read;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use larder_core::{Life, Result};
 
 use crate::cache::Cache;
-use crate::cache::inner::Inner;
 use crate::info::{EntryInfo, Tier};
 use crate::key::CacheKey;
+use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::tier::held::Looked;
 

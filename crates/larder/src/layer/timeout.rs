@@ -9,8 +9,7 @@ use larder_core::{
 };
 
 use crate::clock::LocalClock;
-use crate::load::wait::before;
-use crate::runtime::Sleep;
+use crate::runtime::{Sleep, before};
 
 /// Ends each call of a backend after a time. A read then fails with
 /// [`Timeout`](ErrorKind::Timeout); a change is [`Outcome::Unknown`], as it may still be applied.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Key, Life, Outcome, Record, Times, Timestamp, Version};
 
-use crate::cache::inner::Landed;
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::{back_off, lives};
+use crate::load::inner::Landed;
 use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
 use crate::load::run::{Fence, Ready};

@@ -459,7 +459,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::load::park::block_on;
+    use crate::park::block_on;
 
     type Table = Flights<u32, u32, ()>;
 

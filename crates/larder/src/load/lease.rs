@@ -12,10 +12,9 @@ use larder_core::{
     Error, ErrorKind, Expect, Header, Key, Kind, Life, Outcome, Record, Result, Timestamp, Version,
 };
 
-use crate::load::wait::before;
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
-use crate::runtime::Sleep;
+use crate::runtime::{Sleep, before};
 use crate::tier::held::Looked;
 use crate::tier::mark::{Age, Current};
 use crate::tier::shared::Shared;

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use larder_core::{BoxError, Error, ErrorKind, Result};
 use pin_project_lite::pin_project;
 
-use crate::cache::inner::{About, EarlyTags, Inner, Landed};
 use crate::key::CacheKey;
 use crate::load::flight::Follower;
+use crate::load::inner::{About, EarlyTags, Inner, Landed};
 use crate::options::{Ttl, check_tags};
 use crate::sync::lock;
 use crate::tier::mark::Age;

@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::cache::inner::{About, Arrival, Caller, FlightKind, Inner, Landed};
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
 use crate::load::freshness::{Verdict, judge};
+use crate::load::inner::{About, Arrival, Caller, FlightKind, Inner, Landed};
 use crate::load::loader::BoxLoader;
 use crate::load::run::{Aim, Errand, Purpose};
 use crate::load::wait::{Waited, follow};
@@ -36,9 +36,9 @@ pub(crate) mod chain;
 mod commit;
 pub(crate) mod flight;
 pub(crate) mod freshness;
+pub(crate) mod inner;
 pub(crate) mod lease;
 pub(crate) mod loader;
-pub(crate) mod park;
 pub(crate) mod run;
 pub(crate) mod wait;
 

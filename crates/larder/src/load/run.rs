@@ -8,18 +8,17 @@ use std::task::Poll;
 
 use larder_core::{Error, ErrorKind, Key, Life, Result, Timestamp};
 
-use crate::cache::inner::{About, Inner, Landed};
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::chain::Inside;
 use crate::load::flight::Ticket;
 use crate::load::freshness::{Verdict, judge};
+use crate::load::inner::{About, Inner, Landed};
 use crate::load::lease::{Fenced, Lease, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
-use crate::load::wait::before;
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
-use crate::runtime::Sleep;
+use crate::runtime::{Sleep, before};
 use crate::tier::held::Looked;
 use crate::tier::shared::Shared;
 use crate::tier::tag::Seen;

@@ -1,4 +1,4 @@
-//! Waiting for the first of two.
+//! A caller's wait for a flight.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,18 +10,6 @@ use crate::clock::LocalClock;
 use crate::load::flight::Follower;
 use crate::options::Settings;
 use crate::runtime::Sleep;
-
-/// Runs a future, unless the sleep ends first.
-pub(crate) async fn before<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
-    let (mut sleep, mut future) = (pin!(sleep), pin!(future));
-    poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        sleep.as_mut().poll(context).map(|()| None)
-    })
-    .await
-}
 
 /// How a caller's wait for a flight ended.
 pub(crate) enum Waited<O> {

@@ -5,9 +5,9 @@ use std::hash::Hash;
 
 use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
-use crate::load::park::block_on;
 use crate::local::{EntryOptions, LocalCache};
 use crate::lookup::Lookup;
+use crate::park::block_on;
 use crate::tier::tag::Seen;
 
 /// What joiners judge a flight by, and what its load is fenced with.

@@ -43,7 +43,7 @@ fn c3_2_payload_and_creation_time_are_one_record() {
         if rig.store.is_some() {
             let other = rig.builder::<String, u32>().build().unwrap();
             let info = other.entry_info("a").await.unwrap().unwrap();
-            assert_eq!((other.get("a").await.unwrap(), info.age), (Some(2), secs(1)));
+            assert_eq!((other.get("a").await.unwrap(), info.age), (Some(2), Some(secs(1))));
             assert_eq!(rig.record("a").unwrap().header.times.age, secs(1));
         }
     });
