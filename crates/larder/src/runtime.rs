@@ -30,6 +30,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Whether the caller has a runtime, to drive its timers and tasks.
+///
+/// # Errors
+/// [`NoRuntime`](ErrorKind::NoRuntime) if not.
+pub(crate) fn require() -> Result<()> {
+    Handle::try_current().map(drop).map_err(|_| no_runtime())
+}
+
 /// Starts a task on the caller's runtime.
 ///
 /// # Errors
@@ -103,6 +111,10 @@ impl IoThread {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<T> {
+        if Handle::try_current().is_ok_and(|current| current.id() == self.handle.id()) {
+            // A listener that runs there and calls the cache: it cannot wait for itself.
+            return Self::start()?.run(task);
+        }
         let (answer, answered) = tokio::sync::oneshot::channel();
         drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
         blocking(|| crate::park::block_on(answered)).map_err(|_| Error::panicked("blocking"))

@@ -43,12 +43,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         looked: Looked<V>,
         wanted: fn(bool) -> bool,
     ) -> bool {
-        let draft = self.draft(key, looked);
+        // What is not put is dropped out here, where its end may call the cache.
+        let mut draft = Some(self.draft(key, looked));
         let done = self.flights.change_if(hash, key, || {
-            let there = self.look(hash, key);
+            let there = self.outline(hash, key);
             let fresh =
                 there.is_some_and(|looked| looked.life == Life::Fresh && !looked.held.is_absent());
-            wanted(fresh).then(|| self.local.put(hash, key.clone(), draft))
+            let draft = draft.take_if(|_| wanted(fresh))?;
+            Some(self.local.put(hash, key.clone(), draft))
         });
         done.is_some()
     }
@@ -68,13 +70,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         edit: Edit,
     ) -> Option<Looked<V>> {
         let apply = || {
-            let looked = self.look(hash, key).filter(|looked| edit.fits(looked))?;
             let now = self.now();
+            let mut changed = self.outline(hash, key).filter(|there| edit.fits(there))?;
+            let looked = self.look(hash, key)?;
             let whole = looked.fresh_until.since(looked.note.written_at);
             let dropped = match edit.lives(settings, now, whole) {
                 None => self.local.remove(hash, key).1,
                 Some((fresh, kept)) => {
-                    let mut changed = looked.clone();
                     changed.fresh_until = now.after(fresh);
                     changed.kept_until = now.after(kept);
                     match edit {

@@ -147,7 +147,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         let mut loader = Some(loader);
         loop {
             let asked = request.clone();
-            let turn = self.run(async move { asked.turn().await })?;
+            let turn = self.run(async move { asked.turn().await })??;
             let follower = match turn {
                 // Nobody is there to load behind this caller's back: the next one may.
                 Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
@@ -184,6 +184,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         errand: Errand<K, V>,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<()> {
+        let _running = errand.inner.begin()?;
         let Some(ready) = self.run(errand.prepare())? else { return Ok(()) };
         let (link, load) = (ready.errand.ticket.info().link.clone(), ready.load());
         ready.errand.inner.stats().load();

@@ -76,7 +76,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// What an entry weighs. It is called once for each write, outside all locks.
+    /// What an entry weighs. It is called once for each write, outside all locks. If it panics, the
+    /// value counts as too heavy to be kept in memory.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self

@@ -56,17 +56,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let name = self.shared.key(&key);
         let marks = self.inner.local.marks();
         let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
-        let Some(record) = self.shared_record(&held, &current).await? else { return Ok(false) };
+        let record = self.shared_record(&held, &current).await?;
+        let mut is_wanted = false;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there
                 .is_some_and(|(looked, _)| looked.life == Life::Fresh && !looked.held.is_absent());
-            Ok(if wanted(fresh) { Step::Write(record.clone()) } else { Step::Keep })
+            is_wanted = wanted(fresh);
+            Ok(match &record {
+                _ if !is_wanted => Step::Keep,
+                Some(record) => Step::Write(record.clone()),
+                // Without a life nothing is kept, and what was there goes.
+                None => Step::Delete,
+            })
         };
         let changed = self.shared.change(&name, marks, decide).await;
-        if !matches!(changed, Ok((_, false))) {
+        if is_wanted {
             self.inner.drop_now(hash, &key);
         }
-        changed.map(|(_, done)| done)
+        changed.map(|_| is_wanted)
     }
 
     /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.

@@ -72,13 +72,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(Reach::Confirmed);
         };
         let (inner, tag) = (Arc::clone(&self.inner), Arc::from(tag));
-        crate::runtime::owned(async move {
-            match shared.authority.change_tag(inner.local.marks(), &tag, change).await {
-                Ok(()) => Ok(Reach::Confirmed),
-                Err(error) => inner.unreached(&shared, error),
-            }
-        })
-        .await?
+        self.inner
+            .owned(async move {
+                match shared.authority.change_tag(inner.local.marks(), &tag, change).await {
+                    Ok(()) => Ok(Reach::Confirmed),
+                    Err(error) => inner.unreached(&shared, error),
+                }
+            })
+            .await?
     }
 
     async fn change_all(&self, change: Change) -> Result<Reach> {
@@ -91,15 +92,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(Reach::Confirmed);
         };
         let inner = Arc::clone(&self.inner);
-        crate::runtime::owned(async move {
-            match shared.authority.change_epoch(inner.local.marks(), change).await {
-                Ok(()) => {
-                    inner.local.keep_swept();
-                    Ok(Reach::Confirmed)
+        self.inner
+            .owned(async move {
+                match shared.authority.change_epoch(inner.local.marks(), change).await {
+                    Ok(()) => {
+                        inner.local.keep_swept();
+                        Ok(Reach::Confirmed)
+                    }
+                    Err(error) => inner.unreached(&shared, error),
                 }
-                Err(error) => inner.unreached(&shared, error),
-            }
-        })
-        .await?
+            })
+            .await?
     }
 }

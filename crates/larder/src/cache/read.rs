@@ -114,6 +114,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if let Some(looked) = local.filter(is_sure) {
             return Ok(Some((looked, Tier::Local)));
         }
+        crate::runtime::require()?;
         match shared.find(&shared.key(key), self.local.marks(), None).await {
             Ok(found) => Ok(found.into_parts().0.map(|looked| (looked, Tier::Shared))),
             Err(error) => self.forgive(shared, error).map(|()| None),

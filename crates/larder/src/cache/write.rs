@@ -45,11 +45,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(Reach::Confirmed);
         };
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
-        crate::runtime::owned(async move {
-            let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
-            insert.run(hash, key, Held::Value(value)).await
-        })
-        .await?
+        self.inner
+            .owned(async move {
+                let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
+                insert.run(hash, key, Held::Value(value)).await
+            })
+            .await?
     }
 
     /// Puts a value under the key if no fresh one is there; whether it did.
@@ -107,18 +108,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(Reach::Confirmed);
         };
         let (inner, key) = (Arc::clone(&self.inner), key.to_key());
-        crate::runtime::owned(async move {
-            if !holds(Rule::LocalAfterAuthority) {
-                inner.drop_now(hash, &key);
-            }
-            let name = shared.key(&key);
-            let outcome = shared.authority.delete(&name, Expect::Any).await;
-            if holds(Rule::LocalAfterAuthority) {
-                inner.drop_now(hash, &key);
-            }
-            inner.reach(&shared, outcome)
-        })
-        .await?
+        self.inner
+            .owned(async move {
+                if !holds(Rule::LocalAfterAuthority) {
+                    inner.drop_now(hash, &key);
+                }
+                let name = shared.key(&key);
+                let outcome = shared.authority.delete(&name, Expect::Any).await;
+                if holds(Rule::LocalAfterAuthority) {
+                    inner.drop_now(hash, &key);
+                }
+                inner.reach(&shared, outcome)
+            })
+            .await?
     }
 
     /// Ends the freshness of what is under the key; it is kept as a fallback for the grace of this
@@ -190,11 +192,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let looked = inner.born(&settings, Held::Value(value));
             return Ok(inner.put_where(hash, &key, looked, wanted));
         };
-        crate::runtime::owned(async move {
-            let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
-            insert.run_where(hash, key, Held::Value(value), wanted).await
-        })
-        .await?
+        self.inner
+            .owned(async move {
+                let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
+                insert.run_where(hash, key, Held::Value(value), wanted).await
+            })
+            .await?
     }
 
     /// Makes an edit to what is under the key; what it was done to, as it was before.
@@ -208,7 +211,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(self.inner.change_now(hash, key, &self.settings, edit));
         };
         let (inner, settings, key) = (Arc::clone(&self.inner), self.settings.clone(), key.to_key());
-        crate::runtime::owned(async move {
+        let edited = async move {
             let name = shared.key(&key);
             let decide = |there: Option<(&Looked<V>, &Record)>| {
                 let Some((looked, record)) = there.filter(|(looked, _)| edit.fits(looked)) else {
@@ -224,7 +227,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 _ => inner.drop_now(hash, &key),
             }
             changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
-        })
-        .await?
+        };
+        self.inner.owned(edited).await?
     }
 }

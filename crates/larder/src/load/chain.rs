@@ -59,6 +59,12 @@ impl Link {
         Ok(Waiting { from: self.clone(), to: other.clone() })
     }
 
+    /// Whether this load is `other`, or waits in the end for it.
+    pub(crate) fn waits_for(&self, other: &Self) -> bool {
+        let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reaches(other)
+    }
+
     /// Visits each load once: loads that wait for several form diamonds, and the ways through a row
     /// of them double with each.
     fn reaches(&self, target: &Self) -> bool {

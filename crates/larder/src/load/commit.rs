@@ -130,10 +130,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let written = self.errand.inner.now();
         record.header.cost = written.since(self.began);
         record.header.born = shared.authority.store_now().await;
-        match shared.authority.write(key, record.clone(), lease.expect).await {
+        let expect = lease.expect.clone();
+        match shared.authority.write(key, record.clone(), expect.clone()).await {
             Outcome::Done => self.keep_copy(shared, made, &record, &current, written),
             Outcome::Refused(_) => self.overtaken(made),
+            Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {
+                let _ = shared.authority.delete(key, expect).await;
+                self.errand.inner.tell(&Event::NotStored(error));
+                self.answer_only(made);
+            }
             Outcome::Failed(error) | Outcome::Unknown(error) => {
+                // Others need not wait for what will not come. If the answer was lost and the
+                // result is there after all, this is refused.
+                shared.give_up(key, &lease).await;
                 self.errand.inner.tell(&Event::SharedFailed(error));
                 self.answer_only(made);
             }
@@ -176,7 +185,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let draft = inner.draft(&key, looked.with_refresh(&errand.settings));
         // What has no life left is refused by the tier, and takes what was there with it.
         let dropped = errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
-        drop(dropped);
+        if dropped.is_none() && inner.shared.is_none() {
+            inner.tell(&Event::LoadOvertaken);
+        }
     }
 
     /// Tags that only the answer named: their versions are read now, and a change of any tag since
@@ -215,13 +226,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             self.errand.ticket.publish(Landed::Failed(error), |_| ());
             return;
         };
-        looked.note.failures = looked.note.failures.saturating_add(1);
-        looked.note.retry_at = now.after(back_off(looked.note.failures, fastrand::f64()));
-        looked.note.refresh_at = looked.note.refresh_at.max(looked.note.retry_at);
+        let chance = fastrand::f64();
+        rest(&mut looked.note, now, chance);
         let (hash, key) = (self.errand.hash, self.errand.key);
         let landed = Landed::Stale(looked.held.clone());
+        let version = looked.note.version;
         let draft = inner.draft(&key, looked);
-        let dropped = self.errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        let dropped = self.errand.ticket.publish(landed, |_| {
+            let there = inner.outline(hash, &key).filter(|there| there.note.version == version);
+            let Some(mut there) = there else { return (inner.local.put(hash, key, draft), None) };
+            // It is here still, maybe with another life than when the load began.
+            rest(&mut there.note, now, chance);
+            (inner.retime(hash, &key, &there), Some(draft))
+        });
         drop(dropped);
     }
+}
+
+/// Notes a failure, and until when the next load waits.
+fn rest(note: &mut Note, now: Timestamp, chance: f64) {
+    note.failures = note.failures.saturating_add(1);
+    note.retry_at = now.after(back_off(note.failures, chance));
+    note.refresh_at = note.refresh_at.max(note.retry_at);
 }

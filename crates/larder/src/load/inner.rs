@@ -1,6 +1,7 @@
 //! What all handles of one cache share.
 
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -98,11 +99,6 @@ impl Caller {
     pub(crate) fn blocking() -> Self {
         Self { runtime: crate::runtime::single_threaded(), blocks: true }
     }
-
-    /// Whether it would wait for its own thread if it waited for what this one leads.
-    fn is_stuck_behind(&self, leader: &Self) -> bool {
-        self.blocks && self.runtime.is_some() && self.runtime == leader.runtime
-    }
 }
 
 /// What a flight does.
@@ -156,8 +152,25 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// A closer look at what the local tier holds.
     pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<V>> {
+        self.look_with(hash, key, Held::clone)
+    }
+
+    /// The same without the value, whose end is the user's code: for use under a stripe's lock.
+    pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<()>> {
+        self.look_with(hash, key, |held| match held {
+            Held::Value(_) => Held::Value(()),
+            Held::Absent => Held::Absent,
+        })
+    }
+
+    fn look_with<Q: ?Sized + Lookup<K>, T>(
+        &self,
+        hash: u64,
+        key: &Q,
+        take: impl FnOnce(&Held<V>) -> Held<T>,
+    ) -> Option<Looked<T>> {
         self.local.look(hash, key, |view| Looked {
-            held: view.value.clone(),
+            held: take(view.value),
             life: view.life,
             fresh_until: view.fresh_until,
             kept_until: view.kept_until,
@@ -167,9 +180,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// What is to be put for a value. Runs the weigher: call it outside all locks.
+    ///
+    /// By now the authority may have the value, so a panic must not keep the local tier from
+    /// letting go of what was there: who cannot be weighed is too heavy.
     pub(crate) fn draft(&self, key: &K, looked: Looked<V>) -> Draft<Held<V>, Note> {
+        let weigh = AssertUnwindSafe(|| self.local.weigh(key, &looked.held));
         Draft {
-            weight: self.local.weigh(key, &looked.held),
+            weight: catch_unwind(weigh).unwrap_or(u32::MAX),
             attend_at: attend_at(looked.fresh_until, &looked.note),
             fresh_until: looked.fresh_until,
             kept_until: looked.kept_until,
@@ -180,11 +197,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
-    pub(crate) fn retime<Q: ?Sized + Lookup<K>>(
+    pub(crate) fn retime<Q: ?Sized + Lookup<K>, T>(
         &self,
         hash: u64,
         key: &Q,
-        looked: &Looked<V>,
+        looked: &Looked<T>,
     ) -> Dropped<K, Held<V>> {
         let attend_at = attend_at(looked.fresh_until, &looked.note);
         let (fresh_until, kept_until) = (looked.fresh_until, looked.kept_until);
@@ -209,10 +226,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Refuses work after [`close`](Self::close).
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
         }
         Ok(())
+    }
+
+    /// Begins work that `close` waits for until it is dropped.
+    ///
+    /// # Errors
+    /// [`Closed`](ErrorKind::Closed) after `close` has begun, which then does not wait for it.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<Running<K, V>> {
+        // Counted first: either `close` sees this count, or this sees that it has begun.
+        let running = Running::new(self);
+        self.check_open().map(|()| running)
     }
 
     /// Starts a task that belongs to the cache: `close` waits for it.
@@ -220,25 +247,38 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self: &Arc<Self>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
-        let running = Running::new(self);
+        let running = self.begin()?;
         crate::runtime::spawn(async move {
             let _running = running;
             task.await;
         })
     }
 
-    /// Refuses new work, forgets what is held here, and waits for what is running.
+    /// The same, waiting for its end; the caller may go away meanwhile.
+    pub(crate) async fn owned<T: Send + 'static>(
+        self: &Arc<Self>,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let running = self.begin()?;
+        let counted = async move {
+            let _running = running;
+            task.await
+        };
+        crate::runtime::owned(counted).await
+    }
+
+    /// Refuses new work, waits for what is running, and forgets what is held here.
     pub(crate) async fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        // A hit does not ask whether the cache is open: there are none any more.
-        self.local.invalidate_all();
+        self.closed.store(true, Ordering::SeqCst);
         loop {
             let idle = self.idle.notified();
-            if self.running.load(Ordering::Acquire) == 0 {
-                return;
+            if self.running.load(Ordering::SeqCst) == 0 {
+                break;
             }
             idle.await;
         }
+        // Hits do not look whether the cache is open: from now on there are none.
+        self.local.invalidate_all();
     }
 }
 
@@ -258,17 +298,25 @@ impl About {
 
     /// What a load makes of a flight that it meets.
     pub(crate) fn met_by_load(&self, now: &Arrival) -> Meet {
-        let is_joined = self.is_valid(now) && !now.caller.is_stuck_behind(&self.arrival.caller);
+        let is_joined = self.is_valid(now) && !self.needs_thread_of(&now.caller);
         if is_joined { Meet::Follow } else { Meet::Replace }
     }
 
     /// What a `get` makes of it: it does not wait for loaders.
     pub(crate) fn met_by_get(&self, now: &Arrival) -> Meet {
-        let is_stuck = now.caller.is_stuck_behind(&self.arrival.caller);
-        if self.kind == FlightKind::Load || is_stuck {
-            return Meet::Leave;
+        match self.kind {
+            FlightKind::Load => Meet::Leave,
+            FlightKind::Fill => self.met_by_load(now),
         }
-        if self.is_valid(now) { Meet::Follow } else { Meet::Replace }
+    }
+
+    /// Whether it stands still while that caller blocks its thread. A load that the caller runs
+    /// inside is no such flight: to wait for it is an error of its own.
+    fn needs_thread_of(&self, caller: &Caller) -> bool {
+        let leader = &self.arrival.caller;
+        let is_one_thread = caller.runtime.is_some() && caller.runtime == leader.runtime;
+        let is_stuck = is_one_thread && caller.blocks && !leader.blocks;
+        is_stuck && !Link::current().is_some_and(|me| self.link.waits_for(&me))
     }
 
     /// What a refresh makes of it: one is enough.
@@ -280,19 +328,19 @@ impl About {
     }
 }
 
-/// Counts a task for as long as it is there, also if its runtime drops it.
-struct Running<K: Hash + Eq, V>(Arc<Inner<K, V>>);
+/// Work under way: counted for as long as it is there, also if its runtime drops it.
+pub(crate) struct Running<K: Hash + Eq, V>(Arc<Inner<K, V>>);
 
 impl<K: Hash + Eq, V> Running<K, V> {
     fn new(inner: &Arc<Inner<K, V>>) -> Self {
-        inner.running.fetch_add(1, Ordering::AcqRel);
+        inner.running.fetch_add(1, Ordering::SeqCst);
         Self(Arc::clone(inner))
     }
 }
 
 impl<K: Hash + Eq, V> Drop for Running<K, V> {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();
         }
     }

@@ -54,8 +54,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) key: &'a Key,
     pub(crate) settings: &'a Settings,
     pub(crate) late_tags: bool,
+    /// Whether a known absence is no answer.
+    pub(crate) past_absence: bool,
     /// Whether to wait for other processes' loads of the key.
     pub(crate) wait: bool,
+}
+
+impl Wanted<'_> {
+    fn is_answered_by<V>(&self, looked: &Looked<V>) -> bool {
+        looked.life == Life::Fresh && !(self.past_absence && looked.held.is_absent())
+    }
 }
 
 impl<V: Clone + 'static> Shared<V> {
@@ -79,8 +87,8 @@ impl<V: Clone + 'static> Shared<V> {
                 self.sleep_jittered(poll, &header).await;
                 poll = (poll * 2).min(LONGEST_POLL);
                 (looked, there) = self.find(wanted.key, marks, None).await?.into_parts();
-                if let Some(fresh) = looked.take_if(|looked| looked.life == Life::Fresh) {
-                    return Ok(Fenced::Answered(fresh));
+                if let Some(answer) = looked.take_if(|looked| wanted.is_answered_by(looked)) {
+                    return Ok(Fenced::Answered(answer));
                 }
             }
             if let Some(header) = &there {

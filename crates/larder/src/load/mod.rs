@@ -82,7 +82,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
-            let follower = match self.turn().await {
+            let follower = match self.turn().await? {
                 Turn::Answer(held) => return Ok(held),
                 Turn::Renew(held) => {
                     if let Some(loader) = loader.take() {
@@ -100,6 +100,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 Turn::Follow(follower) => follower,
             };
             let _waiting = waiting(&follower)?;
+            crate::runtime::require()?;
             let kind = follower.info().kind;
             let waited = follow(follower, self.inner.clock(), &self.settings).await;
             if let Some(held) = self.answer(kind, waited)? {
@@ -111,7 +112,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// A value without a loader: from here, or copied from the shared tier.
     pub(crate) async fn get(self) -> Result<Option<Held<V>>> {
         self.inner.check_open()?;
-        let stale = match self.look_closer().await {
+        let stale = match self.look_closer().await? {
             Close::Serve(held) | Close::Renew(held) => {
                 self.inner.stats().hit();
                 return Ok(Some(held));
@@ -150,19 +151,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// One look, and if it has no answer a place in the key's flight.
-    pub(crate) async fn turn(&self) -> Turn<K, V> {
-        match self.look_closer().await {
+    pub(crate) async fn turn(&self) -> Result<Turn<K, V>> {
+        match self.look_closer().await? {
             Close::Serve(held) if !self.is_past(&held) => {
                 self.inner.stats().hit();
-                return Turn::Answer(held);
+                return Ok(Turn::Answer(held));
             }
             Close::Renew(held) if !self.is_past(&held) => {
                 self.inner.stats().hit();
-                return Turn::Renew(held);
+                return Ok(Turn::Renew(held));
             }
             Close::Rest(held) if !self.is_past(&held) => {
                 self.inner.stats().stale_hit();
-                return Turn::Answer(held);
+                return Ok(Turn::Answer(held));
             }
             _ => {}
         }
@@ -170,11 +171,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             match self.join(FlightKind::Load, About::met_by_load) {
                 Join::Lead(ticket) => {
                     self.inner.stats().miss();
-                    return Turn::Lead(self.errand(ticket, self.aim));
+                    return Ok(Turn::Lead(self.errand(ticket, self.aim)));
                 }
                 Join::Follow(follower) => {
                     self.inner.stats().coalesced();
-                    return Turn::Follow(follower);
+                    return Ok(Turn::Follow(follower));
                 }
                 Join::Left => {}
             }
@@ -206,6 +207,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Copies the key from the shared tier, once for all who ask. A load that is under way is
     /// neither waited for nor disturbed.
     async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Waited<Landed<V>>> {
+        crate::runtime::require()?;
         let follower = match self.join(FlightKind::Fill, About::met_by_get) {
             Join::Lead(ticket) => {
                 let follower = ticket.follow();
@@ -220,7 +222,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 return Ok(Waited::Landed(match found.map(|found| found.into_parts().0) {
                     Ok(Some(looked)) => run::landed(&looked),
                     Ok(None) => Landed::Miss,
-                    Err(error) => Landed::Failed(error),
+                    Err(error) => {
+                        self.inner.tell(&Event::SharedFailed(error.clone()));
+                        Landed::Failed(error)
+                    }
                 }));
             }
         };
@@ -228,23 +233,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// Looks at what the local tier holds, and compares its marks with the authority's if due.
-    async fn look_closer(&self) -> Close<V> {
+    ///
+    /// # Errors
+    /// [`NoRuntime`](ErrorKind::NoRuntime) if it has to compare, outside of a runtime.
+    async fn look_closer(&self) -> Result<Close<V>> {
         for _ in 0..2 {
-            let Some(looked) = self.inner.look(self.hash, &self.key) else { return Close::Nothing };
+            let Some(looked) = self.inner.look(self.hash, &self.key) else {
+                return Ok(Close::Nothing);
+            };
             match judge(&looked, self.inner.now(), fastrand::f64()) {
-                Verdict::Serve => return Close::Serve(looked.held),
-                Verdict::Refresh => return Close::Renew(looked.held),
-                Verdict::Resting => return Close::Rest(looked.held),
-                Verdict::Stale | Verdict::CheckCopy => return Close::Spent(looked),
+                Verdict::Serve => return Ok(Close::Serve(looked.held)),
+                Verdict::Refresh => return Ok(Close::Renew(looked.held)),
+                Verdict::Resting => return Ok(Close::Rest(looked.held)),
+                Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(looked)),
                 Verdict::CheckMarks => {
+                    crate::runtime::require()?;
                     if let Err(error) = self.check_marks(&looked).await {
                         self.inner.tell(&Event::SharedFailed(error));
-                        return Close::Spent(looked);
+                        return Ok(Close::Spent(looked));
                     }
                 }
             }
         }
-        Close::Nothing
+        Ok(Close::Nothing)
     }
 
     /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
@@ -253,7 +264,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let marks = self.inner.local.marks();
         let current = shared.authority.current(marks, &looked.seen.names(), Age::Checked).await?;
         let dropped = self.inner.flights.hold(self.hash, || {
-            let mut there = self.inner.look(self.hash, &self.key)?;
+            let mut there = self.inner.outline(self.hash, &self.key)?;
             let is_same = there.note.version == looked.note.version
                 && there.note.written_at == looked.note.written_at;
             // All else of it may have changed meanwhile, and stays so.

@@ -148,16 +148,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         let marks = self.inner.local.marks();
         let found = shared.find(key, marks, local).await?;
         let (looked, there) = found.into_parts();
-        if let Some(looked) = looked.as_ref().filter(|looked| self.is_news(looked, local)) {
+        let is_answer =
+            |looked: &&Looked<V>| self.is_news(looked, local) || self.is_resting(looked);
+        if let Some(looked) = looked.as_ref().filter(is_answer) {
             return Ok(Fenced::Answered(looked.clone()));
         }
-        if let Some(looked) = &looked {
+        if let Some(looked) = looked.as_ref().filter(|looked| !looked.held.is_absent()) {
             self.ticket.offer(Landed::Stale(looked.held.clone()));
         }
         let wanted = Wanted {
             key,
             settings: &self.settings,
             late_tags: self.aim.late_tags,
+            past_absence: self.aim.past_absence,
             wait: self.inner.wait_for_leases,
         };
         shared.fence(marks, &wanted, looked, there).await
@@ -190,6 +193,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             Purpose::Renew => local.is_some_and(|local| local.note.version != looked.note.version),
             Purpose::Force => false,
         }
+    }
+
+    /// Whether it is what the last load, which failed here a moment ago, left to be served.
+    fn is_resting(&self, looked: &Looked<V>) -> bool {
+        self.aim.purpose != Purpose::Force
+            && looked.life == Life::Stale
+            && self.inner.now() < looked.note.retry_at
     }
 
     fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {

@@ -116,7 +116,12 @@ impl<V: 'static> Shared<V> {
                 return Ok(Found::Unusable(record.header));
             }
         };
-        let looked = self.looked(held, life, &record.header, &current, began);
+        let mut looked = self.looked(held, life, &record.header, &current, began);
+        if let Some(known) = known {
+            // How its loads have fared here: the record does not know.
+            looked.note.failures = known.note.failures;
+            looked.note.retry_at = known.note.retry_at;
+        }
         Ok(Found::Usable(looked, record))
     }
 
