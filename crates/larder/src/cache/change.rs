@@ -4,6 +4,7 @@ use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result};
 
 use crate::ops::Step;
 use crate::tier::held::Looked;
+use crate::tier::mark::Age;
 use crate::tier::shared::{Found, Shared};
 use crate::tier::tag::Marks;
 
@@ -23,7 +24,8 @@ impl<V: Clone + 'static> Shared<V> {
         mut decide: impl FnMut(Option<(&Looked<V>, &Record)>) -> Result<Step>,
     ) -> Result<(Option<Looked<V>>, bool)> {
         for _ in 0..TRIES {
-            let found = self.find(key, marks, None).await?;
+            // Judged by the marks as they are now: others judge by what they know of this one.
+            let found = self.find(key, marks, Age::Now, None).await?;
             let step = decide(match &found {
                 Found::Usable(looked, record) => Some((looked, record)),
                 _ => None,

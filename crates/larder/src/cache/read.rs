@@ -10,6 +10,7 @@ use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::tier::held::Looked;
+use crate::tier::mark::Age;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// The value under the key, if it is fresh: without counting, without renewing its idle time,
@@ -115,7 +116,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             return Ok(Some((looked, Tier::Local)));
         }
         crate::runtime::require()?;
-        match shared.find(&shared.key(key), self.local.marks(), None).await {
+        match shared.find(&shared.key(key), self.local.marks(), Age::Checked, None).await {
             Ok(found) => Ok(found.into_parts().0.map(|looked| (looked, Tier::Shared))),
             Err(error) => self.forgive(shared, error).map(|()| None),
         }

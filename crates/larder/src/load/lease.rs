@@ -86,7 +86,8 @@ impl<V: Clone + 'static> Shared<V> {
                 }
                 self.sleep_jittered(poll, &header).await;
                 poll = (poll * 2).min(LONGEST_POLL);
-                (looked, there) = self.find(wanted.key, marks, None).await?.into_parts();
+                let found = self.find(wanted.key, marks, Age::Checked, None).await?;
+                (looked, there) = found.into_parts();
                 if let Some(answer) = looked.take_if(|looked| wanted.is_answered_by(looked)) {
                     return Ok(Fenced::Answered(answer));
                 }

@@ -218,7 +218,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             Join::Follow(follower) => follower,
             Join::Left => {
                 let key = shared.key(&self.key);
-                let found = shared.find(&key, self.inner.local.marks(), None).await;
+                let found = shared.find(&key, self.inner.local.marks(), Age::Checked, None).await;
                 return Ok(Waited::Landed(match found.map(|found| found.into_parts().0) {
                     Ok(Some(looked)) => run::landed(&looked),
                     Ok(None) => Landed::Miss,

@@ -20,6 +20,7 @@ use crate::options::Settings;
 use crate::rule::{Rule, holds};
 use crate::runtime::{Sleep, before};
 use crate::tier::held::Looked;
+use crate::tier::mark::Age;
 use crate::tier::shared::Shared;
 use crate::tier::tag::Seen;
 
@@ -91,7 +92,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     pub(crate) async fn fill(self, shared: Arc<Shared<V>>) {
         let key = shared.key(&self.key);
         let local = self.inner.look(self.hash, &self.key);
-        match shared.find(&key, self.inner.local.marks(), local.as_ref()).await {
+        match shared.find(&key, self.inner.local.marks(), Age::Checked, local.as_ref()).await {
             Ok(found) => match found.into_looked() {
                 Some(looked) => self.publish_copy(looked),
                 None => self.publish_miss(),
@@ -146,7 +147,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         local: Option<&Looked<V>>,
     ) -> Result<Fenced<V>> {
         let marks = self.inner.local.marks();
-        let found = shared.find(key, marks, local).await?;
+        let found = shared.find(key, marks, Age::Checked, local).await?;
         let (looked, there) = found.into_parts();
         let is_answer =
             |looked: &&Looked<V>| self.is_news(looked, local) || self.is_resting(looked);

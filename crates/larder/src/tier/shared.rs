@@ -73,7 +73,8 @@ impl<V: 'static> Shared<V> {
         self.authority.key(Class::Entry, &key.to_text())
     }
 
-    /// Reads the key and judges what is there. `known` is a local copy: it is not decoded again.
+    /// Reads the key and judges what is there, by marks of this age. `known` is a local copy: it is
+    /// not decoded again.
     ///
     /// Damaged bytes count as nothing, with an event.
     ///
@@ -83,6 +84,7 @@ impl<V: 'static> Shared<V> {
         &self,
         key: &Key,
         marks: &Marks,
+        age: Age,
         known: Option<&Looked<V>>,
     ) -> Result<Found<V>>
     where
@@ -101,7 +103,7 @@ impl<V: 'static> Shared<V> {
         if record.header.kind == Kind::Lease {
             return Ok(Found::Unusable(record.header));
         }
-        let current = self.current_marks(&record.header, marks).await?;
+        let current = self.authority.current(marks, &names(&record.header)?, age).await?;
         let life = match (standing(&record.header, &current), record.header.times.life()) {
             (Some(Change::Hard), _) | (_, Life::Dead) => return Ok(Found::Unusable(record.header)),
             (Some(Change::Soft), _) => Life::Stale,
@@ -123,10 +125,6 @@ impl<V: 'static> Shared<V> {
             looked.note.retry_at = known.note.retry_at;
         }
         Ok(Found::Usable(looked, record))
-    }
-
-    async fn current_marks(&self, header: &Header, marks: &Marks) -> Result<Current> {
-        self.authority.current(marks, &names(header)?, Age::Checked).await
     }
 
     fn undecodable(&self, error: Error) -> Result<()> {
