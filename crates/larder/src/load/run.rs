@@ -208,6 +208,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         if let Some(looked) = &previous {
             self.ticket.offer(Landed::Stale(looked.held.clone()));
         }
+    }
+
+    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {
+        let previous = previous.filter(|looked| !looked.held.is_absent());
+        self.offer(previous.as_ref());
         let began = self.inner.now();
         Ready { errand: self, began, previous, fence, tag_changes }
     }
