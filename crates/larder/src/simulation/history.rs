@@ -73,7 +73,13 @@ impl History {
         if self.world.plan.is_warm {
             self.world.gates.open();
             let node = self.rng.usize(0..2);
-            self.start(Call { verb: Verb::Load, node, key: 1, loader: Loader::Loads });
+            self.start(Call {
+                verb: Verb::Load,
+                node,
+                key: 1,
+                loader: Loader::Loads,
+                is_untagged: false,
+            });
             idle().await;
             self.world.gates.close();
         }
@@ -157,10 +163,12 @@ impl History {
         let loader = match rng.f64() {
             chance if chance < 0.3 && plan.loaders_fail => Loader::Fails,
             chance if chance < 0.6 => Loader::Compares,
+            chance if chance < 0.7 && !plan.absent_ttl.is_zero() => Loader::FindsNone,
             _ => Loader::Loads,
         };
         let node = usize::from(rng.f64() >= plan.first_node);
-        Call { verb: plan.verb(rng), node, key: rng.u64(1..=plan.keys), loader }
+        let (verb, key) = (plan.verb(rng), rng.u64(1..=plan.keys));
+        Call { verb, node, key, loader, is_untagged: rng.f64() < 0.15 }
     }
 
     fn start(&mut self, call: Call) {

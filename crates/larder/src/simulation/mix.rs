@@ -12,7 +12,9 @@ pub(super) enum Verb {
     Load,
     LoadLate,
     Refresh,
+    GetWith,
     Get,
+    GetStale,
     Peek,
     Insert,
     InsertIfAbsent,
@@ -45,7 +47,8 @@ pub(super) struct Mix {
 pub(super) const KEYS: Mix = Mix {
     name: "keys",
     verbs: &[
-        (Verb::Load, 40),
+        (Verb::Load, 36),
+        (Verb::GetWith, 4),
         (Verb::Get, 20),
         (Verb::Insert, 12),
         (Verb::Invalidate, 14),
@@ -75,10 +78,20 @@ pub(super) const TAGS: Mix = Mix {
         (Verb::Refresh, 3),
         (Verb::MarkTagStale, 3),
         (Verb::MarkAllStale, 2),
+        (Verb::InsertIfAbsent, 3),
+        (Verb::Replace, 2),
+        (Verb::Remove, 3),
     ],
     tags: true,
     lives: false,
     faults: false,
+};
+
+/// Nothing but loads that name their tag late, and changes of the tag.
+pub(super) const LATE: Mix = Mix {
+    name: "late",
+    verbs: &[(Verb::LoadLate, 5), (Verb::InvalidateTag, 4), (Verb::Get, 1)],
+    ..TAGS
 };
 
 /// Time passes: values become stale, copies are compared, leases are waited for.
@@ -87,7 +100,9 @@ pub(super) const LIVES: Mix = Mix {
     verbs: &[
         (Verb::Load, 26),
         (Verb::LoadLate, 10),
-        (Verb::Get, 22),
+        (Verb::GetWith, 3),
+        (Verb::Get, 18),
+        (Verb::GetStale, 4),
         (Verb::Peek, 4),
         (Verb::MarkStale, 8),
         (Verb::MarkTagStale, 5),
@@ -120,9 +135,13 @@ pub(super) struct Plan {
     /// Whether the authority has a value when it begins.
     pub(super) is_warm: bool,
     pub(super) waits_for_leases: bool,
+    pub(super) is_strict: bool,
+    pub(super) loads_at_once: Option<usize>,
     pub(super) ttl: Option<Duration>,
     pub(super) grace: Duration,
+    pub(super) absent_ttl: Duration,
     pub(super) refresh_after: Option<Duration>,
+    pub(super) soft_timeout: Option<Duration>,
     pub(super) hard_timeout: Duration,
     pub(super) backend_timeout: Duration,
     pub(super) local_ttl: Duration,
@@ -158,8 +177,12 @@ impl Mix {
             is_tagged,
             is_warm: rng.f64() < 0.4,
             waits_for_leases: rng.f64() < 0.4,
+            is_strict: self.faults && rng.f64() < 0.2,
+            loads_at_once: (rng.f64() < 0.1).then_some(1),
             ttl: (self.lives && rng.f64() < 0.7).then_some(seconds(6)),
             grace,
+            absent_ttl: if self.lives && rng.f64() < 0.3 { seconds(2) } else { Duration::ZERO },
+            soft_timeout: (self.lives && rng.f64() < 0.3).then_some(Duration::from_millis(500)),
             refresh_after: (self.lives && rng.f64() < 0.3).then_some(seconds(2)),
             hard_timeout: if self.faults { seconds(5) } else { seconds(3_600) },
             backend_timeout: if self.faults { seconds(2) } else { seconds(3_600) },

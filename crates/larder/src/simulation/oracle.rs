@@ -128,9 +128,11 @@ impl Oracle {
         self.make(Value { key, node, origin, is_tagged })
     }
 
-    /// A loader is told what was there: whether the source still shows the same.
-    pub(super) fn is_unmodified(&self, stale: u64) -> bool {
-        matches!(self.value(stale).origin, Origin::Load { source } if source == self.source)
+    /// A loader is told what was there: whether it would make just the same.
+    pub(super) fn is_unmodified(&self, stale: u64, is_tagged: bool) -> bool {
+        let stale = self.value(stale);
+        stale.is_tagged == is_tagged
+            && matches!(stale.origin, Origin::Load { source } if source == self.source)
     }
 
     /// A change begins.
@@ -199,6 +201,30 @@ impl Oracle {
     pub(super) fn is_inserted_by(&self, node: Node, value: u64) -> bool {
         let value = self.value(value);
         value.node == node && matches!(value.origin, Origin::Insert { .. })
+    }
+
+    /// An insert whose value is still there, fresh, when a change begins, and stays until it ends:
+    /// it was confirmed before, and no other change has overlapped or followed it.
+    pub(super) fn surely_there(&self, change: usize, key: u64) -> Option<usize> {
+        let asking = &self.changes[change];
+        let is_still_there = |value: &Value, insert: usize| {
+            let is_before = |other: &Change, moment| other.ended.is_some_and(|end| end < moment);
+            let inserted = &self.changes[insert];
+            inserted.confirmed.is_some_and(|(moment, _)| moment < asking.began)
+                && self.changes.iter().enumerate().all(|(index, other)| {
+                    let is_one_of_them = index == insert || index == change;
+                    let may_hit = other.scope == Scope::All
+                        || other.scope == Scope::Tag
+                        || other.is_about(value);
+                    is_one_of_them || !may_hit || is_before(other, inserted.began)
+                })
+        };
+        self.values.iter().filter(|value| value.key == key).find_map(|value| match value.origin {
+            Origin::Insert { change: insert } if insert != change => {
+                is_still_there(value, insert).then_some(insert)
+            }
+            _ => None,
+        })
     }
 
     /// A call fails.

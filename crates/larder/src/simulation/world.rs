@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) node: Node,
     pub(super) key: u64,
     pub(super) loader: Loader,
+    /// Whether it knows nothing of the tag.
+    pub(super) is_untagged: bool,
 }
 
 /// How a call's loader behaves, should it run.
@@ -42,6 +44,7 @@ pub(super) enum Loader {
     /// It says so if the stale value is still right.
     Compares,
     Fails,
+    FindsNone,
 }
 
 /// The only tag.
@@ -54,15 +57,26 @@ impl World {
         let memory = MemoryBackend::new(Arc::new(clock.clone()));
         let remote = Remote::new(memory, gates.clone());
         let node = || {
-            let mut options = Options::new().grace(plan.grace).hard_timeout(plan.hard_timeout);
+            let mut options = Options::new()
+                .grace(plan.grace)
+                .absent_ttl(plan.absent_ttl)
+                .hard_timeout(plan.hard_timeout);
             if let Some(ttl) = plan.ttl {
                 options = options.ttl(ttl);
             }
             if let Some(age) = plan.refresh_after {
                 options = options.refresh_after(age);
             }
-            Cache::builder()
+            if let Some(timeout) = plan.soft_timeout {
+                options = options.soft_timeout(timeout);
+            }
+            let mut builder = Cache::builder();
+            if let Some(limit) = plan.loads_at_once {
+                builder = builder.max_concurrent_loads(limit);
+            }
+            builder
                 .capacity(8)
+                .strict(plan.is_strict)
                 .clock(Arc::new(clock.clone()))
                 .backend(remote.clone())
                 .backend_timeout(plan.backend_timeout)
@@ -84,7 +98,12 @@ impl World {
     pub(super) async fn run(self: Arc<Self>, call: Call) {
         self.oracle().note(|| format!("{call:?} begins"));
         match call.verb {
-            Verb::Load | Verb::LoadLate | Verb::Get | Verb::Peek => self.read(call).await,
+            Verb::Load
+            | Verb::LoadLate
+            | Verb::GetWith
+            | Verb::Get
+            | Verb::GetStale
+            | Verb::Peek => self.read(call).await,
             Verb::Refresh => {
                 let started = self.tagged(call).refresh(&call.key, self.loader(call));
                 if let Err(error) = started {
@@ -102,28 +121,41 @@ impl World {
     }
 
     async fn read(self: &Arc<Self>, call: Call) {
+        let plan = &self.plan;
+        let loads = matches!(call.verb, Verb::Load | Verb::LoadLate | Verb::GetWith);
         // A load falls back on what is stale, also by a mark before its ttl is over.
-        let takes_stale = matches!(call.verb, Verb::Load | Verb::LoadLate)
-            && (self.plan.loaders_fail || self.plan.mix.has_faults());
+        let may_fall_back =
+            plan.loaders_fail || plan.soft_timeout.is_some() || plan.mix.has_faults();
+        let takes_stale = call.verb == Verb::GetStale || (loads && may_fall_back);
         let read = self.begin_read(call.node, call.key, takes_stale);
+        let node = &self.nodes[call.node];
         let found = match call.verb {
-            Verb::Get => self.nodes[call.node].get(&call.key).await,
-            Verb::Peek => self.nodes[call.node].peek(&call.key).await,
+            Verb::Get => node.get(&call.key).await,
+            Verb::GetStale => node.with(Options::new().allow_stale(true)).get(&call.key).await,
+            Verb::Peek => node.peek(&call.key).await,
+            Verb::GetWith => {
+                let call = Call { loader: Loader::Loads, ..call };
+                let world = Arc::clone(self);
+                let load =
+                    move || async move { world.load(call, None).await.map(|(value, _)| value) };
+                self.tagged(call).try_get_with(&call.key, load).await.map(Some)
+            }
             _ => self.tagged(call).load(&call.key, self.loader(call)).await,
         };
-        let allowed: &[ErrorKind] = match (call.verb, self.plan.mix.has_faults()) {
-            (Verb::Get | Verb::Peek, _) => &[],
-            (_, true) => &[ErrorKind::Loader, ErrorKind::Timeout],
-            _ if self.plan.loaders_fail => &[ErrorKind::Loader],
-            _ => &[],
-        };
+        let mut allowed = self.failures(plan.is_strict);
+        if loads && (plan.loaders_fail || plan.mix.has_faults()) {
+            allowed.push(ErrorKind::Loader);
+        }
+        if loads && plan.mix.has_faults() {
+            allowed.push(ErrorKind::Timeout);
+        }
         match found {
             Ok(Some(value)) => {
                 self.oracle().note(|| format!("{call:?} yields {value}"));
                 self.oracle().judge(read, value, self.plan.bounds());
             }
             Ok(None) => self.oracle().note(|| format!("{call:?} yields none")),
-            Err(error) => self.fail("a read", &error, allowed),
+            Err(error) => self.fail("a read", &error, &allowed),
         }
     }
 
@@ -145,23 +177,17 @@ impl World {
         let change = self.oracle().begin(call.node, scope, force);
         let confirmed = match call.verb {
             Verb::Insert | Verb::InsertIfAbsent | Verb::Replace => self.insert(call, change).await,
-            _ => self.take_away(call).await,
+            _ => self.take_away(call, change).await,
         };
-        let reliable = !matches!(
+        let tells = matches!(
             call.verb,
-            Verb::Insert
-                | Verb::Invalidate
-                | Verb::InvalidateTag
-                | Verb::MarkTagStale
-                | Verb::InvalidateAll
-                | Verb::MarkAllStale
-        ) && self.plan.mix.has_faults();
-        let allowed: &[ErrorKind] =
-            if reliable { &[ErrorKind::Unavailable, ErrorKind::Timeout] } else { &[] };
+            Verb::InsertIfAbsent | Verb::Replace | Verb::Remove | Verb::MarkStale
+        );
+        let allowed = self.failures(tells || self.plan.is_strict);
         let is_confirmed = match confirmed {
             Ok(confirmed) => confirmed,
             Err(error) => {
-                self.fail("a change", &error, allowed);
+                self.fail("a change", &error, &allowed);
                 false
             }
         };
@@ -170,19 +196,31 @@ impl World {
     }
 
     async fn insert(&self, call: Call, change: usize) -> Result<bool> {
-        let value = self.oracle().insert(change, call.key, self.plan.is_tagged);
+        let value = self.oracle().insert(change, call.key, self.tags(call));
         let cache = self.tagged(call);
         match call.verb {
-            Verb::InsertIfAbsent => cache.insert_if_absent(call.key, value).await,
-            Verb::Replace => cache.replace(call.key, value).await,
+            Verb::InsertIfAbsent => {
+                let is_done = cache.insert_if_absent(call.key, value).await?;
+                self.check_presence(change, call, !is_done);
+                Ok(is_done)
+            }
+            Verb::Replace => {
+                let is_done = cache.replace(call.key, value).await?;
+                self.check_presence(change, call, is_done);
+                Ok(is_done)
+            }
             _ => cache.insert(call.key, value).await.map(|reach| reach == Reach::Confirmed),
         }
     }
 
-    async fn take_away(&self, call: Call) -> Result<bool> {
+    async fn take_away(&self, call: Call, change: usize) -> Result<bool> {
         let cache = &self.nodes[call.node];
         let reach = match call.verb {
-            Verb::Remove => return cache.remove(&call.key).await.map(|_| true),
+            Verb::Remove => {
+                let removed = cache.remove(&call.key).await?;
+                self.check_presence(change, call, removed.is_some());
+                return Ok(true);
+            }
             Verb::MarkStale => return cache.mark_stale(&call.key).await.map(|_| true),
             Verb::InvalidateTag => cache.invalidate_tag(TAG).await,
             Verb::MarkTagStale => cache.mark_tag_stale(TAG).await,
@@ -193,15 +231,31 @@ impl World {
         reach.map(|reach| reach == Reach::Confirmed)
     }
 
+    /// A change says whether a fresh value was there: one that nothing can have taken away was.
+    fn check_presence(&self, change: usize, call: Call, was_there: bool) {
+        let plan = &self.plan;
+        if was_there || plan.loses_records || plan.ttl.is_some() || plan.mix.has_faults() {
+            return;
+        }
+        let mut oracle = self.oracle();
+        if let Some(insert) = oracle.surely_there(change, call.key) {
+            oracle.blame(|| format!("{call:?} does not find what change {insert} inserted"));
+        }
+    }
+
     /// A change of life says nothing about values.
     fn tend(&self, tended: Result<bool>) {
-        let allowed: &[ErrorKind] = if self.plan.mix.has_faults() {
-            &[ErrorKind::Unavailable, ErrorKind::Timeout]
-        } else {
-            &[]
-        };
         if let Err(error) = tended {
-            self.fail("a change of life", &error, allowed);
+            self.fail("a change of life", &error, &self.failures(true));
+        }
+    }
+
+    /// How a call may fail that tells of the store's failures.
+    fn failures(&self, tells: bool) -> Vec<ErrorKind> {
+        if tells && self.plan.mix.has_faults() {
+            vec![ErrorKind::Unavailable, ErrorKind::Timeout]
+        } else {
+            Vec::new()
         }
     }
 
@@ -212,11 +266,16 @@ impl World {
     /// The node's cache, with the tag in its options unless the loader names it.
     fn tagged(&self, call: Call) -> Cache<u64, u64> {
         let cache = &self.nodes[call.node];
-        if self.plan.is_tagged && call.verb != Verb::LoadLate {
+        if self.tags(call) && call.verb != Verb::LoadLate {
             cache.with(Options::new().tags([TAG]))
         } else {
             cache.clone()
         }
+    }
+
+    /// Whether what the call writes has the tag.
+    fn tags(&self, call: Call) -> bool {
+        self.plan.is_tagged && !call.is_untagged
     }
 
     fn loader(
@@ -225,24 +284,32 @@ impl World {
     ) -> impl FnOnce(Load<u64, u64>) -> BoxFuture<'static, Result<Loaded<u64>>> + Send + 'static
     {
         let world = Arc::clone(self);
-        move |load| Box::pin(async move { world.load(call, load.stale).await })
+        move |load| {
+            Box::pin(async move {
+                let (value, is_unmodified) = world.load(call, load.stale).await?;
+                let loaded = match call.loader {
+                    Loader::Compares if is_unmodified => Loaded::not_modified(),
+                    Loader::FindsNone => Loaded::absent(),
+                    _ => Loaded::new(value),
+                };
+                let is_late = world.tags(call) && call.verb == Verb::LoadLate;
+                Ok(if is_late { loaded.tags([TAG]) } else { loaded })
+            })
+        }
     }
 
-    async fn load(&self, call: Call, stale: Option<u64>) -> Result<Loaded<u64>> {
+    /// What the source shows, and whether the stale value shows the same.
+    async fn load(&self, call: Call, stale: Option<u64>) -> Result<(u64, bool)> {
         self.gates.pass(Place::Source).await;
-        let is_unmodified = stale.is_some_and(|stale| self.oracle().is_unmodified(stale));
-        let value = self.oracle().read_source(call.node, call.key, self.plan.is_tagged);
+        let is_tagged = self.tags(call);
+        let is_unmodified =
+            stale.is_some_and(|stale| self.oracle().is_unmodified(stale, is_tagged));
+        let value = self.oracle().read_source(call.node, call.key, is_tagged);
         self.gates.pass(Place::Return).await;
         if call.loader == Loader::Fails {
             let message = "the source cannot be read";
             return Err(Error::new(ErrorKind::Unavailable, "load", message));
         }
-        let loaded = if call.loader == Loader::Compares && is_unmodified {
-            Loaded::not_modified()
-        } else {
-            Loaded::new(value)
-        };
-        let is_late = self.plan.is_tagged && call.verb == Verb::LoadLate;
-        Ok(if is_late { loaded.tags([TAG]) } else { loaded })
+        Ok((value, is_unmodified))
     }
 }
