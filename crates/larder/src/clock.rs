@@ -18,7 +18,7 @@ impl SystemClock {
     #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(source::now())
+        Timestamp::from_nanos(ORIGIN + source::now())
     }
 
     /// A cheap reading, at most 16 ms behind the exact one.
@@ -27,7 +27,7 @@ impl SystemClock {
     #[inline]
     #[must_use]
     pub fn coarse(&self) -> Timestamp {
-        Timestamp::from_nanos(source::coarse())
+        Timestamp::from_nanos(ORIGIN + source::coarse())
     }
 }
 
@@ -73,6 +73,10 @@ impl fmt::Debug for LocalClock {
         }
     }
 }
+
+/// Where the readings begin: a record of another process may be older than this machine's last start,
+/// and its age is reckoned back from now. 2⁶² nanoseconds are 146 years.
+const ORIGIN: u64 = 1 << 62;
 
 /// How far a coarse reading may be behind.
 const COARSE_NANOS: u64 = 16_000_000;
