@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::hash::Hash;
 
+use larder_core::Life;
+
 use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
 use crate::local::{EntryOptions, LocalCache};
@@ -97,7 +99,7 @@ where
             // Seen before the flight begins, and so before its load does.
             let about = About { seen: self.tier.marks().see(&options.tags), link: Link::default() };
             let meet = |about: &About| {
-                let is_valid = self.tier.marks().is_current(&about.seen);
+                let is_valid = self.tier.marks().life(&about.seen) == Life::Fresh;
                 if is_valid { Meet::Follow } else { Meet::Replace }
             };
             match self.flights.join(hash, key, Q::to_key, about, meet) {
