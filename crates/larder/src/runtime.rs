@@ -157,12 +157,20 @@ impl Future for Sleep {
 
 /// Runs a future, unless the sleep ends first.
 pub(crate) async fn before<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
-    let (mut sleep, mut future) = (pin!(sleep), pin!(future));
+    unless(sleep, future).await
+}
+
+/// Runs a future, unless another ends first.
+pub(crate) async fn unless<T>(
+    end: impl Future<Output = ()>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut end, mut future) = (pin!(end), pin!(future));
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
-        sleep.as_mut().poll(context).map(|()| None)
+        end.as_mut().poll(context).map(|()| None)
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! The local step of a change: all there is without a shared authority, the last step with one.
 
-use larder_core::{Error, Life, Outcome, Result, Version};
+use larder_core::{Error, ErrorKind, Life, Outcome, Result, Version};
 
 use crate::cache::Reach;
 use crate::cache::edit::Edit;
@@ -21,6 +21,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let looked = Looked {
             held,
             life: Life::Fresh,
+            is_marked: false,
             fresh_until: now.after(fresh_for),
             kept_until: now.after(kept_for),
             note: Note::new(Version::NONE, now),
@@ -74,7 +75,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let mut changed = self.outline(hash, key).filter(|there| edit.fits(there))?;
             let looked = self.look(hash, key)?;
             let whole = looked.fresh_until.since(looked.note.written_at);
-            let dropped = match edit.lives(settings, now, whole) {
+            let grace = looked.kept_until.since(looked.fresh_until);
+            let dropped = match edit.lives(settings, now, whole, grace) {
                 None => self.local.remove(hash, key).1,
                 Some((fresh, kept)) => {
                     changed.fresh_until = now.after(fresh);
@@ -106,7 +108,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// What the authority's answer to a change means.
     pub(super) fn reach(&self, shared: &Shared<V>, outcome: Outcome) -> Result<Reach> {
         match outcome {
-            Outcome::Done | Outcome::Refused(_) => Ok(Reach::Confirmed),
+            Outcome::Done => Ok(Reach::Confirmed),
+            Outcome::Refused(_) => self.unreached(shared, refused()),
             Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(shared, error),
         }
     }
@@ -116,4 +119,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.tell(&Event::NotConfirmed(error.clone()));
         if shared.strict { Err(error) } else { Ok(Reach::Local) }
     }
+}
+
+/// A backend that refused what expects nothing has not done it, whatever it means by that.
+pub(super) fn refused() -> Error {
+    Error::new(ErrorKind::Unavailable, "change", "the backend refused what expects nothing")
 }

@@ -15,7 +15,7 @@ use crate::load::inner::Caller;
 use crate::load::loader::{Ended, Load, Loaded, ended};
 use crate::load::run::{Aim, Errand};
 use crate::load::wait::{Waited, follow};
-use crate::load::{Request, Turn, waiting};
+use crate::load::{Part, Request, Turn, waiting};
 use crate::lookup::Lookup;
 use crate::park::block_on;
 use crate::runtime::{IoThread, blocking};
@@ -25,7 +25,8 @@ use crate::tier::held::Held;
 ///
 /// Loaders run on the calling thread, and share loads with asynchronous callers. A backend is
 /// spoken to from a thread of the cache's own. On a runtime that runs all its tasks on one thread,
-/// a caller never waits for a load of that same thread: it loads for itself.
+/// a caller never waits for a load of that same thread: it loads for itself. Inside a `LocalSet` on
+/// a runtime of many threads, tokio does not allow to block: call it through `spawn_blocking` there.
 ///
 /// ```
 /// use larder::Cache;
@@ -148,27 +149,26 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         loop {
             let asked = request.clone();
             let turn = self.run(async move { asked.turn().await })??;
-            let follower = match turn {
+            let (part, follower) = match turn {
                 // Nobody is there to load behind this caller's back: the next one may.
                 Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
-                Turn::Follow(follower) => follower,
+                Turn::Follow(follower) => (Part::Follower, follower),
                 Turn::Lead(errand) => {
                     let loader = loader.take().ok_or_else(crate::load::gone)?;
                     let follower = errand.ticket.follow();
                     self.lead(errand, loader)?;
-                    follower
+                    (Part::Leader, follower)
                 }
             };
             let _waiting = waiting(&follower)?;
             let (clock, settings) = (request.inner.clock().clone(), request.settings.clone());
-            let kind = follower.info().kind;
             let waited = match landed_now(follower) {
                 Ok(waited) => waited,
                 Err(follower) => {
                     self.io()?.run(async move { follow(follower, &clock, &settings).await })?
                 }
             };
-            if let Some(held) = request.answer(kind, waited)? {
+            if let Some(held) = request.answer(part, waited)? {
                 return Ok(held);
             }
         }

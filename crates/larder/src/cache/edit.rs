@@ -20,11 +20,15 @@ pub(super) enum Edit {
 }
 
 impl Edit {
-    /// Whether it is done to a value that stands like this.
+    /// Whether it is done to what stands like this. A known absence can only be taken away, and a
+    /// value that a mark has made stale cannot be revived: its mark stays.
     pub(super) fn fits<V>(self, looked: &Looked<V>) -> bool {
+        let is_value = !looked.held.is_absent();
         match self {
-            Self::Remove | Self::MarkStale | Self::Revive(_) => true,
-            Self::SetTtl(_) | Self::Touch => looked.life == Life::Fresh,
+            Self::Remove => true,
+            Self::MarkStale => is_value,
+            Self::SetTtl(_) | Self::Touch => is_value && looked.life == Life::Fresh,
+            Self::Revive(_) => is_value && !looked.is_marked,
         }
     }
 
@@ -42,12 +46,13 @@ impl Edit {
         settings: &Settings,
         now: Timestamp,
         whole: Duration,
+        grace: Duration,
     ) -> Option<(Duration, Duration)> {
         let (fresh, kept) = match self {
             Self::Remove => return None,
             Self::MarkStale => (Duration::ZERO, settings.grace),
             Self::SetTtl(ttl) | Self::Revive(ttl) => lives(settings, ttl, now, 0.0),
-            Self::Touch => (whole, whole.saturating_add(settings.grace)),
+            Self::Touch => (whole, whole.saturating_add(grace)),
         };
         (!kept.is_zero()).then_some((fresh, kept))
     }
@@ -60,7 +65,8 @@ impl Edit {
         written_at: Timestamp,
     ) -> Step {
         let old = record.header.times;
-        let Some((fresh, kept)) = self.lives(settings, now, old.fresh_for) else {
+        let grace = old.kept_for.saturating_sub(old.fresh_for);
+        let Some((fresh, kept)) = self.lives(settings, now, old.fresh_for, grace) else {
             return Step::Delete;
         };
         let age = if matches!(self, Self::Touch) { Duration::ZERO } else { now.since(written_at) };

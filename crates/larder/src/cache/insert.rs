@@ -5,6 +5,7 @@ use std::sync::Arc;
 use larder_core::{Error, ErrorKind, Expect, Key, Life, Outcome, Record, Result, Times};
 
 use crate::cache::Reach;
+use crate::cache::apply::refused;
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::lives;
@@ -56,7 +57,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let name = self.shared.key(&key);
         let marks = self.inner.local.marks();
         let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
-        let record = self.shared_record(&held, &current).await?;
+        let record = self.shared_record(&held, &current).await;
         let mut is_wanted = false;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there
@@ -64,16 +65,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             is_wanted = wanted(fresh);
             Ok(match &record {
                 _ if !is_wanted => Step::Keep,
-                Some(record) => Step::Write(record.clone()),
-                // Without a life nothing is kept, and what was there goes.
-                None => Step::Delete,
+                Ok(Some(record)) => Step::Write(record.clone()),
+                // Without a life nothing is kept, and what was there goes; so it does if what was
+                // to take its place cannot be stored.
+                Ok(None) | Err(_) => Step::Delete,
             })
         };
         let changed = self.shared.change(&name, marks, decide).await;
         if is_wanted {
             self.inner.drop_now(hash, &key);
         }
-        changed.map(|_| is_wanted)
+        changed?;
+        match record {
+            Err(error) if is_wanted => {
+                self.inner.tell(&Event::NotStored(error.clone()));
+                Err(error)
+            }
+            _ => Ok(is_wanted),
+        }
     }
 
     /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
@@ -97,7 +106,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             }
         };
         let written = self.inner.now();
-        applied(authority.write(name, record.clone(), Expect::Any).await)?;
+        if let Err(unwritten) = applied(authority.write(name, record.clone(), Expect::Any).await) {
+            if let Unwritten::Refused(_) = unwritten {
+                let _ = authority.delete(name, Expect::Any).await;
+            }
+            return Err(unwritten);
+        }
         let copy = self.shared.looked(held, Life::Fresh, &record.header, &current, written);
         Ok(Some(copy.with_refresh(self.settings)))
     }
@@ -124,7 +138,8 @@ enum Unwritten {
 
 fn applied(outcome: Outcome) -> Result<(), Unwritten> {
     match outcome {
-        Outcome::Done | Outcome::Refused(_) => Ok(()),
+        Outcome::Done => Ok(()),
+        Outcome::Refused(_) => Err(Unwritten::Lost(refused())),
         Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {
             Err(Unwritten::Refused(error))
         }

@@ -17,7 +17,9 @@ use crate::tier::held::{Held, Looked};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
-    /// Everywhere: no later read yields what was there before.
+    /// At the authority and here: no later read on this cache yields what was there before. Other
+    /// processes notice within their [`local_ttl`](crate::CacheBuilder::local_ttl) and
+    /// [`tag_check`](crate::CacheBuilder::tag_check).
     Confirmed,
     /// Here only: the backend could not be reached. Other processes, and this one once the backend
     /// is back, may serve what was there before until its ttl. An [`Event`](crate::Event) says

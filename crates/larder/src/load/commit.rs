@@ -10,7 +10,7 @@ use crate::load::freshness::{back_off, lives};
 use crate::load::inner::Landed;
 use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
-use crate::load::run::{Fence, Ready};
+use crate::load::run::{Errand, Fence, Ready};
 use crate::options::check_tags;
 use crate::sync::lock;
 use crate::tier::held::{Held, Looked, Note};
@@ -36,6 +36,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     fn made(&self, loaded: Loaded<V>) -> Result<Made<V>, Error> {
         let settings = &self.errand.settings;
+        let mut late_tags = loaded.tags;
         let held = match loaded.answer {
             Answer::Value(value) => Held::Value(value),
             Answer::Absent => Held::Absent,
@@ -44,22 +45,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                     let message = "it answered 'not modified' where no value was kept";
                     Error::new(ErrorKind::Loader, "load", message)
                 })?;
+                // What the earlier answer was tagged with still holds.
+                late_tags.extend(previous.seen.names());
                 previous.held.clone()
             }
         };
         let (fresh_for, kept_for) = match held {
-            Held::Absent => (settings.absent_ttl, settings.absent_ttl),
+            Held::Absent => {
+                let ttl = loaded.ttl.length(self.errand.inner.now(), settings.absent_ttl);
+                (ttl, ttl)
+            }
             Held::Value(_) => lives(settings, loaded.ttl, self.errand.inner.now(), fastrand::f64()),
         };
         let times = Times::new(fresh_for, kept_for);
-        Ok(Made { held, times, late_tags: loaded.tags })
+        let known = settings.tags();
+        late_tags.retain(|tag| !known.contains(tag));
+        Ok(Made { held, times, late_tags })
     }
 
     async fn store(mut self, made: Made<V>) {
         if let Err(error) = check_tags(&made.late_tags) {
             return self.fall_back(error).await;
         }
-        match self.take_fence() {
+        match self.take_fence().await {
             Fence::Flight(seen) => self.keep_alone(made, seen),
             Fence::Degraded(seen) => {
                 let limit = self.errand.inner.degraded_ttl;
@@ -75,16 +83,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
     }
 
-    /// The fence, with the tags that the loader named before it read its source.
-    fn take_fence(&mut self) -> Fence {
+    /// The fence, with the tags that the loader named before it read its source. Where the authority
+    /// did not tell their versions, its fence is given up.
+    async fn take_fence(&mut self) -> Fence {
         let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
-        for early in lock(&self.errand.ticket.info().early_tags).drain(..) {
-            match &mut fence {
-                Fence::Flight(seen) | Fence::Degraded(seen) => {
-                    *seen = std::mem::take(seen).with_tags_of(&early.seen);
+        let early = std::mem::take(&mut *lock(&self.errand.ticket.info().early_tags));
+        for early in early {
+            fence = match (fence, early.versions) {
+                (Fence::Flight(seen), _) => Fence::Flight(seen.with_tags_of(&early.seen)),
+                (Fence::Degraded(seen), _) => Fence::Degraded(seen.with_tags_of(&early.seen)),
+                (Fence::Lease(key, mut lease), Some(versions)) => {
+                    lease.current.add_tags(versions, &early.seen);
+                    Fence::Lease(key, lease)
                 }
-                Fence::Lease(_, lease) => lease.current.add_tags(early.versions, &early.seen),
-            }
+                (Fence::Lease(key, lease), None) => {
+                    if let Some(shared) = &self.errand.inner.shared {
+                        shared.give_up(&key, &lease).await;
+                    }
+                    Fence::Degraded(lease.current.seen.with_tags_of(&early.seen))
+                }
+            };
         }
         fence
     }
@@ -121,23 +139,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
         let mut record = match shared.record(&made.held, made.times, &current) {
             Ok(record) => record,
-            Err(error) => {
-                let _ = shared.authority.delete(key, lease.expect).await;
-                self.errand.inner.tell(&Event::NotStored(error));
-                return self.answer_only(made);
-            }
+            Err(error) => return self.refuse(shared, key, lease, made, error).await,
         };
         let written = self.errand.inner.now();
         record.header.cost = written.since(self.began);
-        record.header.born = shared.authority.store_now().await;
-        let expect = lease.expect.clone();
-        match shared.authority.write(key, record.clone(), expect.clone()).await {
+        record.header.born = lease.born;
+        match shared.authority.write(key, record.clone(), lease.expect.clone()).await {
             Outcome::Done => self.keep_copy(shared, made, &record, &current, written),
             Outcome::Refused(_) => self.overtaken(made),
             Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {
-                let _ = shared.authority.delete(key, expect).await;
-                self.errand.inner.tell(&Event::NotStored(error));
-                self.answer_only(made);
+                self.refuse(shared, key, lease, made, error).await;
             }
             Outcome::Failed(error) | Outcome::Unknown(error) => {
                 // Others need not wait for what will not come. If the answer was lost and the
@@ -147,6 +158,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 self.answer_only(made);
             }
         }
+    }
+
+    /// The value cannot be stored: neither is there any more what it was to replace, in any tier.
+    async fn refuse(
+        self,
+        shared: &Shared<V>,
+        key: &Key,
+        lease: Lease,
+        made: Made<V>,
+        error: Error,
+    ) {
+        let _ = shared.authority.delete(key, lease.expect).await;
+        let Errand { inner, ticket, hash, key, .. } = self.errand;
+        inner.tell(&Event::NotStored(error));
+        let landed = Landed::Held(made.held);
+        drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
     }
 
     /// The copy of a record that the authority has taken.
@@ -167,9 +194,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let now = self.errand.inner.now();
         let mut note = Note::new(Version::NONE, now);
         note.cost = now.since(self.began);
+        if let Some(shared) = &self.errand.inner.shared {
+            note.copy_due = now.after(shared.local_cap);
+        }
         self.publish(Looked {
             held: made.held,
             life: Life::Fresh,
+            is_marked: false,
             fresh_until: now.after(made.times.fresh_for),
             kept_until: now.after(made.times.kept_for),
             note,
@@ -222,7 +253,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             shared.give_up(key, lease).await;
         }
         let now = inner.now();
-        let Some(mut looked) = self.previous.filter(|looked| looked.kept_until > now) else {
+        let has_grace = |looked: &Looked<V>| {
+            // What only a mark has made stale has no grace of its own.
+            let is_graced = !looked.is_marked || !self.errand.settings.grace.is_zero();
+            looked.kept_until > now && is_graced
+        };
+        let Some(mut looked) = self.previous.filter(has_grace) else {
             self.errand.ticket.publish(Landed::Failed(error), |_| ());
             return;
         };

@@ -109,7 +109,8 @@ mod tests {
 
     fn looked(life: Life, note: Note) -> Looked<()> {
         let (fresh_until, kept_until) = (at(100), at(200));
-        Looked { held: Held::Value(()), life, fresh_until, kept_until, note, seen: Seen::default() }
+        let (held, seen, is_marked) = (Held::Value(()), Seen::default(), false);
+        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use larder_core::{Error, ErrorKind, Result, TagVersion, Timestamp, Version};
+use larder_core::{Error, ErrorKind, Life, Result, TagVersion, Timestamp, Version};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
@@ -22,7 +22,7 @@ use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier};
 use crate::tier::shared::Shared;
-use crate::tier::tag::Seen;
+use crate::tier::tag::{Marks, Seen};
 
 /// The tiers, the flights and what runs beside them.
 pub(crate) struct Inner<K: Hash + Eq, V> {
@@ -62,6 +62,12 @@ pub(crate) struct About {
     pub(crate) link: Link,
     /// Tags that the loader named before it read its source.
     pub(crate) early_tags: Mutex<Vec<EarlyTags>>,
+    /// Told when another load waits for this one: it must not wait for that one's permit.
+    pub(crate) needed: Notify,
+    /// The tags that are known beforehand, at the leader's arrival.
+    seen: Seen,
+    /// Whether others may turn up: then a change of any tag counts.
+    may_add_tags: bool,
     arrival: Arrival,
 }
 
@@ -76,8 +82,8 @@ pub(crate) struct Arrival {
 /// Tags as they were at one moment of a load.
 pub(crate) struct EarlyTags {
     pub(crate) seen: Seen,
-    /// Their versions at the authority, if there is one.
-    pub(crate) versions: Vec<TagVersion>,
+    /// Their versions at the authority; none where there is no authority, or it did not tell.
+    pub(crate) versions: Option<Vec<TagVersion>>,
 }
 
 /// From where a caller asks.
@@ -169,9 +175,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &Q,
         take: impl FnOnce(&Held<V>) -> Held<T>,
     ) -> Option<Looked<T>> {
+        let now = self.now();
         self.local.look(hash, key, |view| Looked {
             held: take(view.value),
             life: view.life,
+            is_marked: view.life != Life::Fresh && view.fresh_until > now,
             fresh_until: view.fresh_until,
             kept_until: view.kept_until,
             note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
@@ -285,29 +293,49 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 const FLIGHT_STRIPES: usize = 64;
 
 impl About {
-    pub(crate) fn new(kind: FlightKind, arrival: Arrival) -> Self {
-        Self { kind, link: Link::default(), early_tags: Mutex::default(), arrival }
+    pub(crate) fn new(kind: FlightKind, arrival: Arrival, seen: Seen, may_add_tags: bool) -> Self {
+        Self {
+            kind,
+            link: Link::default(),
+            early_tags: Mutex::default(),
+            needed: Notify::new(),
+            seen,
+            may_add_tags,
+            arrival,
+        }
     }
 
-    /// Whether a caller that arrives now may join.
-    fn is_valid(&self, now: &Arrival) -> bool {
-        let began = &self.arrival;
-        !holds(Rule::JoinValid)
-            || (began.epoch == now.epoch && began.tag_changes == now.tag_changes)
+    /// Whether a caller that arrives now may join: nothing hard or soft has happened since.
+    fn is_valid(&self, now: &Arrival, marks: &Marks) -> bool {
+        let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
+        let is_unmarked = self.arrival.epoch == now.epoch && marks.life(&self.seen) == Life::Fresh;
+        !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
     }
 
-    /// What a load makes of a flight that it meets.
-    pub(crate) fn met_by_load(&self, now: &Arrival) -> Meet {
-        let is_joined = self.is_valid(now) && !self.needs_thread_of(&now.caller);
-        if is_joined { Meet::Follow } else { Meet::Replace }
+    /// Whether its leader keeps a runtime's only thread from running meanwhile.
+    pub(crate) fn blocks_a_runtime(&self) -> bool {
+        self.arrival.caller.blocks && self.arrival.caller.runtime.is_some()
+    }
+
+    /// What a load makes of a flight that it meets: who only looks has no answer for it.
+    pub(crate) fn met_by_load(&self, now: &Arrival, marks: &Marks) -> Meet {
+        match self.kind {
+            FlightKind::Load if self.is_joined(now, marks) => Meet::Follow,
+            _ => Meet::Replace,
+        }
     }
 
     /// What a `get` makes of it: it does not wait for loaders.
-    pub(crate) fn met_by_get(&self, now: &Arrival) -> Meet {
+    pub(crate) fn met_by_get(&self, now: &Arrival, marks: &Marks) -> Meet {
         match self.kind {
             FlightKind::Load => Meet::Leave,
-            FlightKind::Fill => self.met_by_load(now),
+            FlightKind::Fill if self.is_joined(now, marks) => Meet::Follow,
+            FlightKind::Fill => Meet::Replace,
         }
+    }
+
+    fn is_joined(&self, now: &Arrival, marks: &Marks) -> bool {
+        self.is_valid(now, marks) && !self.needs_thread_of(&now.caller)
     }
 
     /// Whether it stands still while that caller blocks its thread. A load that the caller runs
@@ -320,8 +348,8 @@ impl About {
     }
 
     /// What a refresh makes of it: one is enough.
-    pub(crate) fn met_by_refresh(&self, now: &Arrival) -> Meet {
-        match (self.is_valid(now), self.kind) {
+    pub(crate) fn met_by_refresh(&self, now: &Arrival, marks: &Marks) -> Meet {
+        match (self.is_valid(now, marks), self.kind) {
             (true, FlightKind::Load) => Meet::Leave,
             _ => Meet::Replace,
         }

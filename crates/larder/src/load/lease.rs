@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Error, ErrorKind, Expect, Header, Key, Kind, Life, Outcome, Record, Result, Timestamp, Version,
+    Error, ErrorKind, Expect, Header, Key, Kind, Life, Outcome, Record, Result, StoreTime,
+    Timestamp, Version,
 };
 
 use crate::options::Settings;
@@ -39,6 +40,8 @@ pub(crate) struct Lease {
     pub(crate) current: Current,
     /// The tag sequence, read only where the loader may name tags.
     pub(crate) sequence: Option<Version>,
+    /// When the load began, by the store's clock.
+    pub(crate) born: StoreTime,
 }
 
 /// What an attempt to fence a load comes to.
@@ -112,7 +115,14 @@ impl<V: Clone + 'static> Shared<V> {
                         }
                     };
                 }
-                Outcome::Refused(header) => there = header.map(|header| *header),
+                Outcome::Refused(_) => {
+                    // Whoever was faster may have the answer.
+                    let found = self.find(wanted.key, marks, Age::Checked, None).await?;
+                    (looked, there) = found.into_parts();
+                    if let Some(answer) = looked.take_if(|looked| wanted.is_answered_by(looked)) {
+                        return Ok(Fenced::Answered(answer));
+                    }
+                }
                 Outcome::Failed(error) => return Err(error),
                 Outcome::Unknown(error) => {
                     // It may be there, and then others would wait for it.
@@ -138,7 +148,8 @@ impl<V: Clone + 'static> Shared<V> {
         if wanted.late_tags {
             sequence = Some(self.authority.sequence().await?);
         }
-        Ok(Lease { expect, own, current, sequence })
+        let born = self.authority.store_now().await;
+        Ok(Lease { expect, own, current, sequence, born })
     }
 
     /// The marks with tags that only the loader's answer named. None if any tag of the namespace
@@ -172,7 +183,8 @@ impl<V: Clone + 'static> Shared<V> {
 
     fn lease_length(&self, settings: &Settings) -> Duration {
         let load = settings.hard_timeout.min(LONGEST_LOAD);
-        load.saturating_add(self.authority.timeout).saturating_add(LEASE_MARGIN)
+        let write = self.authority.timeout.min(LONGEST_LOAD);
+        load.saturating_add(write).saturating_add(LEASE_MARGIN)
     }
 
     fn has_waited(&self, began: Timestamp, settings: &Settings) -> bool {

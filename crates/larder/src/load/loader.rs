@@ -51,7 +51,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a tag of no or of more than 255 bytes; what
-    /// keeps a shared backend from telling the tags' versions.
+    /// keeps a shared backend from telling the tags' versions, in
+    /// [strict](crate::CacheBuilder::strict) mode.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the load without these tags.
@@ -60,11 +61,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
         check_tags(&tags)?;
         let marks = self.inner.local.marks();
         let early = match &self.inner.shared {
-            None => EarlyTags { seen: marks.see(&tags), versions: Vec::new() },
-            Some(shared) => {
-                let current = shared.authority.current(marks, &tags, Age::Now).await?;
-                EarlyTags { seen: current.seen, versions: current.tags }
-            }
+            None => EarlyTags { seen: marks.see(&tags), versions: None },
+            Some(shared) => match shared.authority.current(marks, &tags, Age::Now).await {
+                Ok(current) => EarlyTags { seen: current.seen, versions: Some(current.tags) },
+                Err(error) => {
+                    // The load goes on as without the backend.
+                    self.inner.forgive(shared, error)?;
+                    EarlyTags { seen: marks.see(&tags), versions: None }
+                }
+            },
         };
         lock(&self.flight.info().early_tags).push(early);
         Ok(())

@@ -15,7 +15,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, Result, Timestamp};
 
 use crate::event::Event;
 use crate::key::CacheKey;
@@ -31,6 +31,7 @@ use crate::stats::Count;
 use crate::tier::held::{Held, Looked};
 use crate::tier::mark::{Age, marks_due};
 use crate::tier::shared::Shared;
+use crate::tier::tag::Marks;
 
 pub(crate) mod chain;
 mod commit;
@@ -51,6 +52,13 @@ pub(crate) struct Request<K: Hash + Eq, V> {
     pub(crate) key: K,
     pub(crate) aim: Aim,
     pub(crate) caller: Caller,
+}
+
+/// What part a caller has in a flight.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    Leader,
+    Follower,
 }
 
 /// What a caller with a loader does next.
@@ -82,7 +90,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
-            let follower = match self.turn().await? {
+            let (part, follower) = match self.turn().await? {
                 Turn::Answer(held) => return Ok(held),
                 Turn::Renew(held) => {
                     if let Some(loader) = loader.take() {
@@ -95,15 +103,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                     let loader = loader.take().ok_or_else(gone)?;
                     let follower = errand.ticket.follow();
                     self.inner.spawn(errand.run(loader))?;
-                    follower
+                    (Part::Leader, follower)
                 }
-                Turn::Follow(follower) => follower,
+                Turn::Follow(follower) => (Part::Follower, follower),
             };
             let _waiting = waiting(&follower)?;
             crate::runtime::require()?;
-            let kind = follower.info().kind;
             let waited = follow(follower, self.inner.clock(), &self.settings).await;
-            if let Some(held) = self.answer(kind, waited)? {
+            if let Some(held) = self.answer(part, waited)? {
                 return Ok(held);
             }
         }
@@ -118,7 +125,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 return Ok(Some(held));
             }
             Close::Rest(held) => Some(held),
-            Close::Spent(looked) => Some(looked.held),
+            // Past that it is served for nobody's want: the authority may know better.
+            Close::Spent(looked) => {
+                (self.inner.now() < looked.note.copy_due).then_some(looked.held)
+            }
             Close::Nothing => None,
         };
         let Some(shared) = self.inner.shared.clone() else { return Ok(self.stale(stale)) };
@@ -131,6 +141,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) if shared.strict => {
                 Err(error)
             }
+            Waited::Landed(Landed::Failed(_)) | Waited::TimedOut(_) => Ok(self.stale(stale)),
             _ => Ok(self.stale(None)),
         }
     }
@@ -169,38 +180,33 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
         loop {
             match self.join(FlightKind::Load, About::met_by_load) {
-                Join::Lead(ticket) => {
-                    self.inner.stats().miss();
-                    return Ok(Turn::Lead(self.errand(ticket, self.aim)));
-                }
-                Join::Follow(follower) => {
-                    self.inner.stats().coalesced();
-                    return Ok(Turn::Follow(follower));
-                }
+                Join::Lead(ticket) => return Ok(Turn::Lead(self.errand(ticket, self.aim))),
+                Join::Follow(follower) => return Ok(Turn::Follow(follower)),
                 Join::Left => {}
             }
         }
     }
 
     /// What a load's wait came to. None if it has to try again.
-    pub(crate) fn answer(
-        &self,
-        kind: FlightKind,
-        waited: Waited<Landed<V>>,
-    ) -> Result<Option<Held<V>>> {
-        match (kind, waited) {
-            (_, Waited::Landed(Landed::Held(held))) => {
-                Ok(Some(held).filter(|held| !self.is_past(held)))
-            }
-            (_, Waited::TimedOut(error)) => Err(error),
-            // Who only looked has nothing else to say to those with a loader.
-            (FlightKind::Fill, _) => Ok(None),
-            (_, Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held))) => {
-                self.inner.stats().stale_hit();
+    pub(crate) fn answer(&self, part: Part, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
+        let stats = self.inner.stats();
+        match waited {
+            Waited::Landed(Landed::Held(held)) if !self.is_past(&held) => {
+                match part {
+                    Part::Leader => stats.miss(),
+                    Part::Follower => stats.coalesced(),
+                }
                 Ok(Some(held))
             }
-            (_, Waited::Landed(Landed::Failed(error))) => Err(error),
-            (_, Waited::Landed(Landed::Miss) | Waited::Abandoned | Waited::Offered(_)) => Ok(None),
+            Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held)) => {
+                stats.stale_hit();
+                Ok(Some(held))
+            }
+            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) => {
+                stats.miss();
+                Err(error)
+            }
+            Waited::Landed(_) | Waited::Abandoned | Waited::Offered(_) => Ok(None),
         }
     }
 
@@ -237,10 +243,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// # Errors
     /// [`NoRuntime`](ErrorKind::NoRuntime) if it has to compare, outside of a runtime.
     async fn look_closer(&self) -> Result<Close<V>> {
-        for _ in 0..2 {
-            let Some(looked) = self.inner.look(self.hash, &self.key) else {
+        let mut are_marks_checked = false;
+        loop {
+            let Some(mut looked) = self.inner.look(self.hash, &self.key) else {
                 return Ok(Close::Nothing);
             };
+            if are_marks_checked {
+                // However short the interval of checks is, this call has made one.
+                looked.note.marks_due = Timestamp::FAR;
+            }
             match judge(&looked, self.inner.now(), fastrand::f64()) {
                 Verdict::Serve => return Ok(Close::Serve(looked.held)),
                 Verdict::Refresh => return Ok(Close::Renew(looked.held)),
@@ -252,10 +263,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                         self.inner.tell(&Event::SharedFailed(error));
                         return Ok(Close::Spent(looked));
                     }
+                    are_marks_checked = true;
                 }
             }
         }
-        Ok(Close::Nothing)
     }
 
     /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
@@ -278,11 +289,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     fn join(
         &self,
         kind: FlightKind,
-        meet: fn(&About, &Arrival) -> Meet,
+        meet: fn(&About, &Arrival, &Marks) -> Meet,
     ) -> Join<K, Landed<V>, About> {
+        let marks = self.inner.local.marks();
         let now = self.inner.arrival(self.caller);
-        let about = About::new(kind, now);
-        self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now))
+        // A copy has the tags that its record names, whatever the options say.
+        let may_add_tags = kind == FlightKind::Fill || self.aim.late_tags;
+        let about = About::new(kind, now, marks.see(self.settings.tags()), may_add_tags);
+        self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now, marks))
     }
 
     fn errand(&self, ticket: Ticket<K, Landed<V>, About>, aim: Aim) -> Errand<K, V> {
@@ -293,7 +307,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             key: self.key.clone(),
             settings: self.settings.clone(),
             aim,
-            is_nested: Link::current().is_some(),
         }
     }
 
@@ -312,8 +325,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
 
 /// Notes that the load this code runs in, if it runs in one, waits for another.
 pub(crate) fn waiting<O>(follower: &Follower<O, About>) -> Result<Option<Waiting>> {
-    let waiting = Link::current().map(|me| me.wait_for(&follower.info().link)).transpose();
-    waiting.map_err(|_| {
+    let Some(me) = Link::current() else { return Ok(None) };
+    follower.info().needed.notify_one();
+    me.wait_for(&follower.info().link).map(Some).map_err(|_| {
         let message = "it asked, maybe through others, for the key it loads";
         Error::new(ErrorKind::Reentrant, "load", message)
     })

@@ -18,7 +18,7 @@ use crate::load::lease::{Fenced, Lease, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
-use crate::runtime::{Sleep, before};
+use crate::runtime::{Sleep, before, unless};
 use crate::tier::held::Looked;
 use crate::tier::mark::Age;
 use crate::tier::shared::Shared;
@@ -33,8 +33,6 @@ pub(crate) struct Errand<K: Hash + Eq, V> {
     pub(crate) key: K,
     pub(crate) settings: Settings,
     pub(crate) aim: Aim,
-    /// Whether another load waits for this one: it must not wait for that one's permit.
-    pub(crate) is_nested: bool,
 }
 
 /// What a load is for.
@@ -118,6 +116,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             return Some(self.ready(local, Fence::Flight(seen), tag_changes));
         };
         let key = shared.key(&self.key);
+        let now = self.inner.now();
+        let is_sure = |looked: &&Looked<V>| now < looked.note.marks_due.min(looked.note.copy_due);
+        self.offer(local.as_ref().filter(is_sure));
         match self.fence(&shared, &key, local.as_ref()).await {
             Ok(Fenced::Held(lease, previous)) => {
                 let fence = Fence::Lease(key, Box::new(lease));
@@ -154,15 +155,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         if let Some(looked) = looked.as_ref().filter(is_answer) {
             return Ok(Fenced::Answered(looked.clone()));
         }
-        if let Some(looked) = looked.as_ref().filter(|looked| !looked.held.is_absent()) {
-            self.ticket.offer(Landed::Stale(looked.held.clone()));
-        }
+        self.offer(looked.as_ref());
         let wanted = Wanted {
             key,
             settings: &self.settings,
             late_tags: self.aim.late_tags,
             past_absence: self.aim.past_absence,
-            wait: self.inner.wait_for_leases,
+            // The lease may be one of its own thread, which it keeps from running.
+            wait: self.inner.wait_for_leases && !self.ticket.info().blocks_a_runtime(),
         };
         shared.fence(marks, &wanted, looked, there).await
     }
@@ -205,16 +205,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
 
     fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {
         let previous = previous.filter(|looked| !looked.held.is_absent());
-        if let Some(looked) = &previous {
-            self.ticket.offer(Landed::Stale(looked.held.clone()));
-        }
-    }
-
-    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {
-        let previous = previous.filter(|looked| !looked.held.is_absent());
         self.offer(previous.as_ref());
         let began = self.inner.now();
         Ready { errand: self, began, previous, fence, tag_changes }
+    }
+
+    /// Holds out a value for those who do not wait to the end. A known absence is no value: callers
+    /// whose loader always has one could do nothing with it.
+    fn offer(&self, looked: Option<&Looked<V>>) {
+        if let Some(looked) = looked.filter(|looked| !looked.held.is_absent()) {
+            self.ticket.offer(Landed::Stale(looked.held.clone()));
+        }
     }
 
     /// Ends the flight with what the authority has, and copies it here under the flight.
@@ -256,10 +257,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(Error::panicked("load"))))
         });
         let link = self.errand.ticket.info().link.clone();
+        let needed = &self.errand.ticket.info().needed;
         let limited = async {
-            let limit = inner.load_limit.as_ref().filter(|_| !self.errand.is_nested);
-            let _permit = match limit {
-                Some(limit) => limit.acquire().await.ok(),
+            let _permit = match &inner.load_limit {
+                Some(limit) => unless(needed.notified(), limit.acquire()).await,
                 None => None,
             };
             inner.stats().load();
@@ -267,7 +268,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         };
         let sleep = Sleep::new(inner.clock(), self.errand.settings.hard_timeout);
         let too_slow = || Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
-        before(sleep, limited).await.unwrap_or_else(|| Err(too_slow()))
+        let ended = before(sleep, limited).await.unwrap_or_else(|| Err(too_slow()));
+        // Its end is the user's code: a panic there must not keep the lease from being given up.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(loader)));
+        ended
     }
 }
 

@@ -10,6 +10,7 @@ use larder_core::{
 
 use crate::clock::LocalClock;
 use crate::layer::Timeout;
+use crate::runtime::{Sleep, before};
 use crate::sync::lock;
 use crate::tier::mark::Table;
 
@@ -28,7 +29,7 @@ pub(crate) struct Authority {
     /// How long the epoch and a tag are believed without asking again.
     pub(crate) tag_check: Duration,
     pub(crate) table: Mutex<Table>,
-    sample: Mutex<Option<(Timestamp, StoreTime)>>,
+    sample: Mutex<Option<(Timestamp, Option<StoreTime>)>>,
 }
 
 impl Authority {
@@ -77,22 +78,18 @@ impl Authority {
     }
 
     /// The store's clock, reckoned from a sample that is at most a minute old. Zero if the store
-    /// does not tell it within half a second.
+    /// did not tell it within half a second; it is not asked again within the minute.
     pub(crate) async fn store_now(&self) -> StoreTime {
         let now = self.clock.now();
         let sample = *lock(&self.sample);
-        if let Some((at, time)) = sample.filter(|(at, _)| now.since(*at) < CLOCK_SAMPLE) {
-            return later(time, now.since(at));
+        let mut sample = sample.filter(|(at, _)| now.since(*at) < CLOCK_SAMPLE);
+        if sample.is_none() {
+            let asked = before(Sleep::new(&self.clock, CLOCK_ERROR), self.backend.clock()).await;
+            sample = Some((now, asked.and_then(Result::ok)));
+            *lock(&self.sample) = sample;
         }
-        let told = self.backend.clock().await;
-        let took = self.clock.now().since(now);
-        match told {
-            Ok(time) if took < CLOCK_ERROR => {
-                *lock(&self.sample) = Some((now, time));
-                time
-            }
-            _ => StoreTime::default(),
-        }
+        let (at, told) = sample.unwrap_or((now, None));
+        told.map_or_else(StoreTime::default, |time| later(time, now.since(at)))
     }
 }
 

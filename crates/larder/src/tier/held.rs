@@ -69,6 +69,8 @@ impl Note {
 pub(crate) struct Looked<V> {
     pub(crate) held: Held<V>,
     pub(crate) life: Life,
+    /// Whether only a mark has made it stale, before its time.
+    pub(crate) is_marked: bool,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
     pub(crate) note: Note,

@@ -5,8 +5,8 @@
 //! is there. Marks never expire; a mark that was lost is made anew, which invalidates.
 //!
 //! Invariant: a fetched mark is installed only if this process has not changed the mark since the
-//! fetch began. Its own changes forget what was known, because another node's change may have come
-//! between.
+//! fetch began. After its own change a mark is asked for again, because another process's change
+//! may have come after; what was written stays for comparison.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,17 +33,23 @@ const MAX_TAGS: usize = 1 << 16;
 pub(crate) struct Table {
     epoch: Known<Epoch>,
     tags: HashMap<Arc<str>, Known<TagVersion>>,
+    /// Counts own changes of the marks and tables that were forgotten: never goes back.
+    changes: u64,
+    /// The count when all tags were last forgotten: what was fetched before is no answer.
+    forgotten: u64,
 }
 
 struct Known<T> {
     value: Option<T>,
+    /// When it was asked for; zero if it must be asked for again.
     checked: Timestamp,
-    changes: u64,
+    /// The table's count at the last own change.
+    changed: u64,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { value: None, checked: Timestamp::ZERO, changes: 0 }
+        Self { value: None, checked: Timestamp::ZERO, changed: 0 }
     }
 }
 
@@ -130,90 +136,113 @@ impl Authority {
         tag: &Arc<str>,
         change: Change,
     ) -> Result<()> {
-        let sequence = self.key(Class::Sequence, "");
-        let key = self.key(Class::Tag, tag);
-        let result = async {
-            let first = if holds(Rule::SequenceFirst) { &sequence } else { &key };
-            let second = if holds(Rule::SequenceFirst) { &key } else { &sequence };
-            for place in [first, second] {
-                if *place == sequence {
-                    let record = mark(Vec::new(), Epoch::NONE);
-                    applied(self.write(place, record, Expect::Any).await)?;
-                } else {
-                    self.renew(place, change, |header| tag_mark(tag, header)).await?;
-                }
-            }
-            Ok(())
-        }
-        .await;
+        let written = self.write_tag(tag, change).await;
         let mut table = lock(&self.table);
-        table.tags.entry(Arc::clone(tag)).or_default().forget();
-        match change {
-            Change::Hard => marks.invalidate_tag(tag),
-            Change::Soft => marks.mark_tag_stale(tag),
+        let version = written.as_ref().ok().and_then(|header| header.tags.first());
+        let changes = table.count();
+        let known = table.tags.entry(Arc::clone(tag)).or_default();
+        // Between what was known and what is written another process may have changed it hard.
+        let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
+        if change == Change::Hard || known.value.as_ref().is_some_and(is_other) {
+            marks.invalidate_tag(tag);
+        } else {
+            marks.mark_tag_stale(tag);
         }
-        result
+        known.changed_here(version.cloned(), changes);
+        written.map(drop)
+    }
+
+    async fn write_tag(&self, tag: &Arc<str>, change: Change) -> Result<Header> {
+        let key = self.key(Class::Tag, tag);
+        let renew = || self.renew(&key, change, |header| tag_mark(tag, header));
+        if !holds(Rule::SequenceFirst) {
+            let header = renew().await?;
+            return self.write_sequence().await.map(|()| header);
+        }
+        self.write_sequence().await?;
+        renew().await
+    }
+
+    async fn write_sequence(&self) -> Result<()> {
+        let key = self.key(Class::Sequence, "");
+        applied(self.write(&key, mark(Vec::new(), Epoch::NONE), Expect::Any).await)
     }
 
     /// Changes the epoch at the authority, and then here.
     pub(crate) async fn change_epoch(&self, marks: &Marks, change: Change) -> Result<()> {
-        let key = self.key(Class::Epoch, "");
-        let result = self.renew(&key, change, epoch_mark).await;
+        let written = self.renew(&self.key(Class::Epoch, ""), change, epoch_mark).await;
         let mut table = lock(&self.table);
-        table.epoch.forget();
-        match change {
-            Change::Hard => marks.invalidate_all(),
-            Change::Soft => marks.mark_all_stale(),
+        let epoch = written.as_ref().ok().map(|header| header.epoch);
+        let is_other = |then: Epoch| epoch.is_some_and(|now| now.hard != then.hard);
+        if change == Change::Hard || table.epoch.value.is_some_and(is_other) {
+            marks.invalidate_all();
+        } else {
+            marks.mark_all_stale();
         }
-        result
+        let changes = table.count();
+        table.epoch.changed_here(epoch, changes);
+        written.map(drop)
     }
 
     /// Writes a mark anew: whatever is there for a hard change, over what is there for a soft one.
+    /// What was written.
     async fn renew(
         &self,
         key: &Key,
         change: Change,
         make: impl Fn(Option<&Header>) -> Record,
-    ) -> Result<()> {
+    ) -> Result<Header> {
         if change == Change::Hard {
-            return applied(self.write(key, make(None), Expect::Any).await);
+            let record = make(None);
+            let outcome = self.write(key, record.clone(), Expect::Any).await;
+            return applied(outcome).map(|()| record.header);
         }
-        let mut there = self.read(key).await?.map(|record| record.header);
+        let mut there = self.read_mark(key).await?;
         for _ in 0..TRIES {
             let expect = there.as_ref().map_or(Expect::Absent, Expect::exactly);
-            match self.write(key, make(there.as_ref()), expect).await {
+            let record = make(there.as_ref());
+            match self.write(key, record.clone(), expect).await {
                 Outcome::Refused(header) => there = header.map(|header| *header),
-                outcome => return applied(outcome),
+                outcome => return applied(outcome).map(|()| record.header),
             }
         }
         Err(contended("write a mark"))
+    }
+
+    /// A mark's header. Damaged bytes count as a mark that was lost: it is made anew over them.
+    async fn read_mark(&self, key: &Key) -> Result<Option<Header>> {
+        lost_if_damaged(self.read(key).await)
     }
 
     async fn fetch_marks(&self, tags: &[Arc<str>]) -> Result<(Epoch, Vec<TagVersion>)> {
         let mut keys = vec![self.key(Class::Epoch, "")];
         keys.extend(tags.iter().map(|tag| self.key(Class::Tag, tag)));
         let mut records = self.read_many(&keys).await.into_iter();
-        let mut next = || records.next().unwrap_or(Ok(None));
+        let mut next = || lost_if_damaged(records.next().unwrap_or(Ok(None)));
         let epoch = match next()? {
-            Some(record) => record.header.epoch,
+            Some(header) => header.epoch,
             None => self.read_or_make(&self.key(Class::Epoch, ""), epoch_mark(None)).await?.epoch,
         };
         let mut versions = Vec::with_capacity(tags.len());
         for tag in tags {
-            let header = if let Some(record) = next()? {
-                record.header
-            } else {
-                self.read_or_make(&self.key(Class::Tag, tag), tag_mark(tag, None)).await?
+            let key = self.key(Class::Tag, tag);
+            let mut header = match next()? {
+                Some(header) => header,
+                None => self.read_or_make(&key, tag_mark(tag, None)).await?,
             };
-            versions.push(header.tags.into_iter().next().ok_or_else(|| damaged(tag))?);
+            if header.tags.is_empty() {
+                // Somebody else's record: as good as lost.
+                header = self.renew(&key, Change::Hard, |there| tag_mark(tag, there)).await?;
+            }
+            versions.extend(header.tags.into_iter().next());
         }
         Ok((epoch, versions))
     }
 
     /// Reads a mark; one that is missing is made, and who loses that race adopts the winner's.
     async fn read_or_make(&self, key: &Key, made: Record) -> Result<Header> {
-        if let Some(record) = self.read(key).await? {
-            return Ok(record.header);
+        if let Some(header) = self.read_mark(key).await? {
+            return Ok(header);
         }
         for _ in 0..TRIES {
             match self.write(key, made.clone(), Expect::Absent).await {
@@ -228,21 +257,20 @@ impl Authority {
 }
 
 impl Table {
-    /// What is known, if all of it is recent enough; else how often each has been changed here.
+    /// What is known, if all of it is recent enough; else how much has been changed here so far.
     fn answer(
         &mut self,
         marks: &Marks,
         tags: &[Arc<str>],
         oldest: Timestamp,
-    ) -> Result<Current, Vec<u64>> {
+    ) -> Result<Current, u64> {
         self.make_room(marks, tags.len());
-        let mut changes = vec![self.epoch.changes];
         let mut checked = self.epoch.checked;
         let epoch = self.epoch.since(oldest).copied();
         let mut versions = Vec::with_capacity(tags.len());
         for tag in tags {
-            let known = self.tags.entry(Arc::clone(tag)).or_default();
-            changes.push(known.changes);
+            let fresh = || Known { changed: self.forgotten, ..Known::default() };
+            let known = self.tags.entry(Arc::clone(tag)).or_insert_with(fresh);
             checked = checked.min(known.checked);
             versions.extend(known.since(oldest).cloned());
         }
@@ -250,20 +278,20 @@ impl Table {
             Some(epoch) if versions.len() == tags.len() => {
                 Ok(Current { epoch, tags: versions, seen: marks.see(tags), checked })
             }
-            _ => Err(changes),
+            _ => Err(self.changes),
         }
     }
 
+    /// Takes over what was fetched since `began`, when `before` changes had been made here.
     fn install(
         &mut self,
         marks: &Marks,
         tags: &[Arc<str>],
         began: Timestamp,
-        before: Vec<u64>,
+        before: u64,
         fetched: (Epoch, Vec<TagVersion>),
     ) {
-        let mut before = before.into_iter();
-        if self.epoch.unchanged(before.next()) {
+        if self.epoch.is_unchanged(before) {
             match self.epoch.value {
                 Some(known) if known.hard != fetched.0.hard => marks.invalidate_all(),
                 Some(known) if known.soft != fetched.0.soft => marks.mark_all_stale(),
@@ -272,15 +300,15 @@ impl Table {
             self.epoch.set(fetched.0, began);
         }
         for (tag, version) in tags.iter().zip(fetched.1) {
-            let Some(known) = self.tags.get_mut(tag) else { continue };
-            if known.unchanged(before.next()) {
-                match &known.value {
-                    Some(known) if known.hard != version.hard => marks.invalidate_tag(tag),
-                    Some(known) if known.soft != version.soft => marks.mark_tag_stale(tag),
-                    _ => {}
-                }
-                known.set(version, began);
+            // A tag that is not there has been forgotten meanwhile, with all the others.
+            let known = self.tags.get_mut(tag).filter(|known| known.is_unchanged(before));
+            let Some(known) = known else { continue };
+            match &known.value {
+                Some(known) if known.hard != version.hard => marks.invalidate_tag(tag),
+                Some(known) if known.soft != version.soft => marks.mark_tag_stale(tag),
+                _ => {}
             }
+            known.set(version, began);
         }
     }
 
@@ -288,7 +316,13 @@ impl Table {
     fn make_room(&mut self, marks: &Marks, wanted: usize) {
         if self.tags.len() + wanted > MAX_TAGS {
             self.tags.drain().for_each(|(tag, _)| marks.invalidate_tag(&tag));
+            self.forgotten = self.count();
         }
+    }
+
+    fn count(&mut self) -> u64 {
+        self.changes += 1;
+        self.changes
     }
 }
 
@@ -297,8 +331,8 @@ impl<T> Known<T> {
         self.value.as_ref().filter(|_| self.checked >= oldest)
     }
 
-    fn unchanged(&self, changes: Option<u64>) -> bool {
-        !holds(Rule::InstallGuard) || changes == Some(self.changes)
+    fn is_unchanged(&self, before: u64) -> bool {
+        !holds(Rule::InstallGuard) || self.changed <= before
     }
 
     fn set(&mut self, value: T, checked: Timestamp) {
@@ -306,9 +340,20 @@ impl<T> Known<T> {
         self.checked = checked;
     }
 
-    fn forget(&mut self) {
-        self.value = None;
-        self.changes += 1;
+    /// Notes an own change; what it wrote, if that is sure, is what the next answer is compared
+    /// with.
+    fn changed_here(&mut self, written: Option<T>, changes: u64) {
+        self.value = written.or_else(|| self.value.take());
+        self.checked = Timestamp::ZERO;
+        self.changed = changes;
+    }
+}
+
+/// A mark's header, none if its bytes are damaged.
+fn lost_if_damaged(read: Result<Option<Record>>) -> Result<Option<Header>> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::Codec => Ok(None),
+        read => Ok(read?.map(|record| record.header)),
     }
 }
 
@@ -343,11 +388,8 @@ fn contended(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }
 
-fn damaged(_tag: &str) -> Error {
-    Error::new(ErrorKind::Codec, "read a tag", "the tag's record names no versions")
-}
-
-/// Whether a record that the authority has is usable under these marks.
+/// What has changed since a record's load: it is nothing after a hard change, stale after a soft
+/// one.
 pub(crate) fn standing(header: &Header, current: &Current) -> Option<Change> {
     let now = |name: &Bytes| current.tags.iter().find(|tag| tag.name == *name);
     let hard = header.epoch.hard != current.epoch.hard

@@ -103,7 +103,14 @@ impl<V: 'static> Shared<V> {
         if record.header.kind == Kind::Lease {
             return Ok(Found::Unusable(record.header));
         }
-        let current = self.authority.current(marks, &names(&record.header)?, age).await?;
+        let names = match names(&record.header) {
+            Ok(names) => names,
+            Err(error) => {
+                self.undecodable(error)?;
+                return Ok(Found::Unusable(record.header));
+            }
+        };
+        let current = self.authority.current(marks, &names, age).await?;
         let life = match (standing(&record.header, &current), record.header.times.life()) {
             (Some(Change::Hard), _) | (_, Life::Dead) => return Ok(Found::Unusable(record.header)),
             (Some(Change::Soft), _) => Life::Stale,
@@ -149,10 +156,13 @@ impl<V: 'static> Shared<V> {
         note.cost = header.cost;
         note.marks_due = marks_due(current.checked, self.authority.tag_check);
         note.copy_due = began.after(self.local_cap);
-        let fresh_left = if life == Life::Fresh { times.fresh_left() } else { Duration::ZERO };
+        // What a mark has made stale is stale here from the start: its own marks are those of now.
+        let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
+        let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
         let fresh_until = began.after(fresh_left);
         let kept_until = began.after(times.kept_left());
-        Looked { held, life, fresh_until, kept_until, note, seen: current.seen.clone() }
+        let seen = current.seen.clone();
+        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
     }
 
     /// A record of this value.
