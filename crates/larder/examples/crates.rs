@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use larder::{Cache, CacheKey, Loaded, Options, SystemClock};
+use larder::{Cache, CacheKey, Load, Options, SystemClock};
 use tokio::task::JoinSet;
 
 /// How many tasks ask at once.
@@ -359,13 +359,12 @@ impl Survey {
         let question = Question::Package(Arc::clone(name));
         loop {
             let (survey, name, named) = (Arc::clone(self), Arc::clone(name), Arc::clone(files));
-            let loader = move |_| async move {
+            let loader = move |load: Load<Question, Answer>| async move {
                 survey.packages.computed.fetch_add(1, Ordering::Relaxed);
+                // Named here, a hit does not have to name them.
+                load.tags(named.iter().map(|file| survey.sources[*file].tag.clone())).await?;
                 let package = survey.sum_up(name, named).await?;
-                // The tags come with the answer: a hit does not have to name them.
-                let tags = package.files.iter().map(|file| survey.sources[*file].tag.clone());
-                let loaded = Loaded::new(Answer::Package(Arc::clone(&package))).tags(tags);
-                Ok::<_, larder::Error>(loaded)
+                Ok::<_, larder::Error>(Answer::Package(Arc::new(package)))
             };
             let answer = self.cache.load(&question, loader).await?;
             let Some(Answer::Package(package)) = answer else { unreachable!("so it was loaded") };
@@ -381,7 +380,7 @@ impl Survey {
         self: &Arc<Self>,
         name: Arc<str>,
         files: Arc<[usize]>,
-    ) -> larder::Result<Arc<Package>> {
+    ) -> larder::Result<Package> {
         let (mut manifests, mut whole) = (0, Mention::default());
         for file in files.iter() {
             let source = &self.sources[*file];
@@ -391,7 +390,7 @@ impl Survey {
             whole.versions.extend(mention.versions.iter().cloned());
             whole.dependants.extend(mention.dependants.iter().cloned());
         }
-        Ok(Arc::new(Package { name, files, manifests, whole }))
+        Ok(Package { name, files, manifests, whole })
     }
 }
 
