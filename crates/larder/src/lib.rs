@@ -41,3 +41,20 @@ mod simulation;
 mod stats;
 mod sync;
 mod tier;
+
+/// The pages of `docs/`: each of their snippets is a test.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/backends.md")]
+    mod backends {}
+    #[doc = include_str!("../../../docs/coming-from-moka.md")]
+    mod coming_from_moka {}
+    #[doc = include_str!("../../../docs/invalidation.md")]
+    mod invalidation {}
+    #[doc = include_str!("../../../docs/loading.md")]
+    mod loading {}
+    #[doc = include_str!("../../../docs/staleness.md")]
+    mod staleness {}
+    #[doc = include_str!("../../../docs/testing.md")]
+    mod testing {}
+}
