@@ -1,4 +1,112 @@
 //! One typed cache that stays correct when loads and invalidations race.
+//!
+//! [`Cache`] keeps typed values in memory, alone or over a shared backend, and loads what is missing.
+//! However many ask for a key, its loader runs once. After a change of a key, of one of its tags or
+//! of everything is confirmed, no later read yields a value whose load began before it.
+//! [`LocalCache`] is the same in memory alone: synchronous, infallible, without a runtime.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use larder::{Cache, Load, Loaded};
+//!
+//! #[derive(Debug)]
+//! struct User {
+//!     name: String,
+//!     team: u32,
+//! }
+//!
+//! async fn from_database(id: u64) -> Result<User, std::io::Error> {
+//!     Ok(User { name: format!("user {id}"), team: 7 })
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> larder::Result<()> {
+//!     let users = Cache::<u64, Arc<User>>::builder()
+//!         .capacity(10_000)
+//!         .ttl(Duration::from_secs(60))
+//!         .grace(Duration::from_secs(600))
+//!         .build()?;
+//!
+//!     let loader = |load: Load<u64, Arc<User>>| async move {
+//!         let user = from_database(load.key).await?;
+//!         let tag = format!("team:{}", user.team);
+//!         Ok::<_, std::io::Error>(Loaded::new(Arc::new(user)).tags([tag]))
+//!     };
+//!     let user = users.load(&1, loader).await?.expect("every id has a user");
+//!     assert_eq!(user.name, "user 1");
+//!
+//!     users.invalidate_tag("team:7").await?;
+//!     assert!(users.get(&1).await?.is_none());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Concepts
+//!
+//! ```text
+//!  get, load                                  insert, invalidate
+//!     │                                              │
+//!     ▼                                              │ cuts the key's flight, and with it
+//!  local tier: typed values in this process          │ the loads that began before
+//!     │ nothing fresh                                ▼
+//!     ▼                                   ┌────────────────────────┐
+//!  flight: one load per key ──loader──►   │ stored only if the key,│
+//!     │                                   │ its tags and the epoch │
+//!     ▼                                   │ are as they were       │
+//!  shared backend: versioned records      └────────────────────────┘
+//! ```
+//!
+//! - An entry is **fresh** for its ttl, then **stale** for its grace, then **dead**. A stale value is
+//!   what callers get when a load fails or takes too long; what is dead counts as nothing.
+//! - All who want a key at once share a **flight**. It runs in a task of its own: a caller that goes
+//!   away harms nobody.
+//! - The **authority** is the shared backend, or the local tier if there is none. A change goes there
+//!   first. A load leaves a **lease** there, or holds the version of the stale value, and its result is
+//!   written only over that.
+//! - **Tags** and the **epoch** have random versions. An entry keeps those it was loaded under and
+//!   is nothing as soon as one differs: invalidating a million entries is one small write.
+//! - A **miss** is [`None`]; errors are for what went wrong. A backend's outage is a miss and an
+//!   [`Event`], unless the cache is [strict](CacheBuilder::strict).
+//!
+//! # How to
+//!
+//! | to | see |
+//! |---|---|
+//! | build a cache | [`Cache::new`], [`Cache::builder`], [`CacheBuilder`]; [`LocalCache::builder`] |
+//! | load what is missing | [`Cache::load`], [`get_with`](Cache::get_with), [`try_get_with`](Cache::try_get_with), [`optionally_get_with`](Cache::optionally_get_with) |
+//! | give a call its own ttl, grace, tags, timeouts | [`Cache::with`], [`Options`], [`Ttl`] |
+//! | let the loader decide ttl and tags | [`Load::tags`], [`Loaded`] |
+//! | change a key | [`insert`](Cache::insert), [`insert_if_absent`](Cache::insert_if_absent), [`replace`](Cache::replace), [`remove`](Cache::remove) |
+//! | invalidate | [`invalidate`](Cache::invalidate), [`invalidate_tag`](Cache::invalidate_tag), [`invalidate_all`](Cache::invalidate_all); how far it got: [`Reach`] |
+//! | make stale, give a new life | [`mark_stale`](Cache::mark_stale), [`touch`](Cache::touch), [`set_ttl`](Cache::set_ttl), [`revive`](Cache::revive) |
+//! | refresh before the ttl ends | [`refresh_after`](CacheBuilder::refresh_after), [`early_refresh`](Options::early_refresh), [`Cache::refresh`] |
+//! | look without a trace | [`peek`](Cache::peek), [`contains_key`](Cache::contains_key), [`entry_info`](Cache::entry_info) |
+//! | call it outside of tasks | [`Cache::blocking`], or [`LocalCache`] |
+//! | bound memory by bytes | [`CacheBuilder::weigher`], [`LocalCacheBuilder::max_weight`] |
+//! | share it between processes | [`CacheBuilder::backend`], [`CacheBuilder::namespace`] |
+//! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`] |
+//! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
+//! | count, swap or lock over a backend | [`ops`] |
+//! | write a backend, a codec or a clock | [`backend::Backend`], [`backend::Codec`], [`backend::Clock`] |
+//! | test with a clock that stands still | the crate `larder-testkit` |
+//!
+//! # Features
+//!
+//! None yet: everything is always there.
+//!
+//! # Limits
+//!
+//! - The one backend in the tree is [`MemoryBackend`]; a cache has at most one. Others are written
+//!   against [`backend::Backend`]. It must have conditional writes.
+//! - Without a backplane, another process notices a change of a key after its
+//!   [`local_ttl`](CacheBuilder::local_ttl), one of a tag after its
+//!   [`tag_check`](CacheBuilder::tag_check).
+//! - A change that the backend did not take is not repeated: [`Reach::Local`] says so.
+//! - Values are cloned out, under a lock: put big ones into an [`Arc`](std::sync::Arc). A value's
+//!   `clone` and a key's `eq` must not call the cache.
+//! - A tag has 1 to 255 bytes. A hit compares each tag of its entry.
+//! - The asynchronous cache needs tokio where it loads or speaks to a backend.
 
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
@@ -42,7 +150,7 @@ mod stats;
 mod sync;
 mod tier;
 
-/// The pages of `docs/`: each of their snippets is a test.
+/// The pages of `docs/` and the README: each of their snippets is a test.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../../docs/backends.md")]
@@ -53,6 +161,8 @@ mod pages {
     mod invalidation {}
     #[doc = include_str!("../../../docs/loading.md")]
     mod loading {}
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
     #[doc = include_str!("../../../docs/staleness.md")]
     mod staleness {}
     #[doc = include_str!("../../../docs/testing.md")]
