@@ -19,6 +19,8 @@ pub(crate) enum Rule {
     InsertUntouched,
     /// A fill is stored only while its flight is in the table.
     FillFenced,
+    /// What is read is trusted from when it was asked for, not from when the answer came.
+    TrustedSinceAsked,
 }
 
 /// Whether the rule is in force: always, but in a simulation that takes it away.

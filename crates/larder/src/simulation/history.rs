@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use larder_core::{Backend as _, Class, Codec as _, Delete, Expect, Key, Kind, Namespace, Record};
+use larder_core::{
+    Backend as _, Class, Clock as _, Codec as _, Delete, Expect, Key, Kind, Namespace, Record,
+};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -86,6 +88,10 @@ impl History {
         loop {
             idle().await;
             self.steps += 1;
+            if alive() == 0 {
+                let now = self.world.clock.now();
+                self.world.oracle().settle(now);
+            }
             if self.world.oracle().violation().is_some() {
                 return self.finish_quietly().await;
             }

@@ -123,6 +123,11 @@ fn fencing_fills_is_missed() {
 }
 
 #[test]
+fn trusting_an_answer_from_its_question_on_is_missed() {
+    is_missed(Rule::TrustedSinceAsked, LIVES, 25_000);
+}
+
+#[test]
 #[ignore = "takes many minutes: before a release, or after a change of the protocol"]
 fn many_more_histories_keep_the_promises() {
     for mix in [KEYS, TAGS, LIVES, FAULTS] {

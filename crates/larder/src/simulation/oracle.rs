@@ -31,6 +31,10 @@ pub(super) struct Value {
     /// What the source showed to its loader, or which change inserted it.
     origin: Origin,
     is_tagged: bool,
+    /// From when on nobody stores it any more. Until then its life has not begun for sure.
+    settled: Option<Timestamp>,
+    /// Whether somebody has given it another life.
+    is_renewed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +82,8 @@ pub(super) struct Read {
     pub(super) is_alone: bool,
     /// Whether it takes a stale value.
     pub(super) takes_stale: bool,
+    /// How long after it was stored a value may be served.
+    pub(super) longest: Option<Duration>,
 }
 
 /// After which time a node knows what another has done.
@@ -125,7 +131,7 @@ impl Oracle {
     /// A loader reads its source.
     pub(super) fn read_source(&mut self, node: Node, key: u64, is_tagged: bool) -> u64 {
         let origin = Origin::Load { source: self.source };
-        self.make(Value { key, node, origin, is_tagged })
+        self.make(Value { key, node, origin, is_tagged, settled: None, is_renewed: false })
     }
 
     /// A loader is told what was there: whether it would make just the same.
@@ -133,6 +139,20 @@ impl Oracle {
         let stale = self.value(stale);
         stale.is_tagged == is_tagged
             && matches!(stale.origin, Origin::Load { source } if source == self.source)
+    }
+
+    /// No task is left: what has been made so far is stored by now, or never.
+    pub(super) fn settle(&mut self, time: Timestamp) {
+        for value in self.values.iter_mut().rev().take_while(|value| value.settled.is_none()) {
+            value.settled = Some(time);
+        }
+    }
+
+    /// A value gets another life.
+    pub(super) fn renew(&mut self, is_it: impl Fn(u64, &Value) -> bool) {
+        for (index, value) in self.values.iter_mut().enumerate() {
+            value.is_renewed |= is_it(index as u64, value);
+        }
     }
 
     /// A change begins.
@@ -147,7 +167,8 @@ impl Oracle {
     /// The value that a change inserts.
     pub(super) fn insert(&mut self, change: usize, key: u64, is_tagged: bool) -> u64 {
         let node = self.changes[change].node;
-        self.make(Value { key, node, origin: Origin::Insert { change }, is_tagged })
+        let origin = Origin::Insert { change };
+        self.make(Value { key, node, origin, is_tagged, settled: None, is_renewed: false })
     }
 
     /// A change returns; `confirmed` if it promises something.
@@ -164,6 +185,10 @@ impl Oracle {
         let found = self.value(value);
         if found.key != read.key {
             self.blame(|| format!("{read:?} yields another key's {found:?}"));
+        }
+        let end = found.settled.zip(read.longest).filter(|_| read.is_alone && !found.is_renewed);
+        if end.is_some_and(|(settled, longest)| read.time >= settled.after(longest)) {
+            self.blame(|| format!("{read:?} yields {value} = {found:?} after its life"));
         }
         let broken = self.changes.iter().find(|change| {
             let promised = change.confirmed.is_some_and(|(moment, time)| {
@@ -219,7 +244,9 @@ impl Oracle {
                     is_one_of_them || !may_hit || is_before(other, inserted.began)
                 })
         };
-        self.values.iter().filter(|value| value.key == key).find_map(|value| match value.origin {
+        let mut candidates =
+            self.values.iter().filter(|value| value.key == key && !value.is_renewed);
+        candidates.find_map(|value| match value.origin {
             Origin::Insert { change: insert } if insert != change => {
                 is_still_there(value, insert).then_some(insert)
             }

@@ -110,10 +110,10 @@ impl World {
                     self.fail("a refresh", &error, &[]);
                 }
             }
-            Verb::Touch => self.tend(self.nodes[call.node].touch(&call.key).await),
-            Verb::SetTtl => {
-                let ttl = Duration::from_secs(4);
-                self.tend(self.nodes[call.node].set_ttl(&call.key, ttl).await);
+            Verb::Touch | Verb::SetTtl => {
+                self.oracle().renew(|_, value| value.key == call.key);
+                self.tend(call).await;
+                self.oracle().renew(|_, value| value.key == call.key);
             }
             _ => self.change(call).await,
         }
@@ -162,7 +162,11 @@ impl World {
     pub(super) fn begin_read(&self, node: Node, key: u64, takes_stale: bool) -> Read {
         let is_alone = self.nodes[node].seats() == 0;
         let (began, time) = (self.oracle().tick(), self.clock.now());
-        Read { node, key, began, time, is_alone, takes_stale }
+        // What arrives late begins its life late.
+        let ttl = self.plan.ttl.filter(|_| !self.plan.mix.has_faults());
+        let grace = if takes_stale { self.plan.grace } else { Duration::ZERO };
+        let longest = ttl.map(|ttl| ttl + grace);
+        Read { node, key, began, time, is_alone, takes_stale, longest }
     }
 
     async fn change(self: &Arc<Self>, call: Call) {
@@ -244,7 +248,12 @@ impl World {
     }
 
     /// A change of life says nothing about values.
-    fn tend(&self, tended: Result<bool>) {
+    async fn tend(&self, call: Call) {
+        let cache = &self.nodes[call.node];
+        let tended = match call.verb {
+            Verb::Touch => cache.touch(&call.key).await,
+            _ => cache.set_ttl(&call.key, Duration::from_secs(4)).await,
+        };
         if let Err(error) = tended {
             self.fail("a change of life", &error, &self.failures(true));
         }
@@ -288,7 +297,10 @@ impl World {
             Box::pin(async move {
                 let (value, is_unmodified) = world.load(call, load.stale).await?;
                 let loaded = match call.loader {
-                    Loader::Compares if is_unmodified => Loaded::not_modified(),
+                    Loader::Compares if is_unmodified => {
+                        world.oracle().renew(|value, _| Some(value) == load.stale);
+                        Loaded::not_modified()
+                    }
                     Loader::FindsNone => Loaded::absent(),
                     _ => Loaded::new(value),
                 };

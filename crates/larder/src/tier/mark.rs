@@ -117,6 +117,7 @@ impl Authority {
             };
             let began = self.clock.now();
             let fetched = self.fetch_marks(tags).await?;
+            let began = if holds(Rule::TrustedSinceAsked) { began } else { self.clock.now() };
             lock(&self.table).install(marks, tags, began, before, fetched);
             oldest = began;
         }

@@ -12,6 +12,7 @@ use larder_core::{
 
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
+use crate::rule::{Rule, holds};
 use crate::tier::authority::Authority;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::mark::{Age, Change, Current, marks_due, standing};
@@ -155,7 +156,9 @@ impl<V: 'static> Shared<V> {
         let mut note = Note::new(header.version, began.before(times.age));
         note.cost = header.cost;
         note.marks_due = marks_due(current.checked, self.authority.tag_check);
-        note.copy_due = began.after(self.local_cap);
+        let verified =
+            if holds(Rule::TrustedSinceAsked) { began } else { self.authority.clock.now() };
+        note.copy_due = verified.after(self.local_cap);
         // What a mark has made stale is stale here from the start: its own marks are those of now.
         let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
         let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
