@@ -11,6 +11,7 @@ use crate::simulation::oracle::Bounds;
 pub(super) enum Verb {
     Load,
     LoadLate,
+    LoadEarly,
     Refresh,
     GetWith,
     Get,
@@ -69,7 +70,8 @@ pub(super) const TAGS: Mix = Mix {
     name: "tags",
     verbs: &[
         (Verb::Load, 24),
-        (Verb::LoadLate, 28),
+        (Verb::LoadLate, 22),
+        (Verb::LoadEarly, 10),
         (Verb::Get, 14),
         (Verb::InvalidateTag, 24),
         (Verb::InvalidateAll, 5),
@@ -99,7 +101,8 @@ pub(super) const LIVES: Mix = Mix {
     name: "lives",
     verbs: &[
         (Verb::Load, 26),
-        (Verb::LoadLate, 10),
+        (Verb::LoadLate, 8),
+        (Verb::LoadEarly, 4),
         (Verb::GetWith, 3),
         (Verb::Get, 18),
         (Verb::GetStale, 4),

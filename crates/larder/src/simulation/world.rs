@@ -100,6 +100,7 @@ impl World {
         match call.verb {
             Verb::Load
             | Verb::LoadLate
+            | Verb::LoadEarly
             | Verb::GetWith
             | Verb::Get
             | Verb::GetStale
@@ -122,7 +123,7 @@ impl World {
 
     async fn read(self: &Arc<Self>, call: Call) {
         let plan = &self.plan;
-        let loads = matches!(call.verb, Verb::Load | Verb::LoadLate | Verb::GetWith);
+        let loads = !matches!(call.verb, Verb::Get | Verb::GetStale | Verb::Peek);
         // A load falls back on what is stale, also by a mark before its ttl is over.
         let may_fall_back =
             plan.loaders_fail || plan.soft_timeout.is_some() || plan.mix.has_faults();
@@ -181,7 +182,13 @@ impl World {
         let change = self.oracle().begin(call.node, scope, force);
         let confirmed = match call.verb {
             Verb::Insert | Verb::InsertIfAbsent | Verb::Replace => self.insert(call, change).await,
-            _ => self.take_away(call, change).await,
+            _ => {
+                if call.verb == Verb::MarkStale {
+                    // What is written again lives as much longer as its write is on its way.
+                    self.oracle().renew(|_, value| value.key == call.key);
+                }
+                self.take_away(call, change).await
+            }
         };
         let tells = matches!(
             call.verb,
@@ -275,7 +282,7 @@ impl World {
     /// The node's cache, with the tag in its options unless the loader names it.
     fn tagged(&self, call: Call) -> Cache<u64, u64> {
         let cache = &self.nodes[call.node];
-        if self.tags(call) && call.verb != Verb::LoadLate {
+        if self.tags(call) && !matches!(call.verb, Verb::LoadLate | Verb::LoadEarly) {
             cache.with(Options::new().tags([TAG]))
         } else {
             cache.clone()
@@ -295,6 +302,9 @@ impl World {
         let world = Arc::clone(self);
         move |load| {
             Box::pin(async move {
+                if world.tags(call) && call.verb == Verb::LoadEarly {
+                    load.tags([TAG]).await?;
+                }
                 let (value, is_unmodified) = world.load(call, load.stale).await?;
                 let loaded = match call.loader {
                     Loader::Compares if is_unmodified => {
