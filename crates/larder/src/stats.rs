@@ -12,13 +12,13 @@ pub struct Stats {
     pub hits: u64,
     /// Reads answered with a stale value.
     pub stale_hits: u64,
-    /// Reads that found nothing to answer with.
+    /// Reads that found nothing here to answer with: a load answered, or nothing did.
     pub misses: u64,
     /// Loads begun.
     pub loads: u64,
     /// Loads that failed or panicked.
     pub load_failures: u64,
-    /// Callers who got the value of somebody else's load.
+    /// Callers who joined somebody else's load, and are counted as hit or miss as well.
     pub coalesced: u64,
     /// Entries that left for room.
     pub evicted: u64,

@@ -13,9 +13,9 @@ use crate::key::CacheKey;
 use crate::load::flight::Follower;
 use crate::load::inner::Caller;
 use crate::load::loader::{Ended, Load, Loaded, ended};
-use crate::load::run::{Aim, Errand};
+use crate::load::run::{Aim, Errand, Prepared};
 use crate::load::wait::{Waited, follow};
-use crate::load::{Part, Request, Turn, waiting};
+use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
 use crate::park::block_on;
 use crate::runtime::{IoThread, blocking};
@@ -149,15 +149,15 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         loop {
             let asked = request.clone();
             let turn = self.run(async move { asked.turn().await })??;
-            let (part, follower) = match turn {
+            let follower = match turn {
                 // Nobody is there to load behind this caller's back: the next one may.
                 Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
-                Turn::Follow(follower) => (Part::Follower, follower),
+                Turn::Follow(follower) => follower,
                 Turn::Lead(errand) => {
                     let loader = loader.take().ok_or_else(crate::load::gone)?;
                     let follower = errand.ticket.follow();
                     self.lead(errand, loader)?;
-                    (Part::Leader, follower)
+                    follower
                 }
             };
             let _waiting = waiting(&follower)?;
@@ -168,7 +168,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
                     self.io()?.run(async move { follow(follower, &clock, &settings).await })?
                 }
             };
-            if let Some(held) = request.answer(part, waited)? {
+            if let Some(held) = request.answer(waited)? {
                 return Ok(held);
             }
         }
@@ -185,7 +185,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<()> {
         let _running = errand.inner.begin()?;
-        let Some(ready) = self.run(errand.prepare())? else { return Ok(()) };
+        let Prepared::Ready(ready) = self.run(errand.prepare())? else { return Ok(()) };
         let (link, load) = (ready.errand.ticket.info().link.clone(), ready.load());
         ready.errand.inner.stats().load();
         let call = AssertUnwindSafe(|| link.enter(|| loader(load)));

@@ -98,22 +98,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             Ok(None) => {
                 return applied(authority.delete(name, Expect::Any).await).map(|()| None);
             }
-            Err(error) => {
-                // What was there must not pass for what was to be written.
-                let _ = authority.delete(name, Expect::Any).await;
-                self.inner.tell(&Event::NotStored(error.clone()));
-                return Err(Unwritten::Refused(error));
-            }
+            Err(error) => return Err(self.take_back(name, error).await),
         };
         let written = self.inner.now();
-        if let Err(unwritten) = applied(authority.write(name, record.clone(), Expect::Any).await) {
-            if let Unwritten::Refused(_) = unwritten {
-                let _ = authority.delete(name, Expect::Any).await;
-            }
-            return Err(unwritten);
+        match applied(authority.write(name, record.clone(), Expect::Any).await) {
+            Err(Unwritten::Refused(error)) => return Err(self.take_back(name, error).await),
+            written => written?,
         }
         let copy = self.shared.looked(held, Life::Fresh, &record.header, &current, written);
         Ok(Some(copy.with_refresh(self.settings)))
+    }
+
+    /// Deletes what is there: it must not pass for the value that could not be stored.
+    async fn take_back(&self, name: &Key, error: Error) -> Unwritten {
+        let _ = self.shared.authority.delete(name, Expect::Any).await;
+        self.inner.tell(&Event::NotStored(error.clone()));
+        Unwritten::Refused(error)
     }
 
     async fn shared_record(&self, held: &Held<V>, current: &Current) -> Result<Option<Record>> {

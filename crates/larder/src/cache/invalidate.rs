@@ -73,12 +73,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         };
         let (inner, tag) = (Arc::clone(&self.inner), Arc::from(tag));
         self.inner
-            .owned(async move {
+            .owned(Box::pin(async move {
                 match shared.authority.change_tag(inner.local.marks(), &tag, change).await {
                     Ok(()) => Ok(Reach::Confirmed),
                     Err(error) => inner.unreached(&shared, error),
                 }
-            })
+            }))
             .await?
     }
 
@@ -93,7 +93,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         };
         let inner = Arc::clone(&self.inner);
         self.inner
-            .owned(async move {
+            .owned(Box::pin(async move {
                 match shared.authority.change_epoch(inner.local.marks(), change).await {
                     Ok(()) => {
                         inner.local.keep_swept();
@@ -101,7 +101,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                     }
                     Err(error) => inner.unreached(&shared, error),
                 }
-            })
+            }))
             .await?
     }
 }

@@ -116,7 +116,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             return Ok(Some((looked, Tier::Local)));
         }
         crate::runtime::require()?;
-        match shared.find(&shared.key(key), self.local.marks(), Age::Checked, None).await {
+        let name = shared.key(key);
+        match Box::pin(shared.find(&name, self.local.marks(), Age::Checked, None)).await {
             Ok(found) => Ok(found.into_parts().0.map(|looked| (looked, Tier::Shared))),
             Err(error) => self.forgive(shared, error).map(|()| None),
         }

@@ -48,10 +48,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         };
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         self.inner
-            .owned(async move {
+            .owned(Box::pin(async move {
                 let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
                 insert.run(hash, key, Held::Value(value)).await
-            })
+            }))
             .await?
     }
 
@@ -111,7 +111,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         };
         let (inner, key) = (Arc::clone(&self.inner), key.to_key());
         self.inner
-            .owned(async move {
+            .owned(Box::pin(async move {
                 if !holds(Rule::LocalAfterAuthority) {
                     inner.drop_now(hash, &key);
                 }
@@ -121,7 +121,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                     inner.drop_now(hash, &key);
                 }
                 inner.reach(&shared, outcome)
-            })
+            }))
             .await?
     }
 
@@ -195,10 +195,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(inner.put_where(hash, &key, looked, wanted));
         };
         self.inner
-            .owned(async move {
+            .owned(Box::pin(async move {
                 let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
                 insert.run_where(hash, key, Held::Value(value), wanted).await
-            })
+            }))
             .await?
     }
 
@@ -213,7 +213,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(self.inner.change_now(hash, key, &self.settings, edit));
         };
         let (inner, settings, key) = (Arc::clone(&self.inner), self.settings.clone(), key.to_key());
-        let edited = async move {
+        let edited = Box::pin(async move {
             let name = shared.key(&key);
             let decide = |there: Option<(&Looked<V>, &Record)>| {
                 let Some((looked, record)) = there.filter(|(looked, _)| edit.fits(looked)) else {
@@ -229,7 +229,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 _ => inner.drop_now(hash, &key),
             }
             changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
-        };
+        });
         self.inner.owned(edited).await?
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use larder_core::{Error, ErrorKind, Life, Result, TagVersion, Timestamp, Version};
+use larder_core::{BoxFuture, Error, ErrorKind, Life, Result, TagVersion, Timestamp, Version};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
@@ -72,7 +72,7 @@ pub(crate) struct About {
 }
 
 /// What held when a caller arrived.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Arrival {
     epoch: u32,
     tag_changes: u64,
@@ -87,23 +87,29 @@ pub(crate) struct EarlyTags {
 }
 
 /// From where a caller asks.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     /// Its runtime, if that runs all its tasks on one thread.
     runtime: Option<RuntimeId>,
     /// Whether it blocks its thread meanwhile.
     blocks: bool,
+    /// The load that it runs inside, if any.
+    load: Option<Link>,
 }
 
 impl Caller {
     /// A task.
     pub(crate) fn task() -> Self {
-        Self { runtime: crate::runtime::single_threaded(), blocks: false }
+        Self::new(false)
     }
 
     /// Code that blocks its thread.
     pub(crate) fn blocking() -> Self {
-        Self { runtime: crate::runtime::single_threaded(), blocks: true }
+        Self::new(true)
+    }
+
+    fn new(blocks: bool) -> Self {
+        Self { runtime: crate::runtime::single_threaded(), blocks, load: Link::current() }
     }
 }
 
@@ -227,8 +233,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// What holds now, at the arrival of a caller.
-    pub(crate) fn arrival(&self, caller: Caller) -> Arrival {
+    pub(crate) fn arrival(&self, caller: &Caller) -> Arrival {
         let marks = self.local.marks();
+        let caller = caller.clone();
         Arrival { epoch: marks.epoch(), tag_changes: marks.tag_changes(), caller }
     }
 
@@ -265,7 +272,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// The same, waiting for its end; the caller may go away meanwhile.
     pub(crate) async fn owned<T: Send + 'static>(
         self: &Arc<Self>,
-        task: impl Future<Output = T> + Send + 'static,
+        task: BoxFuture<'static, T>,
     ) -> Result<T> {
         let running = self.begin()?;
         let counted = async move {
@@ -344,7 +351,7 @@ impl About {
         let leader = &self.arrival.caller;
         let is_one_thread = caller.runtime.is_some() && caller.runtime == leader.runtime;
         let is_stuck = is_one_thread && caller.blocks && !leader.blocks;
-        is_stuck && !Link::current().is_some_and(|me| self.link.waits_for(&me))
+        is_stuck && !caller.load.as_ref().is_some_and(|load| self.link.waits_for(load))
     }
 
     /// What a refresh makes of it: one is enough.

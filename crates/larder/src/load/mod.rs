@@ -54,13 +54,6 @@ pub(crate) struct Request<K: Hash + Eq, V> {
     pub(crate) caller: Caller,
 }
 
-/// What part a caller has in a flight.
-#[derive(Clone, Copy)]
-pub(crate) enum Part {
-    Leader,
-    Follower,
-}
-
 /// What a caller with a loader does next.
 pub(crate) enum Turn<K: Hash + Eq, V> {
     /// It has its answer.
@@ -90,7 +83,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
-            let (part, follower) = match self.turn().await? {
+            let follower = match self.turn().await? {
                 Turn::Answer(held) => return Ok(held),
                 Turn::Renew(held) => {
                     if let Some(loader) = loader.take() {
@@ -103,14 +96,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                     let loader = loader.take().ok_or_else(gone)?;
                     let follower = errand.ticket.follow();
                     self.inner.spawn(errand.run(loader))?;
-                    (Part::Leader, follower)
+                    follower
                 }
-                Turn::Follow(follower) => (Part::Follower, follower),
+                Turn::Follow(follower) => follower,
             };
             let _waiting = waiting(&follower)?;
             crate::runtime::require()?;
             let waited = follow(follower, self.inner.clock(), &self.settings).await;
-            if let Some(held) = self.answer(part, waited)? {
+            if let Some(held) = self.answer(waited)? {
                 return Ok(held);
             }
         }
@@ -181,21 +174,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         loop {
             match self.join(FlightKind::Load, About::met_by_load) {
                 Join::Lead(ticket) => return Ok(Turn::Lead(self.errand(ticket, self.aim))),
-                Join::Follow(follower) => return Ok(Turn::Follow(follower)),
+                Join::Follow(follower) => {
+                    self.inner.stats().coalesced();
+                    return Ok(Turn::Follow(follower));
+                }
                 Join::Left => {}
             }
         }
     }
 
     /// What a load's wait came to. None if it has to try again.
-    pub(crate) fn answer(&self, part: Part, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
+    pub(crate) fn answer(&self, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
         let stats = self.inner.stats();
         match waited {
             Waited::Landed(Landed::Held(held)) if !self.is_past(&held) => {
-                match part {
-                    Part::Leader => stats.miss(),
-                    Part::Follower => stats.coalesced(),
-                }
+                stats.miss();
                 Ok(Some(held))
             }
             Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held)) => {
@@ -224,7 +217,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             Join::Follow(follower) => follower,
             Join::Left => {
                 let key = shared.key(&self.key);
-                let found = shared.find(&key, self.inner.local.marks(), Age::Checked, None).await;
+                let find = shared.find(&key, self.inner.local.marks(), Age::Checked, None);
+                let found = Box::pin(find).await;
                 return Ok(Waited::Landed(match found.map(|found| found.into_parts().0) {
                     Ok(Some(looked)) => run::landed(&looked),
                     Ok(None) => Landed::Miss,
@@ -259,7 +253,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(looked)),
                 Verdict::CheckMarks => {
                     crate::runtime::require()?;
-                    if let Err(error) = self.check_marks(&looked).await {
+                    if let Err(error) = Box::pin(self.check_marks(&looked)).await {
                         self.inner.tell(&Event::SharedFailed(error));
                         return Ok(Close::Spent(looked));
                     }
@@ -292,10 +286,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         meet: fn(&About, &Arrival, &Marks) -> Meet,
     ) -> Join<K, Landed<V>, About> {
         let marks = self.inner.local.marks();
-        let now = self.inner.arrival(self.caller);
+        let now = self.inner.arrival(&self.caller);
         // A copy has the tags that its record names, whatever the options say.
         let may_add_tags = kind == FlightKind::Fill || self.aim.late_tags;
-        let about = About::new(kind, now, marks.see(self.settings.tags()), may_add_tags);
+        let about = About::new(kind, now.clone(), marks.see(self.settings.tags()), may_add_tags);
         self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now, marks))
     }
 

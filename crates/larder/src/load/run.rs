@@ -10,10 +10,11 @@ use larder_core::{Error, ErrorKind, Key, Life, Result, Timestamp};
 
 use crate::event::Event;
 use crate::key::CacheKey;
+use crate::load::Request;
 use crate::load::chain::Inside;
 use crate::load::flight::Ticket;
 use crate::load::freshness::{Verdict, judge};
-use crate::load::inner::{About, Inner, Landed};
+use crate::load::inner::{About, Caller, Inner, Landed};
 use crate::load::lease::{Fenced, Lease, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
 use crate::options::Settings;
@@ -67,6 +68,17 @@ pub(crate) struct Ready<K: Hash + Eq, V> {
     pub(crate) tag_changes: u64,
 }
 
+/// What comes of all that is before the loader.
+#[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
+pub(crate) enum Prepared<K: Hash + Eq, V> {
+    /// The loader's turn.
+    Ready(Ready<K, V>),
+    /// The flight has ended without it.
+    Ended,
+    /// The same, with a value that is to be renewed behind its callers' backs.
+    Aged(Request<K, V>),
+}
+
 /// What a load must still hold when it commits, and the marks as they were before it.
 pub(crate) enum Fence {
     /// Its flight alone: the local tier is the authority.
@@ -80,9 +92,13 @@ pub(crate) enum Fence {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     /// Flies the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
     pub(crate) async fn run(self, loader: BoxLoader<K, V>) {
-        if let Some(ready) = self.prepare().await {
-            let ended = ready.run_loader(loader).await;
-            ready.commit(ended).await;
+        match self.prepare().await {
+            Prepared::Ready(ready) => {
+                let ended = ready.run_loader(loader).await;
+                ready.commit(ended).await;
+            }
+            Prepared::Aged(request) => drop(request.start(Purpose::Renew, loader)),
+            Prepared::Ended => {}
         }
     }
 
@@ -92,7 +108,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         let local = self.inner.look(self.hash, &self.key);
         match shared.find(&key, self.inner.local.marks(), Age::Checked, local.as_ref()).await {
             Ok(found) => match found.into_looked() {
-                Some(looked) => self.publish_copy(looked),
+                Some(looked) => drop(self.publish_copy(looked)),
                 None => self.publish_miss(),
             },
             Err(error) => {
@@ -102,18 +118,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         }
     }
 
-    /// Does all that comes before the loader. None if the flight has ended without it.
-    pub(crate) async fn prepare(self) -> Option<Ready<K, V>> {
+    /// Does all that comes before the loader.
+    pub(crate) async fn prepare(self) -> Prepared<K, V> {
         let local = self.inner.look(self.hash, &self.key);
         if let Some(answer) = local.as_ref().filter(|looked| self.is_answer(looked)) {
             self.ticket.publish(landed(answer), |_| ());
-            return None;
+            return Prepared::Ended;
         }
         let marks = self.inner.local.marks();
         let tag_changes = marks.tag_changes();
         let seen = marks.see(self.settings.tags());
         let Some(shared) = self.inner.shared.clone() else {
-            return Some(self.ready(local, Fence::Flight(seen), tag_changes));
+            return self.ready(local, Fence::Flight(seen), tag_changes);
         };
         let key = shared.key(&self.key);
         let now = self.inner.now();
@@ -122,20 +138,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         match self.fence(&shared, &key, local.as_ref()).await {
             Ok(Fenced::Held(lease, previous)) => {
                 let fence = Fence::Lease(key, Box::new(lease));
-                Some(self.ready(previous, fence, tag_changes))
+                self.ready(previous, fence, tag_changes)
             }
             Ok(Fenced::Answered(looked)) => {
-                self.publish_copy(looked);
-                None
+                self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
             }
             Err(error) if shared.strict => {
                 self.ticket.publish(Landed::Failed(error), |_| ());
-                None
+                Prepared::Ended
             }
             Err(error) => {
                 self.inner.tell(&Event::SharedFailed(error));
                 let trusted = local.filter(|looked| self.inner.now() < looked.note.copy_due);
-                Some(self.ready(trusted, Fence::Degraded(seen), tag_changes))
+                self.ready(trusted, Fence::Degraded(seen), tag_changes)
             }
         }
     }
@@ -203,11 +218,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             && self.inner.now() < looked.note.retry_at
     }
 
-    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Ready<K, V> {
+    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Prepared<K, V> {
         let previous = previous.filter(|looked| !looked.held.is_absent());
         self.offer(previous.as_ref());
         let began = self.inner.now();
-        Ready { errand: self, began, previous, fence, tag_changes }
+        Prepared::Ready(Ready { errand: self, began, previous, fence, tag_changes })
     }
 
     /// Holds out a value for those who do not wait to the end. A known absence is no value: callers
@@ -218,18 +233,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         }
     }
 
-    /// Ends the flight with what the authority has, and copies it here under the flight.
-    fn publish_copy(self, looked: Looked<V>) {
-        let Self { inner, ticket, hash, key, settings, .. } = self;
+    /// Ends the flight with what the authority has, and copies it here under the flight. If that
+    /// has come of age, what would renew it.
+    fn publish_copy(self, looked: Looked<V>) -> Option<Request<K, V>> {
+        let Self { inner, ticket, hash, key, settings, aim } = self;
+        let looked = looked.with_refresh(&settings);
+        let is_aged = aim.purpose == Purpose::Answer
+            && judge(&looked, inner.now(), fastrand::f64()) == Verdict::Refresh;
         let landed = landed(&looked);
-        let draft = inner.draft(&key, looked.with_refresh(&settings));
-        if !holds(Rule::FillFenced) {
-            drop(inner.local.put(hash, key, draft));
+        let draft = inner.draft(&key, looked);
+        if holds(Rule::FillFenced) {
+            let put = |_: &Landed<V>| inner.local.put(hash, key.clone(), draft);
+            drop(ticket.publish(landed, put));
+        } else {
+            drop(inner.local.put(hash, key.clone(), draft));
             ticket.publish(landed, |_| ());
-            return;
         }
-        let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, draft));
-        drop(dropped);
+        let caller = Caller::task();
+        is_aged.then(|| Request { inner, settings, hash, key, aim, caller })
     }
 
     /// Ends the flight with nothing: neither is there any more what the local tier holds.
