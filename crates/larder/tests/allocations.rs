@@ -1,9 +1,10 @@
-//! A hit allocates nothing.
+//! What reads and loads allocate.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{EntryOptions, LocalCache, LocalCacheBuilder};
+use larder::{Cache, EntryOptions, LocalCache, LocalCacheBuilder, MemoryBackend};
+use larder_testkit::ManualClock;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -36,5 +37,70 @@ fn hits_allocate_nothing() {
             }
         });
         assert_eq!(info.count_total, 0, "{name}");
+    }
+}
+
+/// A load in memory: its loader's box and its task; its flight, the flight's link and the list of
+/// its wakers; the entry's metadata beside the slot.
+const MISS_ALLOCATIONS: u64 = 6;
+/// Without optimization the runtime boxes so large a task once more.
+const BOXED_TASK: u64 = if cfg!(debug_assertions) { 1 } else { 0 };
+
+#[test]
+fn hits_of_a_cache_allocate_nothing_alone_and_over_a_backend() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let clock = Arc::new(ManualClock::new());
+    let build = || Cache::<u64, u64>::builder().clock(clock.clone()).ttl(HOUR);
+    let store = MemoryBackend::new(clock.clone());
+    for cache in [build().build().unwrap(), build().backend(store).build().unwrap()] {
+        runtime.block_on(cache.insert(1, 7)).unwrap();
+        let hit = || {
+            runtime.block_on(async {
+                for _ in 0..1_000 {
+                    assert_eq!(cache.get(&1).await.unwrap(), Some(7));
+                    assert_eq!(cache.get_with(&1, || async { 8 }).await.unwrap(), 7);
+                }
+            });
+        };
+        // The first time, threads make what they keep for themselves.
+        hit();
+        assert_eq!(allocation_counter::measure(hit).count_total, 0);
+    }
+}
+
+#[test]
+fn a_miss_allocates_its_task_its_loader_its_flight_and_its_entry() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let cache = Cache::<u64, u64>::new(10_000).unwrap();
+    let load_all = async || {
+        for key in 0..1_000 {
+            cache.get_with(&key, || async { 7 }).await.unwrap();
+        }
+    };
+    runtime.block_on(async {
+        load_all().await;
+        cache.invalidate_all().await.unwrap();
+    });
+    let info = allocation_counter::measure(|| runtime.block_on(load_all()));
+    // Tables that grow cost one for several entries.
+    assert_eq!(info.count_total / 1_000, MISS_ALLOCATIONS + BOXED_TASK);
+}
+
+/// A future is part of its caller's: what is rarely needed is boxed.
+#[test]
+fn futures_stay_small() {
+    let clock = Arc::new(ManualClock::new());
+    let store = MemoryBackend::new(clock.clone());
+    let cache = Cache::<u64, u64>::builder().clock(clock).backend(store).build().unwrap();
+    let sizes = [
+        ("get", size_of_val(&cache.get(&1))),
+        ("get_with", size_of_val(&cache.get_with(&1, || async { 7 }))),
+        ("peek", size_of_val(&cache.peek(&1))),
+        ("insert", size_of_val(&cache.insert(1, 7))),
+        ("invalidate", size_of_val(&cache.invalidate(&1))),
+        ("invalidate_tag", size_of_val(&cache.invalidate_tag("t"))),
+    ];
+    for (name, size) in sizes {
+        assert!(size <= 2_048, "{name}: {size} bytes");
     }
 }
