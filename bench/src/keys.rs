@@ -31,6 +31,12 @@ impl Random {
         self.0 ^= self.0 << 17;
         (((self.0 >> 32) * bound as u64) >> 32) as usize
     }
+
+    /// Makes all that follows depend on this.
+    #[inline]
+    pub const fn stir(&mut self, byte: u8) {
+        self.0 = self.0.wrapping_add(byte as u64) | 1;
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What a hit costs.
 //!
 //! Every lookup finds its key; the order is random. A sample is the time per lookup that one thread
-//! sees, the choice of the key included.
+//! sees, the choice of the key included. *Free* lookups are independent of each other, so that the
+//! processor begins the next ones while it waits for memory. *Chained* ones are not: which key is
+//! next depends on the value that was found.
 //!
-//! `--rounds` (21), `--lookups` per sample (200,000).
+//! `--rounds` (21), `--lookups` per sample (200,000), `--only` some engines (names with `|`
+//! between, the first is the baseline).
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -13,23 +16,27 @@ use std::time::{Duration, Instant};
 
 use larder::{EntryOptions, LocalCache, Lookup};
 use larder_bench::{
-    Contender, Random, Table, Value, interleave, number, numbers, ratios, strings, value,
+    Contender, Random, Table, Value, asked, interleave, number, numbers, ratios, strings, value,
 };
 use tokio::runtime;
 
 fn main() {
-    let (rounds, lookups) = (number("rounds", 21) as usize, number("lookups", 200_000));
-    for (entries, threads) in [(1_000, 1), (1_000, 2), (100_000, 1), (100_000, 2)] {
+    for (entries, threads, pace) in [
+        (1_000, 1, Pace::Free),
+        (1_000, 1, Pace::Chained),
+        (1_000, 2, Pace::Free),
+        (100_000, 1, Pace::Free),
+        (100_000, 1, Pace::Chained),
+        (100_000, 2, Pace::Free),
+    ] {
         let keys = numbers(entries);
-        let title = format!("{entries} entries, u64 keys, {threads} threads");
-        print(&title, &run(&keys, &engines::<u64, u64>(&keys), threads, lookups, rounds));
+        let title = format!("{entries} entries, u64 keys, {pace:?} lookups by {threads} threads");
+        print(&title, &run(&keys, engines::<u64, u64>(&keys), threads, pace));
     }
     for threads in [1, 2] {
         let keys = strings(1_000);
-        let title =
-            format!("1000 entries, 24-byte String keys looked up by &str, {threads} threads");
-        let engines = engines::<String, str>(&keys);
-        print(&title, &run(&keys, &engines, threads, lookups, rounds));
+        let title = format!("1000 entries, 24-byte String keys, Free lookups by {threads} threads");
+        print(&title, &run(&keys, engines::<String, str>(&keys), threads, Pace::Free));
     }
 }
 
@@ -37,7 +44,7 @@ fn print(title: &str, table: &Table) {
     println!("### {title}\n\n{table}");
 }
 
-type Read<K> = dyn Fn(&[K], Random, u64) -> u64 + Sync;
+type Read<K> = dyn Fn(&[K], Random, u64, Pace) -> u64 + Sync;
 
 /// A cache that is full: a name, and this many lookups of these keys, which gives the hits.
 struct Engine<K> {
@@ -45,11 +52,22 @@ struct Engine<K> {
     read: Box<Read<K>>,
 }
 
+/// Whether a lookup can begin before the last one has ended.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    Free,
+    Chained,
+}
+
 impl<K: 'static> Engine<K> {
     fn new(name: &'static str, get: impl Fn(&K) -> Option<Value> + Sync + 'static) -> Self {
-        let read = move |keys: &[K], mut random: Random, lookups| {
-            let hits = (0..lookups).map(|_| hit(get(&keys[random.below(keys.len())])));
-            hits.sum()
+        let read = move |keys: &[K], mut random: Random, lookups, pace: Pace| {
+            let mut hits = 0;
+            for _ in 0..lookups {
+                let found = get(&keys[random.below(keys.len())]);
+                hits += pace.hit(found, &mut random);
+            }
+            hits
         };
         Self { name, read: Box::new(read) }
     }
@@ -58,12 +76,13 @@ impl<K: 'static> Engine<K> {
         name: &'static str,
         get: impl AsyncFn(&K) -> Option<Value> + Sync + 'static,
     ) -> Self {
-        let read = move |keys: &[K], mut random: Random, lookups| {
+        let read = move |keys: &[K], mut random: Random, lookups, pace: Pace| {
             let runtime = runtime::Builder::new_current_thread().build().expect("it starts");
             runtime.block_on(async {
                 let mut hits = 0;
                 for _ in 0..lookups {
-                    hits += hit(get(&keys[random.below(keys.len())]).await);
+                    let found = get(&keys[random.below(keys.len())]).await;
+                    hits += pace.hit(found, &mut random);
                 }
                 hits
             })
@@ -72,9 +91,14 @@ impl<K: 'static> Engine<K> {
     }
 }
 
-#[inline]
-fn hit(value: Option<Value>) -> u64 {
-    u64::from(black_box(value).is_some())
+impl Pace {
+    #[inline]
+    fn hit(self, found: Option<Value>, random: &mut Random) -> u64 {
+        if let (Self::Chained, Some(value)) = (self, &found) {
+            random.stir(value[0]);
+        }
+        u64::from(black_box(found).is_some())
+    }
 }
 
 /// All engines, filled. `Q` is the form in which a key is looked up.
@@ -132,38 +156,37 @@ fn fill<K: Clone>(keys: &[K], insert: impl Fn(K, Value)) {
     }
 }
 
-fn run<K: Sync>(
-    keys: &[K],
-    engines: &[Engine<K>],
-    threads: u64,
-    lookups: u64,
-    rounds: usize,
-) -> Table {
+fn run<K: Sync>(keys: &[K], mut engines: Vec<Engine<K>>, threads: u64, pace: Pace) -> Table {
+    if let Some(only) = asked("only") {
+        engines.retain(|engine| only.split('|').any(|name| name == engine.name));
+    }
+    let (rounds, lookups) = (number("rounds", 21) as usize, number("lookups", 200_000));
     let contenders = engines.iter().map(|engine| {
         let mut seed = 0;
         Contender::new(engine.name, move || {
             seed += threads;
-            sample(engine, keys, seed, threads, lookups)
+            sample(engine.name, threads, lookups, |thread| {
+                (engine.read)(keys, Random::new(seed + thread), lookups, pace)
+            })
         })
     });
     ratios("ns/op", &interleave(rounds, contenders.collect()))
 }
 
 /// Nanoseconds per lookup, the mean of the threads.
-fn sample<K: Sync>(engine: &Engine<K>, keys: &[K], seed: u64, threads: u64, lookups: u64) -> f64 {
+fn sample(name: &str, threads: u64, lookups: u64, read: impl Fn(u64) -> u64 + Sync) -> f64 {
     let start = Barrier::new(threads as usize);
-    let one = |seed| {
+    let one = |thread| {
         start.wait();
         let begun = Instant::now();
-        let hits = (engine.read)(keys, Random::new(seed), lookups);
+        let hits = read(thread);
         let time = begun.elapsed();
-        assert_eq!(hits, lookups, "{}: every lookup finds its key", engine.name);
+        assert_eq!(hits, lookups, "{name}: every lookup finds its key");
         time
     };
     let sum: Duration = std::thread::scope(|scope| {
         let one = &one;
-        let threads: Vec<_> =
-            (0..threads).map(|thread| scope.spawn(move || one(seed + thread))).collect();
+        let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || one(thread))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no lookup panics")).sum()
     });
     sum.as_nanos() as f64 / (threads * lookups) as f64
