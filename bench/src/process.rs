@@ -11,6 +11,15 @@ pub fn resident() -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
+/// How often this thread was made to wait for others that want its processor; zero where `/proc`
+/// does not tell.
+#[must_use]
+pub fn preemptions() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
 /// The value of `--name value` on the command line.
 #[must_use]
 pub fn asked(name: &str) -> Option<String> {
