@@ -57,10 +57,12 @@ impl LocalClock {
         }
     }
 
-    /// Whether this reading still lies ahead: coarse first, exact in the last 16 ms.
+    /// Whether this reading still lies ahead: coarse first, exact in the last 16 ms, and without any
+    /// clock for what never comes.
     #[inline]
     pub(crate) fn is_before(&self, reading: Timestamp) -> bool {
-        reading.as_nanos() > self.coarse().as_nanos().saturating_add(COARSE_NANOS)
+        reading == Timestamp::FAR
+            || reading.as_nanos() > self.coarse().as_nanos().saturating_add(COARSE_NANOS)
             || reading > self.now()
     }
 }

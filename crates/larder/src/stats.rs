@@ -83,6 +83,7 @@ impl Counters {
         }
     }
 
+    #[inline]
     pub(crate) fn hit(&self) {
         self.add(Count::Hits);
     }

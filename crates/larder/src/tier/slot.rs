@@ -118,15 +118,18 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    #[inline]
     pub(super) fn announce(self) {
         READER.set(self);
     }
 
+    #[inline]
     fn current() -> Self {
         READER.get()
     }
 
     /// Whether the entry's idle time has run out; if not, a use starts it anew.
+    #[inline]
     fn has_missed(self, last_used: &AtomicU32) -> bool {
         let last = last_used.load(Ordering::Relaxed);
         let idle = idle_ticks(self.now, last);
@@ -159,12 +162,14 @@ impl Idle {
         Self { tick_nanos, limit: limit.max(1) }
     }
 
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "ticks wrap, and are compared so")]
     pub(super) const fn tick(self, now: Timestamp) -> u32 {
         let tick = (now.as_nanos() / self.tick_nanos) as u32;
         if tick == UNTRACKED { tick - 1 } else { tick }
     }
 
+    #[inline]
     pub(super) fn reader(self, now: Timestamp, uses: bool) -> Reader {
         Reader { now: self.tick(now), limit: self.limit, uses }
     }
@@ -180,6 +185,7 @@ impl Idle {
 
 /// The ticks since the last use. Of two threads' coarse readings the older may come second: a use a
 /// little ahead is one of now.
+#[inline]
 const fn idle_ticks(now: u32, last_used: u32) -> u32 {
     let idle = now.wrapping_sub(last_used);
     if idle > u32::MAX - MAX_AHEAD { 0 } else { idle }
