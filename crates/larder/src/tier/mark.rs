@@ -292,7 +292,7 @@ impl Table {
         before: u64,
         fetched: (Epoch, Vec<TagVersion>),
     ) {
-        if self.epoch.is_unchanged(before) {
+        if self.epoch.takes(began, before) {
             match self.epoch.value {
                 Some(known) if known.hard != fetched.0.hard => marks.invalidate_all(),
                 Some(known) if known.soft != fetched.0.soft => marks.mark_all_stale(),
@@ -302,7 +302,7 @@ impl Table {
         }
         for (tag, version) in tags.iter().zip(fetched.1) {
             // A tag that is not there has been forgotten meanwhile, with all the others.
-            let known = self.tags.get_mut(tag).filter(|known| known.is_unchanged(before));
+            let known = self.tags.get_mut(tag).filter(|known| known.takes(began, before));
             let Some(known) = known else { continue };
             match &known.value {
                 Some(known) if known.hard != version.hard => marks.invalidate_tag(tag),
@@ -332,8 +332,9 @@ impl<T> Known<T> {
         self.value.as_ref().filter(|_| self.checked >= oldest)
     }
 
-    fn is_unchanged(&self, before: u64) -> bool {
-        !holds(Rule::InstallGuard) || self.changed <= before
+    /// Whether what was asked for at `began`, after `before` changes, is news.
+    fn takes(&self, began: Timestamp, before: u64) -> bool {
+        !holds(Rule::InstallGuard) || (self.changed <= before && self.checked <= began)
     }
 
     fn set(&mut self, value: T, checked: Timestamp) {
