@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use crate::step::Failure;
 
 const USAGE: &str = "usage: cargo xtask <command>
-  test    unit, integration and documentation tests of the workspace
+  test    unit, integration and documentation tests of the workspace;
+          --long also runs what takes minutes
   check   formatting, lints, docs, features, rust-version, dependencies, schedules
   bench   the measurements in bench/";
 
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["test"] => test::run(),
+        ["test"] => test::run(false),
+        ["test", "--long"] => test::run(true),
         ["check"] => check::run(),
         ["bench"] => bench::run(),
         _ => Err(Failure::new(2, USAGE)),

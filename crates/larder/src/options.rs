@@ -134,7 +134,8 @@ impl Options {
         self
     }
 
-    /// The tags of entries written by this call, at most 255 bytes each.
+    /// The tags of entries written by this call, at most 255 bytes each. They take the place of
+    /// those of an outer view.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self

@@ -177,7 +177,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// How long tags and the epoch go without being compared with the backend's. Default 1 second.
     ///
     /// It bounds how long another process's invalidation by tag, or of everything, can go
-    /// unnoticed here.
+    /// unnoticed here. While the backend cannot be reached, a copy that is due for this comparison
+    /// is served as a fallback only, until its [`local_ttl`](Self::local_ttl) is over.
     pub fn tag_check(mut self, every: Duration) -> Self {
         self.tag_check = every;
         self

@@ -136,7 +136,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// - [`Reentrant`](crate::ErrorKind::Reentrant): this code runs inside a load that this call
     ///   would wait for. Tasks that a loader spawns do not count as inside it: such a cycle ends
     ///   with the hard timeout.
-    /// - [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime, on a miss.
+    /// - [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime, on a miss. The runtime
+    ///   must have its timers enabled (`enable_time`), as every default one has.
     /// - [`Closed`](crate::ErrorKind::Closed) after `close`.
     ///
     /// # Cancel safety
