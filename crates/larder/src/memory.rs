@@ -8,6 +8,8 @@ use larder_core::{
     Record, Result, Retime, Scope, StoreTime, Timestamp, Version, Write,
 };
 
+use crate::clock::SystemClock;
+
 use crate::memory::store::Store;
 use crate::sync::{Arc, Mutex, MutexGuard, lock};
 
@@ -23,6 +25,13 @@ pub struct MemoryBackend {
     clock: Arc<dyn Clock>,
     incarnation: Incarnation,
     store: Arc<Mutex<Store>>,
+}
+
+/// An empty store whose lives are judged by the system's clock.
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock))
+    }
 }
 
 impl MemoryBackend {

@@ -10,8 +10,8 @@ use larder_core::{BoxError, Error, Result};
 
 use crate::cache::{Cache, FIND, LOAD, LOOK, Reach, VALUE};
 use crate::key::CacheKey;
+use crate::load::about::Caller;
 use crate::load::flight::Follower;
-use crate::load::inner::Caller;
 use crate::load::loader::{Ended, Load, Loaded, ended};
 use crate::load::run::{Aim, Errand, Prepared};
 use crate::load::wait::{Waited, follow};

@@ -9,7 +9,8 @@ use larder_core::{BoxError, Result};
 
 use crate::key::CacheKey;
 use crate::load::Request;
-use crate::load::inner::{Caller, Inner};
+use crate::load::about::Caller;
+use crate::load::inner::Inner;
 use crate::load::loader::{BoxLoader, Load, Loaded, boxed};
 use crate::load::run::{Aim, Purpose};
 use crate::lookup::Lookup;

@@ -3,26 +3,24 @@
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use larder_core::{BoxFuture, Error, ErrorKind, Life, Result, TagVersion, Timestamp, Version};
+use larder_core::{BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
-use crate::load::chain::Link;
-use crate::load::flight::{Flights, Meet};
+use crate::load::about::{About, Arrival, Caller};
+use crate::load::flight::Flights;
 use crate::load::freshness::attend_at;
 use crate::lookup::Lookup;
-use crate::rule::{Rule, holds};
-use crate::runtime::{IoThread, Notify, RuntimeId, Semaphore};
+use crate::runtime::{IoThread, Notify, Semaphore};
 use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier};
 use crate::tier::shared::Shared;
-use crate::tier::tag::{Marks, Seen};
 
 /// The tiers, the flights and what runs beside them.
 pub(crate) struct Inner<K: Hash + Eq, V> {
@@ -54,72 +52,6 @@ pub(crate) enum Landed<V> {
     Miss,
     /// With a failure of the load, or of the shared tier.
     Failed(Error),
-}
-
-/// What a flight is judged by, and what its loader says meanwhile.
-pub(crate) struct About {
-    pub(crate) kind: FlightKind,
-    pub(crate) link: Link,
-    /// Tags that the loader named before it read its source.
-    pub(crate) early_tags: Mutex<Vec<EarlyTags>>,
-    /// Told when another load waits for this one: it must not wait for that one's permit.
-    pub(crate) needed: Notify,
-    /// The tags that are known beforehand, at the leader's arrival.
-    seen: Seen,
-    /// Whether others may turn up: then a change of any tag counts.
-    may_add_tags: bool,
-    arrival: Arrival,
-}
-
-/// What held when a caller arrived.
-#[derive(Clone)]
-pub(crate) struct Arrival {
-    epoch: u32,
-    tag_changes: u64,
-    caller: Caller,
-}
-
-/// Tags as they were at one moment of a load.
-pub(crate) struct EarlyTags {
-    pub(crate) seen: Seen,
-    /// Their versions at the authority; none where there is no authority, or it did not tell.
-    pub(crate) versions: Option<Vec<TagVersion>>,
-}
-
-/// From where a caller asks.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    /// Its runtime, if that runs all its tasks on one thread.
-    runtime: Option<RuntimeId>,
-    /// Whether it blocks its thread meanwhile.
-    blocks: bool,
-    /// The load that it runs inside, if any.
-    load: Option<Link>,
-}
-
-impl Caller {
-    /// A task.
-    pub(crate) fn task() -> Self {
-        Self::new(false)
-    }
-
-    /// Code that blocks its thread.
-    pub(crate) fn blocking() -> Self {
-        Self::new(true)
-    }
-
-    fn new(blocks: bool) -> Self {
-        Self { runtime: crate::runtime::single_threaded(), blocks, load: Link::current() }
-    }
-}
-
-/// What a flight does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FlightKind {
-    /// It copies from the shared tier.
-    Fill,
-    /// It runs a loader.
-    Load,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
@@ -234,9 +166,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// What holds now, at the arrival of a caller.
     pub(crate) fn arrival(&self, caller: &Caller) -> Arrival {
-        let marks = self.local.marks();
-        let caller = caller.clone();
-        Arrival { epoch: marks.epoch(), tag_changes: marks.tag_changes(), caller }
+        Arrival::new(self.local.marks(), caller.clone())
     }
 
     /// Refuses work after [`close`](Self::close).
@@ -298,70 +228,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 }
 
 const FLIGHT_STRIPES: usize = 64;
-
-impl About {
-    pub(crate) fn new(kind: FlightKind, arrival: Arrival, seen: Seen, may_add_tags: bool) -> Self {
-        Self {
-            kind,
-            link: Link::default(),
-            early_tags: Mutex::default(),
-            needed: Notify::new(),
-            seen,
-            may_add_tags,
-            arrival,
-        }
-    }
-
-    /// Whether a caller that arrives now may join: nothing hard or soft has happened since.
-    fn is_valid(&self, now: &Arrival, marks: &Marks) -> bool {
-        let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
-        let is_unmarked = self.arrival.epoch == now.epoch && marks.life(&self.seen) == Life::Fresh;
-        !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
-    }
-
-    /// Whether its leader keeps a runtime's only thread from running meanwhile.
-    pub(crate) fn blocks_a_runtime(&self) -> bool {
-        self.arrival.caller.blocks && self.arrival.caller.runtime.is_some()
-    }
-
-    /// What a load makes of a flight that it meets: who only looks has no answer for it.
-    pub(crate) fn met_by_load(&self, now: &Arrival, marks: &Marks) -> Meet {
-        match self.kind {
-            FlightKind::Load if self.is_joined(now, marks) => Meet::Follow,
-            _ => Meet::Replace,
-        }
-    }
-
-    /// What a `get` makes of it: it does not wait for loaders.
-    pub(crate) fn met_by_get(&self, now: &Arrival, marks: &Marks) -> Meet {
-        match self.kind {
-            FlightKind::Load => Meet::Leave,
-            FlightKind::Fill if self.is_joined(now, marks) => Meet::Follow,
-            FlightKind::Fill => Meet::Replace,
-        }
-    }
-
-    fn is_joined(&self, now: &Arrival, marks: &Marks) -> bool {
-        self.is_valid(now, marks) && !self.needs_thread_of(&now.caller)
-    }
-
-    /// Whether it stands still while that caller blocks its thread. A load that the caller runs
-    /// inside is no such flight: to wait for it is an error of its own.
-    fn needs_thread_of(&self, caller: &Caller) -> bool {
-        let leader = &self.arrival.caller;
-        let is_one_thread = caller.runtime.is_some() && caller.runtime == leader.runtime;
-        let is_stuck = is_one_thread && caller.blocks && !leader.blocks;
-        is_stuck && !caller.load.as_ref().is_some_and(|load| self.link.waits_for(load))
-    }
-
-    /// What a refresh makes of it: one is enough.
-    pub(crate) fn met_by_refresh(&self, now: &Arrival, marks: &Marks) -> Meet {
-        match (self.is_valid(now, marks), self.kind) {
-            (true, FlightKind::Load) => Meet::Leave,
-            _ => Meet::Replace,
-        }
-    }
-}
 
 /// Work under way: counted for as long as it is there, also if its runtime drops it.
 pub(crate) struct Running<K: Hash + Eq, V>(Arc<Inner<K, V>>);

@@ -10,8 +10,9 @@ use larder_core::{BoxError, Error, ErrorKind, Result};
 use pin_project_lite::pin_project;
 
 use crate::key::CacheKey;
+use crate::load::about::{About, EarlyTags};
 use crate::load::flight::Follower;
-use crate::load::inner::{About, EarlyTags, Inner, Landed};
+use crate::load::inner::{Inner, Landed};
 use crate::options::{Ttl, check_tags};
 use crate::sync::lock;
 use crate::tier::mark::Age;

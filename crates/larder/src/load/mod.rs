@@ -19,10 +19,11 @@ use larder_core::{Error, ErrorKind, Result, Timestamp};
 
 use crate::event::Event;
 use crate::key::CacheKey;
+use crate::load::about::{About, Arrival, Caller, FlightKind};
 use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
 use crate::load::freshness::{Verdict, judge};
-use crate::load::inner::{About, Arrival, Caller, FlightKind, Inner, Landed};
+use crate::load::inner::{Inner, Landed};
 use crate::load::loader::BoxLoader;
 use crate::load::run::{Aim, Errand, Purpose};
 use crate::load::wait::{Waited, follow};
@@ -33,6 +34,7 @@ use crate::tier::mark::{Age, marks_due};
 use crate::tier::shared::Shared;
 use crate::tier::tag::Marks;
 
+pub(crate) mod about;
 pub(crate) mod chain;
 mod commit;
 pub(crate) mod flight;
