@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use larder::{EntryOptions, LocalCache, Lookup};
+use larder::{Cache, CacheKey, EntryOptions, LocalCache, Lookup};
 use larder_bench::{
     Contender, Random, Table, Value, asked, interleave, number, numbers, ratios, strings, value,
 };
@@ -104,7 +104,7 @@ impl Pace {
 /// All engines, filled. `Q` is the form in which a key is looked up.
 fn engines<K, Q>(keys: &[K]) -> Vec<Engine<K>>
 where
-    K: Hash + Eq + Clone + Send + Sync + Borrow<Q> + 'static,
+    K: CacheKey + Borrow<Q>,
     Q: ?Sized + Hash + Eq + Lookup<K>,
 {
     let capacity = keys.len() * 2;
@@ -118,6 +118,8 @@ where
     let ttl = builder().ttl(HOUR).build().expect("the settings are valid");
     let tagged = builder().ttl(HOUR).build().expect("the settings are valid");
     let tti = builder().tti(HOUR).build().expect("the settings are valid");
+    let cache = Cache::<K, Value>::builder().capacity(capacity as u64).ttl(HOUR);
+    let cache = cache.build().expect("the settings are valid");
     let runtime = runtime::Builder::new_current_thread().build().expect("it starts");
     // One after the other, so that what belongs to one cache lies together.
     fill(keys, |key, value| quick.insert(key, value));
@@ -125,10 +127,11 @@ where
     fill(keys, |key, value| ttl.insert(key, value));
     fill(keys, |key, value| tagged.insert_with(key, value, EntryOptions::new().tags(["tag"])));
     fill(keys, |key, value| tti.insert(key, value));
+    fill(keys, |key, value| drop(runtime.block_on(cache.insert(key, value))));
     fill(keys, |key, value| sync.insert(key, value));
     fill(keys, |key, value| sync_ttl.insert(key, value));
     fill(keys, |key, value| runtime.block_on(future.insert(key, value)));
-    let loading = ttl.clone();
+    let (loading, loading_cache) = (ttl.clone(), cache.clone());
     vec![
         Engine::new("quick_cache", move |key| quick.get(<K as Borrow<Q>>::borrow(key))),
         Engine::new("larder LocalCache", move |key| plain.get(<K as Borrow<Q>>::borrow(key))),
@@ -141,6 +144,13 @@ where
             Some(loading.get_with(<K as Borrow<Q>>::borrow(key), || {
                 unreachable!("every lookup finds its key")
             }))
+        }),
+        Engine::asynchronous("larder Cache, ttl", async move |key| {
+            cache.get(<K as Borrow<Q>>::borrow(key)).await.expect("it is open")
+        }),
+        Engine::asynchronous("larder Cache, ttl, get_with", async move |key| {
+            let loader = || async { unreachable!("every lookup finds its key") };
+            loading_cache.get_with(<K as Borrow<Q>>::borrow(key), loader).await.ok()
         }),
         Engine::new("moka sync", move |key| sync.get(<K as Borrow<Q>>::borrow(key))),
         Engine::new("moka sync, ttl", move |key| sync_ttl.get(<K as Borrow<Q>>::borrow(key))),

@@ -20,7 +20,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use larder::{EntryOptions, LocalCache};
+use larder::backend::Clock;
+use larder::{Cache, EntryOptions, LocalCache, MemoryBackend, Options, SystemClock};
 use larder_bench::{Random, Table, number};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
@@ -30,7 +31,7 @@ fn main() {
     let columns =
         ["engine", "change", "in order: rounds", "old kept", "at random: rounds", "old kept"];
     let mut table = Table::new(&columns);
-    let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("it starts");
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("it starts");
     blocking(&mut table, rounds);
     asynchronous(&mut table, rounds, &runtime);
     println!("### Old values brought back by a load that a change has overtaken\n\n{table}");
@@ -125,6 +126,9 @@ const LARDER: [Change<'static, LocalCache<u64, u64>>; 6] = [
 ];
 
 fn asynchronous(table: &mut Table, rounds: u64, runtime: &Runtime) {
+    larder("larder Cache::get_with, memory", &|_| None, table, rounds, runtime);
+    let backend = |clock: &Arc<dyn Clock>| Some(MemoryBackend::new(Arc::clone(clock)));
+    larder("larder Cache::get_with, over a backend", &backend, table, rounds, runtime);
     Asynchronous::<Moka> {
         name: "moka future get_with",
         new: &|| Moka::new(CAPACITY),
@@ -181,6 +185,52 @@ fn asynchronous(table: &mut Table, rounds: u64, runtime: &Runtime) {
             }),
             ("insert", |cache, key, new| Box::pin(async move { cache.insert(key, new) })),
             ("clear", |cache, _, _| Box::pin(async move { cache.clear() })),
+        ],
+    }
+    .run(table, rounds, runtime);
+}
+
+/// Larder's asynchronous cache, alone or over a shared backend.
+fn larder(
+    name: &'static str,
+    backend: &dyn Fn(&Arc<dyn Clock>) -> Option<MemoryBackend>,
+    table: &mut Table,
+    rounds: u64,
+    runtime: &Runtime,
+) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Asynchronous::<Cache<u64, u64>> {
+        name,
+        new: &|| {
+            let builder = Cache::builder().capacity(CAPACITY).ttl(HOUR);
+            let builder = builder.defaults(Options::new().ttl(HOUR).tags(["tag"]));
+            let builder = match backend(&clock) {
+                Some(backend) => builder.backend(backend),
+                None => builder,
+            };
+            builder.build().expect("it is valid")
+        },
+        load: |cache, key, loader| {
+            Box::pin(async move { cache.get_with(&key, || loader).await.expect("it loads") })
+        },
+        read: |cache, key| Box::pin(async move { cache.get(&key).await.expect("it reads") }),
+        changes: &[
+            ("invalidate", |cache, key, _| {
+                Box::pin(async move { drop(cache.invalidate(&key).await) })
+            }),
+            ("remove", |cache, key, _| Box::pin(async move { drop(cache.remove(&key).await) })),
+            ("insert", |cache, key, new| {
+                Box::pin(async move { drop(cache.insert(key, new).await) })
+            }),
+            ("mark_stale", |cache, key, _| {
+                Box::pin(async move { drop(cache.mark_stale(&key).await) })
+            }),
+            ("invalidate_tag", |cache, _, _| {
+                Box::pin(async move { drop(cache.invalidate_tag("tag").await) })
+            }),
+            ("invalidate_all", |cache, _, _| {
+                Box::pin(async move { drop(cache.invalidate_all().await) })
+            }),
         ],
     }
     .run(table, rounds, runtime);

@@ -9,7 +9,6 @@ use larder_core::{
 };
 
 use crate::clock::SystemClock;
-
 use crate::memory::store::Store;
 use crate::sync::{Arc, Mutex, MutexGuard, lock};
 
