@@ -168,7 +168,7 @@ where
             return self.refuse(hash, key, draft, is_dead, now);
         }
         let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
-        let slot = self.slot(draft, last_used);
+        let slot = self.slot(draft, last_used, now);
         let due = self.due(&slot, now);
         let outgoing = self.engine.put(hash, key, slot);
         self.schedule(hash, due, outgoing.replaced.as_ref(), now);
@@ -207,7 +207,7 @@ where
             return (false, dropped);
         };
         let Some(draft) = alter(draft) else { return (false, dropped) };
-        let slot = self.slot(draft, last_used);
+        let slot = self.slot(draft, last_used, now);
         let due = self.due(&slot, now);
         match self.engine.swap(hash, key.to_key(), slot) {
             Ok(outgoing) => {
@@ -342,8 +342,12 @@ where
         }
     }
 
-    fn slot(&self, draft: Draft<V, N>, last_used: u32) -> Slot<V, N> {
-        let attend_at = draft.attend_at.min(draft.fresh_until);
+    fn slot(&self, draft: Draft<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
+        let mut attend_at = draft.attend_at.min(draft.fresh_until);
+        if attend_at <= now {
+            // Whatever the coarse clock says: on a machine that starves it lags behind.
+            attend_at = Timestamp::ZERO;
+        }
         let is_plain = attend_at == draft.fresh_until
             && draft.kept_until == draft.fresh_until.after(self.grace)
             && draft.weight == 1
