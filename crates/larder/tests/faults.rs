@@ -830,21 +830,25 @@ fn f44_no_load_brings_back_what_a_change_has_ended() {
         let store = MemoryBackend::new(Arc::new(SystemClock));
         let builder = if is_shared { builder.backend(store) } else { builder };
         let cache = builder.build().unwrap();
+        // One source for all rounds: a refresh may outlive its round, and reads what is true then.
+        let truths: [_; 8] = std::array::from_fn(|_| Arc::new(AtomicU64::new(1)));
         for round in 0..ROUNDS {
             let (verb, deed) = (fastrand::usize(..VERBS), round % DEEDS);
             // A tag that only the answer names is held against loads that name it.
             let verb = if deed == 7 { [2, 4][round % 2] } else { verb };
             let tags = if deed == 7 { vec![] } else { vec!["known"] };
             let cache = cache.with(Options::new().tags(tags));
-            let key = fastrand::u64(..8);
-            let race = Race { cache, key, truth: Arc::new(AtomicU64::new(1)) };
+            let place = fastrand::usize(..truths.len());
+            let key = u64::try_from(place).unwrap();
+            let race = Race { cache, key, truth: Arc::clone(&truths[place]) };
             let told = format!("shared {is_shared}, verb {verb}, deed {deed}, round {round}");
             let finished = runtime.block_on(in_time(async {
                 // What is there before: nothing, or an old value, maybe in the store alone.
                 race.cache.invalidate(&key).await.unwrap();
                 let is_there = deed != 7 && fastrand::bool();
                 if is_there {
-                    race.cache.insert(key, Witness::new(key, 1)).await.unwrap();
+                    let now = race.truth.load(Ordering::SeqCst);
+                    race.cache.insert(key, Witness::new(key, now)).await.unwrap();
                     if fastrand::bool() {
                         race.cache.set_ttl(&key, secs(300)).await.unwrap();
                     }

@@ -1,0 +1,181 @@
+//! What once broke, each told by the line above its test.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use larder::backend::{
+    Backend, Class, Expect, Key, NEVER, Namespace, Outcome, Record, Times, Write,
+};
+use larder::{Cache, ErrorKind, Life, Loaded, Options};
+use larder_testkit::Operation;
+
+#[path = "support/mod.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
+mod support;
+
+use self::support::{on_both, on_shared, secs, settle};
+
+/// Any change of any tag cut the flights of all keys.
+#[test]
+fn a_tag_that_a_load_cannot_have_does_not_cut_its_flight() {
+    on_both(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let loads = Arc::new(AtomicU32::new(0));
+        let (open, gate) = tokio::sync::watch::channel(false);
+        let ask = |cache: Cache<String, u32>| {
+            let (loads, mut gate) = (Arc::clone(&loads), gate.clone());
+            let loader = || async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                gate.wait_for(|open| *open).await.unwrap();
+                7
+            };
+            tokio::spawn(async move { cache.get_with("a", loader).await })
+        };
+        let first = ask(cache.clone());
+        settle().await;
+        cache.invalidate_tag("other").await.unwrap();
+        let second = ask(cache.clone());
+        settle().await;
+        open.send(true).unwrap();
+        assert_eq!(first.await.unwrap().unwrap() + second.await.unwrap().unwrap(), 14);
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        assert_eq!(cache.get("a").await.unwrap(), Some(7));
+    });
+}
+
+/// The tags that only the first answer had named were lost with the second.
+#[test]
+fn not_modified_keeps_the_tags_of_the_earlier_answer() {
+    on_both(async |rig| {
+        let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
+        let first = |_| async { Ok::<_, std::io::Error>(Loaded::new(7).tags(["t"])) };
+        assert_eq!(cache.load("a", first).await.unwrap(), Some(7));
+        rig.advance(10);
+        let again = |_| async { Ok::<_, std::io::Error>(Loaded::not_modified()) };
+        assert_eq!(cache.load("a", again).await.unwrap(), Some(7));
+        assert_eq!(cache.get("a").await.unwrap(), Some(7));
+        cache.invalidate_tag("t").await.unwrap();
+        assert_eq!(cache.get("a").await.unwrap(), None);
+    });
+}
+
+/// A damaged epoch was never made anew: nothing could be inserted or read any more.
+#[test]
+fn damaged_marks_are_made_anew() {
+    on_shared(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let tagged = cache.with(Options::new().tags(["t"]));
+        tagged.insert("a".into(), 1).await.unwrap();
+        let namespace = Namespace::new("larder").unwrap();
+        for (class, text) in [(Class::Epoch, ""), (Class::Tag, "t")] {
+            rig.store().damage(&Key::new(&namespace, class, text.as_bytes())).await;
+        }
+        rig.advance(1);
+        tagged.insert("a".into(), 2).await.unwrap();
+        assert_eq!(cache.get("a").await.unwrap(), Some(2));
+        assert_eq!(rig.builder::<String, u32>().build().unwrap().get("a").await.unwrap(), Some(2));
+    });
+}
+
+/// An own soft change forgot what was known, and with it another process's hard change.
+#[test]
+fn an_own_soft_change_does_not_hide_anothers_hard_one() {
+    on_shared(async |rig| {
+        let build = || rig.builder::<String, u32>().grace(secs(600)).local_ttl(NEVER);
+        let (cache, other) = (build().build().unwrap(), build().build().unwrap());
+        let tagged = cache.with(Options::new().tags(["t"]));
+        tagged.insert("a".into(), 1).await.unwrap();
+        tagged.insert("b".into(), 1).await.unwrap();
+        other.invalidate_tag("t").await.unwrap();
+        cache.mark_tag_stale("t").await.unwrap();
+        assert!(cache.entry_info("a").await.unwrap().is_none());
+        other.insert("c".into(), 1).await.unwrap();
+        assert_eq!(cache.get("c").await.unwrap(), Some(1));
+        other.invalidate_all().await.unwrap();
+        cache.mark_all_stale().await.unwrap();
+        let failing = || async { Err::<u32, _>("down") };
+        let error = cache.try_get_with("c", failing).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Loader);
+    });
+}
+
+/// A known absence was touched, and given a ttl, as if it were a value.
+#[test]
+fn a_known_absence_has_no_life_to_change() {
+    on_both(async |rig| {
+        let cache = rig.builder::<String, u32>().absent_ttl(secs(60)).build().unwrap();
+        assert_eq!(cache.optionally_get_with("a", || async { None }).await.unwrap(), None);
+        assert!(cache.is_known_absent("a").await.unwrap());
+        assert!(!cache.touch("a").await.unwrap());
+        assert!(!cache.set_ttl("a", secs(5)).await.unwrap());
+        assert_eq!(cache.revive("a", secs(5)).await.unwrap(), None);
+    });
+}
+
+/// What a mark had made stale was said to be revived, and stayed stale.
+#[test]
+fn what_a_mark_has_made_stale_is_not_revived() {
+    on_both(async |rig| {
+        let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
+        cache.with(Options::new().tags(["t"])).insert("a".into(), 1).await.unwrap();
+        cache.mark_tag_stale("t").await.unwrap();
+        assert_eq!(cache.revive("a", secs(10)).await.unwrap(), None);
+        let info = cache.entry_info("a").await.unwrap().unwrap();
+        assert_eq!((info.life, info.ttl_left), (Life::Stale, secs(0)));
+    });
+}
+
+/// Touching an entry gave it the grace of the handle that touched it.
+#[test]
+fn touch_keeps_the_grace_of_the_entry() {
+    on_both(async |rig| {
+        let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
+        cache.with(Options::new().grace(secs(600))).insert("a".into(), 1).await.unwrap();
+        rig.advance(5);
+        assert!(cache.touch("a").await.unwrap());
+        let info = cache.entry_info("a").await.unwrap().unwrap();
+        assert_eq!((info.ttl_left, info.kept_left), (secs(10), secs(610)));
+    });
+}
+
+/// With an interval of zero every read asked the store again, and then said there was nothing.
+#[test]
+fn a_check_of_marks_at_every_read_still_serves_from_memory() {
+    on_shared(async |rig| {
+        let cache = rig.builder::<String, u32>().tag_check(secs(0)).build().unwrap();
+        cache.insert("a".into(), 1).await.unwrap();
+        rig.store().forget_calls();
+        for _ in 0..10 {
+            assert_eq!(cache.get("a").await.unwrap(), Some(1));
+        }
+        // One question for the epoch each, and none for the entry.
+        assert_eq!(rig.store().count(Operation::Read), 10);
+    });
+}
+
+/// A loader that lost the race for the lease ran beside the winner's fresh value.
+#[test]
+fn a_refused_lease_is_looked_at_again() {
+    on_shared(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        // Makes the marks, so that the lease is the next write.
+        cache.insert("b".into(), 1).await.unwrap();
+        rig.store().next(Operation::Write, larder_testkit::Fault::Hold);
+        let asking = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.get_with("a", || async { 2 }).await }
+        });
+        rig.store().until_held(1).await;
+        let codec = rig.record("b").unwrap();
+        let mut record = Record::value(codec.payload.clone(), Times::new(NEVER, NEVER));
+        record.header.codec = codec.header.codec;
+        record.header.epoch = codec.header.epoch;
+        let write = Write { key: support::entry("a"), record, expect: Expect::Any };
+        assert!(rig.store().inner().write(&[write]).await.iter().all(Outcome::is_done));
+        rig.store().release_all();
+        assert_eq!(asking.await.unwrap().unwrap(), 1);
+        assert_eq!(cache.stats().loads, 0);
+    });
+}
