@@ -47,9 +47,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         // What is not put is dropped out here, where its end may call the cache.
         let mut draft = Some(self.draft(key, looked));
         let done = self.flights.change_if(hash, key, || {
-            let there = self.outline(hash, key);
-            let fresh =
-                there.is_some_and(|looked| looked.life == Life::Fresh && !looked.held.is_absent());
+            let fresh = self.outline(hash, key).is_some_and(|looked| looked.is_fresh_value());
             let draft = draft.take_if(|_| wanted(fresh))?;
             Some(self.local.put(hash, key.clone(), draft))
         });

@@ -60,8 +60,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let record = self.shared_record(&held, &current).await;
         let mut is_wanted = false;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
-            let fresh = there
-                .is_some_and(|(looked, _)| looked.life == Life::Fresh && !looked.held.is_absent());
+            let fresh = there.is_some_and(|(looked, _)| looked.is_fresh_value());
             is_wanted = wanted(fresh);
             Ok(match &record {
                 _ if !is_wanted => Step::Keep,

@@ -15,7 +15,7 @@ use larder_core::{
 
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
-use crate::runtime::{Sleep, before};
+use crate::runtime::Sleep;
 use crate::tier::held::Looked;
 use crate::tier::mark::{Age, Current};
 use crate::tier::shared::Shared;
@@ -194,7 +194,6 @@ impl<V: Clone + 'static> Shared<V> {
     async fn sleep_jittered(&self, poll: Duration, lease: &Header) {
         let poll = poll.mul_f64(0.5 + fastrand::f64());
         let left = lease.times.kept_left().max(Duration::from_millis(1));
-        let sleep = Sleep::new(&self.authority.clock, poll.min(left));
-        let _ = before(sleep, std::future::pending::<()>()).await;
+        Sleep::new(&self.authority.clock, poll.min(left)).await;
     }
 }

@@ -79,6 +79,11 @@ pub(crate) struct Looked<V> {
 }
 
 impl<V> Looked<V> {
+    /// Whether it is a value, and fresh.
+    pub(crate) fn is_fresh_value(&self) -> bool {
+        self.life == Life::Fresh && !self.held.is_absent()
+    }
+
     /// The same value, to be renewed as the settings say.
     pub(crate) fn with_refresh(mut self, settings: &Settings) -> Self {
         self.note.refresh_at = self.note.written_at.after(settings.refresh_after);
