@@ -85,7 +85,7 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
     out.put_u64_le(0);
     out.put_slice(&record.payload);
     out.put_slice(full_key);
-    put_tags(&mut out, &header.tags)?;
+    encode_tags(&mut out, &header.tags)?;
     let check = check(key, &out);
     if let Some(place) = out.get_mut(88..96) {
         place.copy_from_slice(&check.to_le_bytes());
@@ -208,7 +208,12 @@ fn times(input: &mut Input<'_>, now: StoreTime) -> Result<Times> {
     Ok(Times { age: Duration::from_micros(age), fresh_for, kept_for })
 }
 
-fn put_tags(out: &mut Vec<u8>, tags: &[TagVersion]) -> Result<()> {
+/// Appends tags as the layout has them: nothing for none.
+///
+/// # Errors
+/// [`InvalidInput`](ErrorKind::InvalidInput) if there are more than 65,535 tags or a tag's name
+/// has more than 255 bytes.
+pub fn encode_tags(out: &mut Vec<u8>, tags: &[TagVersion]) -> Result<()> {
     if tags.is_empty() {
         return Ok(());
     }
@@ -224,6 +229,19 @@ fn put_tags(out: &mut Vec<u8>, tags: &[TagVersion]) -> Result<()> {
         out.put_slice(&tag.soft.to_bytes());
     }
     Ok(())
+}
+
+/// The tags that [`encode_tags`] made these bytes of; none of no bytes.
+///
+/// # Errors
+/// [`Codec`](ErrorKind::Codec) if the bytes are no tags.
+pub fn decode_tags(bytes: &[u8]) -> Result<Vec<TagVersion>> {
+    let mut input = Input(bytes);
+    let tags = if bytes.is_empty() { Vec::new() } else { take_tags(&mut input)? };
+    if !input.0.is_empty() {
+        return Err(damaged("bytes after the end"));
+    }
+    Ok(tags)
 }
 
 fn take_tags(input: &mut Input<'_>) -> Result<Vec<TagVersion>> {
@@ -256,7 +274,9 @@ fn life_check(covered: &[u8]) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-fn kind_number(kind: Kind) -> u8 {
+/// The number that stands for a kind.
+#[must_use]
+pub const fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Value => 1,
         Kind::Absent => 2,
@@ -265,7 +285,11 @@ fn kind_number(kind: Kind) -> u8 {
     }
 }
 
-fn kind_of(number: u8) -> Result<Kind> {
+/// The kind that a number stands for.
+///
+/// # Errors
+/// [`Codec`](ErrorKind::Codec) if it stands for none.
+pub fn kind_of(number: u8) -> Result<Kind> {
     Ok(match number {
         1 => Kind::Value,
         2 => Kind::Absent,

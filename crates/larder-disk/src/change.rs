@@ -1,0 +1,178 @@
+//! One change of one key, within a transaction that nobody else writes in.
+
+use bytes::Bytes;
+use larder_core::{
+    Delete, Expect, Header, Key, Life, Outcome, Record, Retime, StoreTime, Version, Write,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::row::{self, Found, HEADER_COLUMNS, StoredLife, UPSERT, Unreadable, select_header};
+
+/// A change that a caller asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Write(Write),
+    Retime(Retime),
+    Delete(Delete),
+}
+
+impl Change {
+    /// How many bytes it brings.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Write(write) => write.record.payload.len() + write.key.full().len(),
+            Self::Retime(_) | Self::Delete(_) => 0,
+        }
+    }
+
+    /// Judges and applies it. `asked` is when the caller asked: ages count from there.
+    ///
+    /// An error means that the statement, and maybe the transaction, came to nothing.
+    pub(crate) fn apply(
+        &self,
+        connection: &Connection,
+        asked: StoreTime,
+        now: StoreTime,
+    ) -> rusqlite::Result<Outcome> {
+        match self {
+            Self::Write(write) => apply_write(connection, write, asked, now),
+            Self::Retime(retime) => apply_retime(connection, retime, asked, now),
+            Self::Delete(delete) => apply_delete(connection, delete, now),
+        }
+    }
+}
+
+fn apply_write(
+    connection: &Connection,
+    write: &Write,
+    asked: StoreTime,
+    now: StoreTime,
+) -> rusqlite::Result<Outcome> {
+    let Write { key, record, expect } = write;
+    if let Some(refused) = refusal(connection, key, expect, now)? {
+        return Ok(refused);
+    }
+    if record.header.times.life() == Life::Dead {
+        drop_key(connection, key)?;
+        return Ok(Outcome::Done);
+    }
+    let stored = row::upsert(&mut *connection.prepare_cached(UPSERT)?, key, record, asked)?;
+    Ok(stored.map_or_else(Outcome::Failed, |()| Outcome::Done))
+}
+
+fn apply_retime(
+    connection: &Connection,
+    retime: &Retime,
+    asked: StoreTime,
+    now: StoreTime,
+) -> rusqlite::Result<Outcome> {
+    let Retime { key, version, times, .. } = retime;
+    let current = match current(connection, key, now)? {
+        Some(current) if current.record.header.version == *version => current,
+        other => return Ok(refused(other)),
+    };
+    if times.life() == Life::Dead {
+        drop_key(connection, key)?;
+        return Ok(Outcome::Done);
+    }
+    let life = StoredLife::new(times, asked);
+    let born = life.stamp.wrapping_sub(current.record.header.born.as_micros());
+    let checks = row::with_life(current.checks, life, *version);
+    let sql = "UPDATE entries SET stamp = ?2, fresh = ?3, dies = ?4, born = ?5, checks = ?6,
+        used = 1 WHERE id = ?1";
+    let values = params![current.id, life.stamp, life.fresh, life.dies, born, checks];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(Outcome::Done)
+}
+
+fn apply_delete(
+    connection: &Connection,
+    delete: &Delete,
+    now: StoreTime,
+) -> rusqlite::Result<Outcome> {
+    if let Some(refused) = refusal(connection, &delete.key, &delete.expect, now)? {
+        return Ok(refused);
+    }
+    drop_key(connection, &delete.key)?;
+    Ok(Outcome::Done)
+}
+
+/// Drops a row that is damaged, if it still is the one that was met.
+pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
+    let sql = select_header!("payload FROM entries WHERE id = ?1 AND name = ?2");
+    let is_damaged = connection
+        .prepare_cached(sql)?
+        .query_row(params![id, key.name()], |row| {
+            Ok(match Found::of(row, StoreTime::default())? {
+                Err(_) => true,
+                Ok(found) => {
+                    let payload = row::as_bytes(row.get_ref(HEADER_COLUMNS)?).unwrap_or_default();
+                    let record = found.record(key, Bytes::copy_from_slice(payload));
+                    matches!(record, Err(Unreadable::Damaged(_)))
+                }
+            })
+        })
+        .optional()?;
+    if is_damaged == Some(true) {
+        connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(is_damaged == Some(true))
+}
+
+/// A live record of the key itself.
+struct Current {
+    id: i64,
+    checks: i64,
+    record: Record,
+}
+
+/// What is there. The dead, the damaged and another key's record count as nothing.
+fn current(
+    connection: &Connection,
+    key: &Key,
+    now: StoreTime,
+) -> rusqlite::Result<Option<Current>> {
+    let sql = select_header!("payload FROM entries WHERE name = ?1");
+    let found = connection.prepare_cached(sql)?.query_row([key.name()], |row| {
+        let Ok(found) = Found::of(row, now)? else { return Ok(None) };
+        let payload = row::as_bytes(row.get_ref(HEADER_COLUMNS)?).unwrap_or_default();
+        let (id, checks) = (found.id, found.checks);
+        let record = found.record(key, Bytes::copy_from_slice(payload)).ok();
+        Ok(record.map(|record| Current { id, checks, record }))
+    });
+    let found = found.optional()?.flatten();
+    Ok(found.filter(|current| current.record.header.times.life() != Life::Dead))
+}
+
+/// Why the expectation is not met, if it is not.
+fn refusal(
+    connection: &Connection,
+    key: &Key,
+    expect: &Expect,
+    now: StoreTime,
+) -> rusqlite::Result<Option<Outcome>> {
+    if *expect == Expect::Any {
+        return Ok(None);
+    }
+    let current = current(connection, key, now)?;
+    let is_met = match (expect, &current) {
+        (Expect::Absent, None) => true,
+        (Expect::Version(version, _), Some(current)) => {
+            is_version(&current.record.header, *version)
+        }
+        _ => false,
+    };
+    Ok((!is_met).then(|| refused(current)))
+}
+
+fn is_version(header: &Header, version: Version) -> bool {
+    header.version == version
+}
+
+fn refused(current: Option<Current>) -> Outcome {
+    Outcome::Refused(current.map(|current| Box::new(current.record.header)))
+}
+
+fn drop_key(connection: &Connection, key: &Key) -> rusqlite::Result<usize> {
+    connection.prepare_cached("DELETE FROM entries WHERE name = ?1")?.execute([key.name()])
+}

@@ -1,0 +1,250 @@
+//! Where a store lies and how it behaves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{Clock, Error, ErrorKind, Result};
+
+use crate::event::{DiskEvent, Observer};
+
+/// Where a store lies and how it behaves.
+///
+/// ```
+/// use larder_disk::{DiskConfig, Durability};
+///
+/// let config = DiskConfig::new("cache").max_bytes(Some(64 << 20)).durability(Durability::Synced);
+/// let same = DiskConfig::from_url("file:cache?max-bytes=64MiB&durability=synced")?;
+/// assert_eq!(format!("{config:?}"), format!("{same:?}"));
+/// # Ok::<_, larder_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DiskConfig {
+    pub(crate) folder: PathBuf,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) durability: Durability,
+    pub(crate) on_corrupt: OnCorrupt,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) purge_every: Option<Duration>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) observer: Observer,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When every process sees it. A crash of the machine may lose the last seconds, never half of
+    /// a record; a crash of the process loses nothing.
+    #[default]
+    Relaxed,
+    /// When the disk has it.
+    Synced,
+}
+
+/// What becomes of a database whose pages are damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnCorrupt {
+    /// It is renamed, what can be read of it goes into a fresh one, and an event tells.
+    #[default]
+    SetAside,
+    /// Calls fail with [`Unavailable`](ErrorKind::Unavailable), and nothing is touched.
+    Fail,
+}
+
+impl DiskConfig {
+    /// A store in this folder, which is created if it is missing.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            max_bytes: Some(1 << 30),
+            durability: Durability::default(),
+            on_corrupt: OnCorrupt::default(),
+            busy_timeout: Duration::from_secs(5),
+            purge_every: Some(Duration::from_secs(1)),
+            clock: None,
+            observer: Observer::default(),
+        }
+    }
+
+    /// A store as a URL names it: `file:` and a path, then settings.
+    ///
+    /// The path is relative or absolute; `%` and two hexadecimal digits stand for a byte. Settings
+    /// are `max-bytes` (`none`, or a number with the unit `KiB`, `MiB` or `GiB`, or without one) and
+    /// `durability` (`relaxed` or `synced`).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for another scheme, an empty path, an unknown
+    /// setting or a value out of its range.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let rest = url.strip_prefix("file:").ok_or_else(|| invalid("the scheme is not `file:`"))?;
+        let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = match path.strip_prefix("//") {
+            Some(absolute) if absolute.starts_with('/') => absolute,
+            Some(_) => return Err(invalid("a file's URL names no host")),
+            None => path,
+        };
+        if path.is_empty() {
+            return Err(invalid("the path is empty"));
+        }
+        let settings = settings.split('&').filter(|setting| !setting.is_empty());
+        settings.into_iter().try_fold(Self::new(unescaped(path)?), Self::with_setting)
+    }
+
+    /// The most bytes on disk, the write-ahead log included; none for no bound. Default 1 GiB.
+    ///
+    /// At least 256 KiB. Beyond it, records that were not used for longest go.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// When a write is answered. Default [`Durability::Relaxed`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// What becomes of a damaged database. Default [`OnCorrupt::SetAside`].
+    #[must_use]
+    pub fn on_corrupt(mut self, on_corrupt: OnCorrupt) -> Self {
+        self.on_corrupt = on_corrupt;
+        self
+    }
+
+    /// How long a call waits for other processes that write. Default 5 seconds.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// How often what is dead is freed without being asked; none for never. Default 1 second.
+    #[must_use]
+    pub fn purge_every(mut self, interval: Option<Duration>) -> Self {
+        self.purge_every = interval;
+        self
+    }
+
+    /// Reckons lives by this clock. The default is the host's, which all its processes share.
+    ///
+    /// For tests: processes whose clocks differ do not agree on lives.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Whom to tell of what happens unasked. Called on the store's own threads; it must not block.
+    #[must_use]
+    pub fn on_event(mut self, tell: impl Fn(&DiskEvent) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(tell);
+        self
+    }
+
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if a setting is out of its range.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.folder.as_os_str().is_empty() {
+            return Err(invalid("the path is empty"));
+        }
+        if self.max_bytes.is_some_and(|bytes| bytes < MIN_BYTES) {
+            return Err(invalid("a store has at least 256 KiB"));
+        }
+        Ok(())
+    }
+
+    fn with_setting(self, setting: &str) -> Result<Self> {
+        match setting.split_once('=').unwrap_or((setting, "")) {
+            ("max-bytes", "none") => Ok(self.max_bytes(None)),
+            ("max-bytes", size) => Ok(self.max_bytes(Some(bytes(size)?))),
+            ("durability", "relaxed") => Ok(self.durability(Durability::Relaxed)),
+            ("durability", "synced") => Ok(self.durability(Durability::Synced)),
+            ("durability", _) => Err(invalid("durability is `relaxed` or `synced`")),
+            _ => Err(invalid("the settings are `max-bytes` and `durability`")),
+        }
+    }
+}
+
+fn bytes(size: &str) -> Result<u64> {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+    let unit = units.iter().find_map(|(unit, factor)| Some((size.strip_suffix(unit)?, factor)));
+    unit.and_then(|(number, factor)| number.parse::<u64>().ok()?.checked_mul(*factor))
+        .ok_or_else(|| invalid("a size is a whole number and KiB, MiB, GiB or nothing"))
+}
+
+fn unescaped(path: &str) -> Result<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let pair = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+        let byte = pair.and_then(|byte| u8::try_from(byte).ok()).filter(|byte| *byte != 0);
+        bytes.push(byte.ok_or_else(|| invalid("`%` is followed by two hexadecimal digits"))?);
+    }
+    Ok(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+fn invalid(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, "open", message)
+}
+
+const MIN_BYTES: u64 = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::DiskConfig;
+
+    #[test]
+    fn a_url_names_a_path_of_either_kind() {
+        for (url, path) in [
+            ("file:cache", "cache"),
+            ("file:./a%20b%3Fc", "./a b?c"),
+            ("file:/var/cache/x", "/var/cache/x"),
+            ("file:///var/cache/x", "/var/cache/x"),
+        ] {
+            assert_eq!(DiskConfig::from_url(url).unwrap().folder, Path::new(path), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_meant_is_refused() {
+        for url in [
+            "",
+            "cache",
+            "redis://x",
+            "file:",
+            "file://host/x",
+            "file:x?max-bytes=1TB",
+            "file:x?max-bytes=-1",
+            "file:x?max_bytes=1",
+            "file:x?durability=",
+            "file:%4",
+            "file:%00",
+            "file:x?max-bytes=99999999999GiB",
+        ] {
+            assert!(DiskConfig::from_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        let max = |url| DiskConfig::from_url(url).unwrap().max_bytes;
+        assert_eq!(max("file:x"), Some(1 << 30));
+        assert_eq!(max("file:x?max-bytes=none"), None);
+        assert_eq!(max("file:x?max-bytes=3MiB&durability=synced"), Some(3 << 20));
+        assert_eq!(max("file:x?max-bytes=1000000"), Some(1_000_000));
+    }
+}

@@ -1,0 +1,51 @@
+//! Opening a database, with the settings that every connection needs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::config::Durability;
+
+/// How a connection is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Reader,
+    Writer { durability: Durability, wal_bytes: u64, busy_timeout: Duration },
+}
+
+/// The size of a page: SQLite's default, and the file system's block.
+pub(crate) const PAGE_BYTES: u64 = 4_096;
+
+/// Opens a database that is there. Connections are used by one thread at a time.
+pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // Pages that cannot be right are damage, not advice.
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    match role {
+        Role::Reader => {
+            // Readers never wait for writers; for a moment they may wait for a recovery.
+            connection.busy_timeout(READER_TIMEOUT)?;
+            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000;")?;
+        }
+        Role::Writer { durability, wal_bytes, busy_timeout } => {
+            connection.busy_timeout(busy_timeout)?;
+            let synchronous = match durability {
+                Durability::Relaxed => "NORMAL",
+                Durability::Synced => "FULL",
+            };
+            let pages = wal_bytes / PAGE_BYTES / 2;
+            connection.execute_batch(&format!(
+                "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = {pages};
+                 PRAGMA journal_size_limit = {wal_bytes}; PRAGMA cache_size = -16000;
+                 PRAGMA temp_store = MEMORY;"
+            ))?;
+        }
+    }
+    Ok(connection)
+}
+
+const READER_TIMEOUT: Duration = Duration::from_millis(50);

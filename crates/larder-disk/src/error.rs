@@ -1,0 +1,36 @@
+//! The driver's errors and the file system's, as Larder's.
+
+use larder_core::{Error, ErrorKind};
+use rusqlite::ErrorCode;
+
+/// The one mapping of the driver's errors.
+pub(crate) fn of_sqlite(operation: &'static str, error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::TooBig) => ErrorKind::NoSpace,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::with_source(kind, operation, error)
+}
+
+/// The one mapping of the file system's errors.
+pub(crate) fn of_files(operation: &'static str, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::with_source(kind, operation, error)
+}
+
+pub(crate) fn closed(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Closed, operation, "the backend has been closed")
+}
+
+/// Whether the database's own pages are damaged.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Whether others were in the way.
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

@@ -1,0 +1,51 @@
+//! What nobody asked for and somebody should know.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Something that happened in the store, of which no caller is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DiskEvent {
+    /// The database was damaged: it lies here now, and a fresh one has taken its place.
+    SetAside {
+        /// Where the damaged database lies.
+        path: PathBuf,
+        /// How many records were saved into the fresh one.
+        saved: u64,
+    },
+    /// The database had gone or had been replaced: the one in its place is used from now on.
+    Reopened,
+    /// A record's check did not match: it counts as nothing and has been dropped.
+    Damaged,
+    /// Live records were dropped for room.
+    Evicted {
+        /// How many.
+        records: u64,
+    },
+}
+
+type Tell = dyn Fn(&DiskEvent) + Send + Sync;
+
+/// Who is told.
+#[derive(Clone, Default)]
+pub(crate) struct Observer(Option<Arc<Tell>>);
+
+impl Observer {
+    pub(crate) fn new(tell: impl Fn(&DiskEvent) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    pub(crate) fn tell(&self, event: &DiskEvent) {
+        if let Some(tell) = &self.0 {
+            tell(event);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Observer(set)" } else { "Observer(none)" })
+    }
+}

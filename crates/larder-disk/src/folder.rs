@@ -1,0 +1,210 @@
+//! The folder of a store: its names, its marker, who may enter it.
+//!
+//! Whatever the process's umask, the folder is made 0700 and files 0600. A folder or file that
+//! belongs to another user, a symbolic link in the place of either, and a folder into which others
+//! can write are refused; a folder with files of other programs is refused and left as it is.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use larder_core::{Error, ErrorKind, Result};
+use rustix::fs::OFlags;
+
+use crate::error::of_files;
+
+/// The database.
+pub(crate) const DATABASE: &str = "larder.db";
+/// Databases that are not complete yet begin with this.
+pub(crate) const UNFINISHED: &str = "larder.new-";
+/// Databases that were set aside begin with this.
+pub(crate) const SET_ASIDE: &str = "larder.damaged-";
+/// SQLite's files beside a database.
+pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// Held shared by who writes, alone by who creates, migrates or replaces the database.
+const LOCK: &str = "larder.lock";
+/// Known to backup programs (the cache directory tagging specification); ours has a second line.
+const MARKER: &str = "CACHEDIR.TAG";
+const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+const OURS: &str = "# A cache of Larder: https://crates.io/crates/larder-disk\n";
+
+/// A folder that has been looked at and found safe.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder at this path, created if it is missing.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is unsafe or another program's,
+    /// [`Unavailable`](ErrorKind::Unavailable) if it cannot be created or read.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        create(path).map_err(|error| of_files("open", error))?;
+        judge(path)?;
+        // SQLite refuses links anywhere in a path; those above the folder are its owner's business.
+        let path = path.canonicalize().map_err(|error| of_files("open", error))?;
+        let folder = Self { path };
+        if folder.is_foreign().map_err(|error| of_files("open", error))? {
+            return Err(unsafe_folder("the folder holds files of something else than Larder"));
+        }
+        for name in [DATABASE, LOCK, MARKER] {
+            judge_file(&folder.join(name))?;
+        }
+        for companion in COMPANIONS {
+            judge_file(&folder.join(&format!("{DATABASE}{companion}")))?;
+        }
+        Ok(folder)
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.join(DATABASE)
+    }
+
+    /// The file whose locks keep a replacement of the database apart from writes into it.
+    pub(crate) fn lock_file(&self) -> std::io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        private(&mut options).open(self.join(LOCK))
+    }
+
+    /// A new file that nobody else can open.
+    pub(crate) fn create_file(&self, name: &str) -> std::io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let file = private(&mut options).open(self.join(name))?;
+        // A umask that takes from the owner would leave a file that he cannot open.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    }
+
+    /// The time by the file system's clock, in microseconds since 1970.
+    ///
+    /// It is the clock of whoever holds the files: a process with a clock of its own gets the same.
+    pub(crate) fn file_system_now(&self) -> std::io::Result<i64> {
+        let mut file = self.lock_file()?;
+        file.write_all(b"\n")?;
+        // Not through `std`: libraries that fake a process's clock fake what it tells of files, too.
+        let stat = rustix::fs::fstat(&file)?;
+        let micros = i64::try_from(stat.st_mtime_nsec / 1_000).unwrap_or(0);
+        Ok(stat.st_mtime.saturating_mul(1_000_000).saturating_add(micros))
+    }
+
+    /// Removes databases that were never completed: whoever made them is gone. The lock is held.
+    pub(crate) fn remove_unfinished(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folder known as a store's, unless it is already.
+    pub(crate) fn mark(&self) -> std::io::Result<()> {
+        if self.is_marked()? {
+            return Ok(());
+        }
+        let name = format!("{UNFINISHED}{}-marker", unique());
+        let mut file = self.create_file(&name)?;
+        file.write_all(SIGNATURE.as_bytes())?;
+        file.write_all(OURS.as_bytes())?;
+        drop(file);
+        fs::rename(self.join(&name), self.join(MARKER))
+    }
+
+    fn is_marked(&self) -> std::io::Result<bool> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let file = match private(&mut options).open(self.join(MARKER)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut text = Vec::new();
+        file.take(4_096).read_to_end(&mut text)?;
+        Ok(text.windows(OURS.len()).any(|line| line == OURS.as_bytes()))
+    }
+
+    /// Whether it holds what no store of ours does, and is not marked as one.
+    fn is_foreign(&self) -> std::io::Result<bool> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            names.push(entry?.file_name());
+        }
+        let is_ours = |name: &std::ffi::OsString| {
+            let name = name.to_string_lossy();
+            let companion = name.strip_prefix(DATABASE);
+            name == LOCK
+                || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
+                || name.starts_with(UNFINISHED)
+                || name.starts_with(SET_ASIDE)
+        };
+        Ok(!names.iter().all(is_ours) && !self.is_marked()?)
+    }
+}
+
+/// A name part that no other process and no other call uses now.
+pub(crate) fn unique() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn create(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A umask that takes from the owner would leave a folder that he cannot enter.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+fn judge(path: &Path) -> Result<()> {
+    let found = path.symlink_metadata().map_err(|error| of_files("open", error))?;
+    if found.is_symlink() {
+        return Err(unsafe_folder("the folder is a symbolic link"));
+    }
+    if !found.is_dir() {
+        return Err(unsafe_folder("there is a file where the folder should be"));
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unsafe_folder("the folder belongs to another user"));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(unsafe_folder("others can write into the folder: take that from them first"));
+    }
+    Ok(())
+}
+
+fn judge_file(path: &Path) -> Result<()> {
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == IoKind::NotFound => return Ok(()),
+        Err(error) => return Err(of_files("open", error)),
+    };
+    if !found.is_file() {
+        return Err(unsafe_folder("one of the store's names is a link, a folder or a device"));
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unsafe_folder("one of the store's files belongs to another user"));
+    }
+    Ok(())
+}
+
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    options.mode(0o600).custom_flags(flags)
+}
+
+fn unsafe_folder(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, "open", message)
+}

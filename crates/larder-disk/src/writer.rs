@@ -1,0 +1,351 @@
+//! The one thread that writes: what callers ask for at once becomes one transaction.
+
+use std::sync::Arc;
+
+use larder_core::{Error, ErrorKind, Key, Outcome, Result, StoreTime};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::backend::Shared;
+use crate::change::{Change, drop_damaged};
+use crate::error::{is_busy, is_damage, of_files, of_sqlite};
+use crate::event::DiskEvent;
+use crate::queue::Taken;
+use crate::room;
+use crate::store::Store;
+
+/// What the thread is asked to do.
+pub(crate) enum Job {
+    /// Changes of keys that are all different, asked for at this store time.
+    Changes(Vec<Change>, StoreTime, oneshot::Sender<Vec<Outcome>>),
+    /// To free so many dead records.
+    Purge(usize, oneshot::Sender<Result<usize>>),
+    /// To drop a record that a reader found damaged.
+    DropDamaged(i64, Key),
+    /// To look whether the store is the one in the folder, and to open that if not. A reader may
+    /// have found this one damaged.
+    Check(Arc<Store>, Option<rusqlite::Error>, oneshot::Sender<Result<()>>),
+}
+
+/// The thread's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    open: Option<(Arc<Store>, Connection)>,
+    /// Bytes written since the pages were last counted.
+    uncounted: u64,
+}
+
+/// One change on its way.
+struct Item {
+    change: Change,
+    asked: StoreTime,
+    outcome: Option<Outcome>,
+}
+
+/// Why a transaction came to nothing, or maybe did not.
+enum Broken {
+    /// Nothing of it is there.
+    Undone(rusqlite::Error),
+    /// It may be there.
+    Unclear(rusqlite::Error),
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, open: None, uncounted: u64::MAX }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.shared.writes.take(self.shared.config.purge_every) {
+                Taken::Jobs(jobs, weight) => {
+                    self.work(jobs);
+                    self.shared.writes.done(weight);
+                }
+                Taken::Idle => self.tidy(),
+                Taken::Closed => break,
+            }
+        }
+        self.flush_marks();
+        if let Some((_, connection)) = self.open.take() {
+            let _ = connection.execute_batch("PRAGMA optimize");
+        }
+    }
+
+    fn work(&mut self, jobs: Vec<Job>) {
+        let (mut calls, mut items) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Changes(changes, asked, answer) => {
+                    calls.push((changes.len(), answer));
+                    items.extend(changes.into_iter().map(|change| Item {
+                        change,
+                        asked,
+                        outcome: None,
+                    }));
+                }
+                // What was asked for before comes before.
+                Job::Purge(limit, answer) => {
+                    self.answer(&mut calls, &mut items);
+                    let _ = answer.send(self.purge(limit));
+                }
+                Job::DropDamaged(id, key) => {
+                    self.answer(&mut calls, &mut items);
+                    self.drop_damaged(id, &key);
+                }
+                Job::Check(store, error, answer) => {
+                    self.answer(&mut calls, &mut items);
+                    let _ = answer.send(self.check(&store, error));
+                }
+            }
+        }
+        self.answer(&mut calls, &mut items);
+    }
+
+    /// Does all changes, and tells each caller what became of his.
+    fn answer(
+        &mut self,
+        calls: &mut Vec<(usize, oneshot::Sender<Vec<Outcome>>)>,
+        items: &mut Vec<Item>,
+    ) {
+        let max = room::transaction_bytes(self.shared.config.max_bytes);
+        let mut rest = &mut items[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let mut fits = |item: &Item| {
+                let is_first = bytes == 0;
+                bytes += item.change.bytes() + 1;
+                is_first || bytes <= max
+            };
+            let count = rest.iter().take(MAX_CHANGES).take_while(|item| fits(item)).count();
+            let (now, later) = rest.split_at_mut(count.max(1));
+            self.group(now);
+            rest = later;
+        }
+        let mut outcomes = items.drain(..).map(|item| item.outcome);
+        for (count, answer) in calls.drain(..) {
+            let lost = || Outcome::Failed(Error::new(ErrorKind::Unavailable, "write", "not done"));
+            let own = outcomes.by_ref().take(count).map(|outcome| outcome.unwrap_or_else(lost));
+            // Whoever asked may have gone.
+            let _ = answer.send(own.collect());
+        }
+    }
+
+    /// Does changes in one transaction. If that fails, each in its own, so that one that cannot be
+    /// stored harms no other.
+    fn group(&mut self, items: &mut [Item]) {
+        let bytes = items.iter().map(|item| item.change.bytes()).sum::<usize>();
+        match self.attempt(items, bytes) {
+            Ok(Ok(())) => {}
+            Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
+                fail(items, Outcome::Failed, &of_sqlite("write", error));
+            }
+            Ok(Err(Broken::Undone(_))) => {
+                for item in items {
+                    self.group(std::slice::from_mut(item));
+                }
+            }
+            Ok(Err(Broken::Unclear(error))) => {
+                fail(items, Outcome::Unknown, &of_sqlite("write", error));
+            }
+            Err(error) => fail(items, Outcome::Failed, &error),
+        }
+    }
+
+    fn attempt(&mut self, items: &mut [Item], bytes: usize) -> Result<Result<(), Broken>> {
+        self.make_room(bytes as u64)?;
+        self.transaction(|connection, now| {
+            for item in &mut *items {
+                item.outcome = Some(item.change.apply(connection, item.asked, now)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs a transaction in the present database, and once more in the next if this one is damaged
+    /// or full of what can be freed.
+    fn transaction<T>(
+        &mut self,
+        mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
+    ) -> Result<Result<T, Broken>> {
+        for is_last in [false, true] {
+            let (store, connection) = self.open()?;
+            let hold = store.hold().map_err(|error| of_files("write", error))?;
+            if !store.is_current() {
+                drop(hold);
+                self.open = None;
+                continue;
+            }
+            let done = in_transaction(connection, |connection| run(connection, store.clock.now()));
+            drop(hold);
+            match done {
+                Err(Broken::Undone(error) | Broken::Unclear(error))
+                    if is_damage(&error) && !is_last =>
+                {
+                    let store = Arc::clone(store);
+                    self.check(&store, Some(error))?;
+                }
+                Err(Broken::Undone(error)) if is_full(&error) && !is_last => {
+                    // The log keeps the room of what was undone until it is emptied.
+                    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                }
+                done => return Ok(done),
+            }
+        }
+        let message = "the database was replaced at every try";
+        Err(Error::new(ErrorKind::Unavailable, "write", message))
+    }
+
+    /// The present database and the connection that writes into it.
+    fn open(&mut self) -> Result<(&Arc<Store>, &Connection)> {
+        let present = self.shared.present("write")?;
+        let is_open = self.open.as_ref().is_some_and(|(store, _)| Arc::ptr_eq(store, &present));
+        if !is_open || !present.is_current() {
+            self.open = None;
+            let store = self.shared.replace("write", &present)?;
+            let opened = store.writer(&self.shared.config);
+            let connection = opened.map_err(|error| of_sqlite("write", error))?;
+            self.uncounted = u64::MAX;
+            self.open = Some((store, connection));
+        }
+        let open = self.open.as_ref().map(|(store, connection)| (store, connection));
+        open.ok_or_else(|| Error::new(ErrorKind::Unavailable, "write", "it did not stay open"))
+    }
+
+    /// Opens what is in the folder, if that is not this store, or this store is damaged.
+    fn check(&mut self, store: &Arc<Store>, error: Option<rusqlite::Error>) -> Result<()> {
+        self.open = None;
+        if let Some(error) = error.filter(|_| store.is_current()) {
+            store.set_aside(&self.shared.config, error)?;
+        }
+        self.shared.replace("read", store).map(drop)
+    }
+
+    fn drop_damaged(&mut self, id: i64, key: &Key) {
+        let dropped = self.transaction(|connection, _| drop_damaged(connection, id, key));
+        if matches!(dropped, Ok(Ok(true))) {
+            self.shared.config.observer.tell(&DiskEvent::Damaged);
+        }
+    }
+
+    fn purge(&mut self, limit: usize) -> Result<usize> {
+        let purged =
+            self.transaction(|connection, now| room::purge(connection, now.as_micros(), limit))?;
+        purged.map_err(|broken| of_sqlite("purge", broken.into()))
+    }
+
+    /// What nobody asked for: frees the dead, notes uses, gives room back.
+    fn tidy(&mut self) {
+        self.flush_marks();
+        let _ = self.purge_some();
+        let _ = self.make_room(0);
+        let _ = self.shrink();
+    }
+
+    fn purge_some(&mut self) -> Result<()> {
+        let (store, connection) = self.open()?;
+        let now = store.clock.now().as_micros();
+        let next = room::next_death(connection).map_err(|error| of_sqlite("purge", error))?;
+        if next.is_some_and(|death| death <= now) {
+            self.purge(PURGE_STEP)?;
+        }
+        Ok(())
+    }
+
+    fn flush_marks(&mut self) {
+        let ids = self.shared.marks.take();
+        if !ids.is_empty() {
+            let _ = self.transaction(|connection, _| room::mark_used(connection, &ids));
+        }
+    }
+
+    /// Evicts until so many bytes more have room.
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        let Some(max) = self.shared.config.max_bytes else { return Ok(()) };
+        let max = room::page_bytes(max);
+        self.uncounted = self.uncounted.saturating_add(bytes + BYTES_PER_GROUP);
+        if self.uncounted < max / 64 && bytes > 0 {
+            return Ok(());
+        }
+        self.uncounted = 0;
+        let failed = |error| of_sqlite("write", error);
+        for _ in 0..MAX_EVICTIONS {
+            let (used, _) = room::pages(self.open()?.1).map_err(failed)?;
+            self.shared.marks.set_wanted(used > max / 2);
+            let after = used.saturating_add(bytes);
+            if after <= max {
+                break;
+            }
+            self.flush_marks();
+            let excess = after - max + max / 32;
+            let evicted = self.transaction(|connection, now| {
+                room::evict(connection, excess.min(max / 8), now.as_micros())
+            })?;
+            match evicted {
+                Ok(0) => break,
+                Ok(records) => self.shared.config.observer.tell(&DiskEvent::Evicted { records }),
+                Err(broken) => return Err(failed(broken.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives free pages back to the file system when they are more than what is in use.
+    fn shrink(&mut self) -> Result<()> {
+        let max = self.shared.config.max_bytes;
+        let (_, connection) = self.open()?;
+        let failed = |error| of_sqlite("purge", error);
+        let (used, all) = room::pages(connection).map_err(failed)?;
+        let is_wasteful = all - used > used.max(SPARE_BYTES);
+        if is_wasteful || max.is_some_and(|max| all > room::page_bytes(max)) {
+            let step = format!("PRAGMA incremental_vacuum({SHRINK_PAGES})");
+            let shrunk = self.transaction(|connection, _| connection.execute_batch(&step))?;
+            shrunk.map_err(|broken| failed(broken.into()))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Broken> for rusqlite::Error {
+    fn from(broken: Broken) -> Self {
+        let (Broken::Undone(error) | Broken::Unclear(error)) = broken;
+        error
+    }
+}
+
+fn in_transaction<T>(
+    connection: &Connection,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, Broken> {
+    let step = |sql| connection.prepare_cached(sql).and_then(|mut sql| sql.execute([]));
+    step("BEGIN IMMEDIATE").map_err(Broken::Undone)?;
+    let done = run(connection).map_err(Broken::Undone).and_then(|done| match step("COMMIT") {
+        Ok(_) => Ok(done),
+        Err(error) if is_full(&error) || is_busy(&error) => Err(Broken::Undone(error)),
+        Err(error) => Err(Broken::Unclear(error)),
+    });
+    if done.is_err() && !connection.is_autocommit() {
+        let _ = step("ROLLBACK");
+    }
+    done
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {
+    for item in items {
+        item.outcome = Some(outcome(error.clone()));
+    }
+}
+
+/// Changes in one transaction: others must not wait for long.
+const MAX_CHANGES: usize = 4_096;
+const PURGE_STEP: usize = 1_000;
+const MAX_EVICTIONS: usize = 64;
+const SHRINK_PAGES: usize = 1_000;
+const SPARE_BYTES: u64 = 4 << 20;
+/// What a group takes up beside its payloads, at least.
+const BYTES_PER_GROUP: u64 = 100;

@@ -1,0 +1,40 @@
+//! The contract, kept by SQLite: with a clock that the suite moves, and with the host's own.
+
+use std::time::Duration;
+
+use larder_core::{AnyBackend, BoxFuture};
+use larder_disk::{DiskBackend, Durability};
+use larder_testkit::conformance;
+use larder_testkit::conformance::{Env, ManualEnv};
+
+mod support;
+
+use support::Folder;
+
+fn manual() -> ManualEnv {
+    let folder = Folder::new();
+    ManualEnv::new(move |clock| folder.manual(&clock)).with_resolution(Duration::from_micros(1))
+}
+
+/// A store of its own for each case, in the time that passes.
+struct OnDisk {
+    folder: Folder,
+    durability: Durability,
+}
+
+impl Env for OnDisk {
+    fn open(&self) -> BoxFuture<'_, AnyBackend> {
+        Box::pin(async {
+            let config = self.folder.config().durability(self.durability);
+            AnyBackend::new(DiskBackend::open(config).expect("a store in a fresh folder"))
+        })
+    }
+}
+
+fn on_disk(durability: Durability) -> OnDisk {
+    OnDisk { folder: Folder::new(), durability }
+}
+
+conformance!(with_a_manual_clock, manual());
+conformance!(with_the_clock_of_the_host, on_disk(Durability::Relaxed));
+conformance!(synced, on_disk(Durability::Synced));
