@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::change::Change;
-use crate::clock::since_start;
+use crate::clock::coarse;
 use crate::config::DiskConfig;
 use crate::error::{closed, is_busy, is_damage, of_sqlite};
 use crate::event::DiskEvent;
@@ -91,7 +91,7 @@ impl DiskBackend {
             config,
             capabilities,
             store: Mutex::new(Some(Arc::new(store))),
-            looked: AtomicI64::new(since_start()),
+            looked: AtomicI64::new(coarse()),
             writes: Queue::new(),
             reads: Queue::new(),
             marks,
@@ -431,7 +431,7 @@ impl Shared {
 
     /// Whether nobody has looked for a while. Whoever is told so looks.
     fn is_look_due(&self) -> bool {
-        let now = since_start();
+        let now = coarse();
         let last = self.looked.load(Ordering::Relaxed);
         now - last > LOOK_MICROS
             && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()

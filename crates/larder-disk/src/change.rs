@@ -6,7 +6,7 @@ use larder_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::row::{self, Found, HEADER_COLUMNS, StoredLife, UPSERT, Unreadable, select_header};
+use crate::row::{self, Found, ROW_COLUMNS, StoredLife, UPSERT, Unreadable, select_row};
 
 /// A change that a caller asked for.
 #[derive(Clone, Debug)]
@@ -76,12 +76,9 @@ fn apply_retime(
         return Ok(Outcome::Done);
     }
     let life = StoredLife::new(times, asked);
-    let born = life.stamp.wrapping_sub(current.record.header.born.as_micros());
-    let checks = row::with_life(current.checks, life, *version);
-    let sql = "UPDATE entries SET stamp = ?2, fresh = ?3, dies = ?4, born = ?5, checks = ?6,
-        used = 1 WHERE id = ?1";
-    let values = params![current.id, life.stamp, life.fresh, life.dies, born, checks];
-    connection.prepare_cached(sql)?.execute(values)?;
+    let head = row::with_life(key, &current.record, life);
+    let sql = "UPDATE entries SET head = ?2, dies = ?3, used = 1 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![current.id, head, life.dies])?;
     Ok(Outcome::Done)
 }
 
@@ -99,14 +96,14 @@ fn apply_delete(
 
 /// Drops a row that is damaged, if it still is the one that was met.
 pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
-    let sql = select_header!("payload FROM entries WHERE id = ?1 AND name = ?2");
+    let sql = select_row!("payload FROM entries WHERE id = ?1 AND name = ?2");
     let is_damaged = connection
         .prepare_cached(sql)?
         .query_row(params![id, key.name()], |row| {
             Ok(match Found::of(row, StoreTime::default())? {
                 Err(_) => true,
                 Ok(found) => {
-                    let payload = row::as_bytes(row.get_ref(HEADER_COLUMNS)?).unwrap_or_default();
+                    let payload = row::as_bytes(row.get_ref(ROW_COLUMNS)?).unwrap_or_default();
                     let record = found.record(key, Bytes::copy_from_slice(payload));
                     matches!(record, Err(Unreadable::Damaged(_)))
                 }
@@ -122,7 +119,6 @@ pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusql
 /// A live record of the key itself.
 struct Current {
     id: i64,
-    checks: i64,
     record: Record,
 }
 
@@ -132,13 +128,13 @@ fn current(
     key: &Key,
     now: StoreTime,
 ) -> rusqlite::Result<Option<Current>> {
-    let sql = select_header!("payload FROM entries WHERE name = ?1");
+    let sql = select_row!("payload FROM entries WHERE name = ?1");
     let found = connection.prepare_cached(sql)?.query_row([key.name()], |row| {
         let Ok(found) = Found::of(row, now)? else { return Ok(None) };
-        let payload = row::as_bytes(row.get_ref(HEADER_COLUMNS)?).unwrap_or_default();
-        let (id, checks) = (found.id, found.checks);
+        let payload = row::as_bytes(row.get_ref(ROW_COLUMNS)?).unwrap_or_default();
+        let id = found.id;
         let record = found.record(key, Bytes::copy_from_slice(payload)).ok();
-        Ok(record.map(|record| Current { id, checks, record }))
+        Ok(record.map(|record| Current { id, record }))
     });
     let found = found.optional()?.flatten();
     Ok(found.filter(|current| current.record.header.times.life() != Life::Dead))

@@ -29,9 +29,9 @@ impl StoreClock {
     }
 }
 
-/// Microseconds since the machine's start, for intervals within this process.
-pub(crate) fn since_start() -> i64 {
-    source::since_start()
+/// Microseconds of a clock that is cheap to read, for intervals within this process.
+pub(crate) fn coarse() -> i64 {
+    source::coarse()
 }
 
 /// What ties the store's time to one start of the machine.
@@ -73,7 +73,15 @@ mod source {
     }
 
     pub(super) fn since_start() -> i64 {
-        let time = clock_gettime(ClockId::Boottime);
+        micros(ClockId::Boottime)
+    }
+
+    pub(super) fn coarse() -> i64 {
+        micros(ClockId::MonotonicCoarse)
+    }
+
+    fn micros(clock: ClockId) -> i64 {
+        let time = clock_gettime(clock);
         time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
     }
 }
@@ -94,6 +102,10 @@ mod source {
     pub(super) fn since_start() -> i64 {
         let origin = *ORIGIN.get_or_init(Instant::now);
         i64::try_from(origin.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn coarse() -> i64 {
+        since_start()
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     // Pages that cannot be right are damage, not advice.
-    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
     match role {
         Role::Reader => {
             // Readers never wait for writers; for a moment they may wait for a recovery.

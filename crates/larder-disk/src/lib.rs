@@ -52,4 +52,5 @@ mod room;
 mod row;
 mod schema;
 mod store;
+mod varint;
 mod writer;

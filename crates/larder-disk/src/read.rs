@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder_core::{Key, Life, Page, Record, Result, Scanned, StoreTime};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::row::{self, Damaged, Found, HEADER_COLUMNS, Unreadable, select_header};
+use crate::row::{self, Damaged, Found, ROW_COLUMNS, Unreadable, select_row};
 
 /// Payloads up to this length are read where the caller stands: it takes less than a hand-over.
 pub(crate) const SMALL_BYTES: i64 = 16 << 10;
@@ -31,7 +31,7 @@ pub(crate) fn one(
     now: StoreTime,
     max_bytes: i64,
 ) -> rusqlite::Result<Read> {
-    let sql = select_header!(
+    let sql = select_row!(
         "CASE WHEN length(payload) <= ?2 THEN payload END FROM entries WHERE name = ?1"
     );
     let mut statement = connection.prepare_cached(sql)?;
@@ -47,7 +47,7 @@ fn of_row(row: &Row<'_>, key: &Key, now: StoreTime) -> rusqlite::Result<Read> {
     if found.header.times.life() == Life::Dead {
         return Ok(Read::NOTHING);
     }
-    let Some(payload) = row::as_bytes(row.get_ref(HEADER_COLUMNS)?) else {
+    let Some(payload) = row::as_bytes(row.get_ref(ROW_COLUMNS)?) else {
         return Ok(Read::Large);
     };
     let unused = (!found.is_used).then_some(found.id);
@@ -68,11 +68,11 @@ pub(crate) fn page(
 ) -> rusqlite::Result<Page> {
     let sql = match cursor {
         Some(_) => {
-            select_header!("name FROM entries WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3")
+            select_row!("name FROM entries WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3")
         }
-        None => select_header!(
-            "name FROM entries WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3"
-        ),
+        None => {
+            select_row!("name FROM entries WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3")
+        }
     };
     let limit = limit.max(1);
     let mut statement = connection.prepare_cached(sql)?;
@@ -81,11 +81,10 @@ pub(crate) fn page(
     let (mut page, mut met, mut last) = (Page::default(), 0, Bytes::new());
     while let Some(row) = rows.next()? {
         met += 1;
-        last =
-            Bytes::copy_from_slice(row::as_bytes(row.get_ref(HEADER_COLUMNS)?).unwrap_or_default());
+        last = Bytes::copy_from_slice(row::as_bytes(row.get_ref(ROW_COLUMNS)?).unwrap_or_default());
         let Ok(found) = Found::of(row, now)? else { continue };
         if found.header.times.life() != Life::Dead {
-            let (key, header) = found.scanned(&last);
+            let (key, header) = found.scanned(last.clone());
             page.records.push(Scanned { key, header });
         }
     }

@@ -146,7 +146,8 @@ impl Hand {
 }
 
 fn look(connection: &Connection, after: i64, now: i64) -> rusqlite::Result<Vec<Seen>> {
-    let sql = "SELECT id, used, length(payload), dies <= ?2, kind = 2 FROM entries
+    let sql =
+        "SELECT id, used, length(payload), dies <= ?2, substr(head, 1, 1) = x'02' FROM entries
         WHERE id > ?1 ORDER BY id LIMIT 64";
     let mut statement = connection.prepare_cached(sql)?;
     let seen = statement.query_map(params![after, now], |row| {
@@ -161,6 +162,6 @@ fn look(connection: &Connection, after: i64, now: i64) -> rusqlite::Result<Vec<S
     seen.collect()
 }
 
-const MAX_WAL_BYTES: u64 = 4 << 20;
+const MAX_WAL_BYTES: u64 = 16 << 20;
 /// What a record takes up beside its payload, name and indices included.
 const ROW_BYTES: u64 = 100;

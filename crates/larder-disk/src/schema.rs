@@ -18,16 +18,8 @@ const VERSION: i64 = 1;
 /// | column of `entries` | meaning |
 /// |---|---|
 /// | `name` | the key's name |
-/// | `full` | the full key, where the name is a digest |
-/// | `kind`, `codec` | as in the layout of blobs |
-/// | `version` | 16 bytes |
-/// | `checks` | high half: of key, header and payload; low half: of the life |
-/// | `stamp` | store time in microseconds at which the age was zero |
-/// | `fresh` | microseconds from then; none for ever |
-/// | `dies` | store time in microseconds; none for never |
-/// | `born` | microseconds before `stamp` at which the load or insert began |
-/// | `cost` | of the load, in microseconds |
-/// | `epoch`, `tags` | as in the layout of blobs; none for none |
+/// | `head`, `extra` | see [`row`](crate::row) |
+/// | `dies` | store time in microseconds at which it is dead; none for never |
 /// | `used` | 1 if it was read or written again since eviction last passed by |
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE store (
@@ -41,19 +33,10 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY,
         name BLOB NOT NULL,
-        full BLOB,
-        kind INTEGER NOT NULL,
-        codec INTEGER NOT NULL,
-        version BLOB NOT NULL,
-        checks INTEGER NOT NULL,
-        stamp INTEGER NOT NULL,
-        fresh INTEGER,
+        head BLOB NOT NULL,
         dies INTEGER,
-        born INTEGER NOT NULL,
-        cost INTEGER NOT NULL,
-        epoch BLOB,
-        tags BLOB,
         used INTEGER NOT NULL,
+        extra BLOB,
         payload BLOB NOT NULL
     );
     CREATE UNIQUE INDEX entries_by_name ON entries (name);
