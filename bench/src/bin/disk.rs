@@ -36,6 +36,7 @@ fn main() {
             sizes(&bare, &disk, count, length);
             bench.opening(&bare, &disk);
         }
+        std::thread::sleep(std::time::Duration::from_secs(3));
         bench.reads(&bare, &disk, count, length);
         bench.writes(&bare, &disk, count, length);
     }

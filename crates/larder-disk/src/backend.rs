@@ -1,7 +1,7 @@
 //! The contract over a database: small reads where the caller stands, all else on two threads.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -20,6 +20,7 @@ use crate::error::{closed, is_busy, is_damage, of_sqlite};
 use crate::event::DiskEvent;
 use crate::queue::{Queue, Taken};
 use crate::read::{self, Read, SMALL_BYTES};
+use crate::readers::Readers;
 use crate::room::{self, DiskUsage};
 use crate::store::Store;
 use crate::writer::{Job, Writer};
@@ -56,6 +57,9 @@ pub(crate) struct Shared {
     capabilities: Capabilities,
     /// None when closed.
     store: Mutex<Option<Arc<Store>>>,
+    /// Changes with `store`, and after it.
+    generation: AtomicU64,
+    readers: Readers,
     /// When somebody last looked whether the store is still the one in the folder.
     looked: AtomicI64,
     pub(crate) writes: Queue<Job>,
@@ -91,6 +95,8 @@ impl DiskBackend {
             config,
             capabilities,
             store: Mutex::new(Some(Arc::new(store))),
+            generation: AtomicU64::new(0),
+            readers: Readers::default(),
             looked: AtomicI64::new(coarse()),
             writes: Queue::new(),
             reads: Queue::new(),
@@ -105,15 +111,13 @@ impl DiskBackend {
     /// # Errors
     /// [`Closed`](ErrorKind::Closed), and the database's own.
     pub fn usage(&self) -> Result<DiskUsage> {
-        let store = self.0.shared.present("usage")?;
-        let (records, used) = store
-            .read(|connection| {
-                let sql = "SELECT count(*) FROM entries";
-                let records: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-                Ok((u64::try_from(records).unwrap_or(0), room::pages(connection)?.0))
-            })
-            .map_err(|error| of_sqlite("usage", error))?;
-        let (file_bytes, log_bytes) = store.file_bytes();
+        let read = self.0.shared.read("usage", |connection, _| {
+            let sql = "SELECT count(*) FROM entries";
+            let records: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+            Ok((u64::try_from(records).unwrap_or(0), room::pages(connection)?.0))
+        })?;
+        let (records, used) = read.map_err(|error| of_sqlite("usage", error))?;
+        let (file_bytes, log_bytes) = self.0.shared.present("usage")?.file_bytes();
         let max_bytes = self.0.shared.config.max_bytes;
         Ok(DiskUsage { records, used_bytes: used, file_bytes, log_bytes, max_bytes })
     }
@@ -161,8 +165,8 @@ impl DiskBackend {
         operation: &'static str,
         run: impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        let store = self.0.present(operation).await?;
-        match store.read(|connection| run(connection, store.clock.now())) {
+        self.0.look(operation).await?;
+        match self.0.shared.read(operation, &run)? {
             Ok(answer) => Ok(answer),
             Err(_) => self.read_there(operation, run).await,
         }
@@ -175,12 +179,12 @@ impl DiskBackend {
         run: impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
         let run = Arc::new(run);
-        let store = self.0.present(operation).await?;
-        match self.errand(operation, &store, Arc::clone(&run)).await? {
+        self.0.look(operation).await?;
+        let store = self.0.shared.present(operation)?;
+        match self.errand(operation, Arc::clone(&run)).await? {
             Err(error) if is_damage(&error) => {
                 self.ask(operation, 0, |answer| Job::Check(store, Some(error), answer)).await??;
-                let store = self.0.present(operation).await?;
-                let read = self.errand(operation, &store, run).await?;
+                let read = self.errand(operation, run).await?;
                 read.map_err(|error| of_sqlite(operation, error))
             }
             read => read.map_err(|error| of_sqlite(operation, error)),
@@ -190,17 +194,16 @@ impl DiskBackend {
     async fn errand<T: Send + 'static>(
         &self,
         operation: &'static str,
-        store: &Arc<Store>,
         run: Arc<impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static>,
     ) -> Result<rusqlite::Result<T>> {
         self.0.start_reader(operation)?;
         let (answer, answered) = oneshot::channel();
-        let store = Arc::clone(store);
+        let shared = Arc::clone(&self.0.shared);
         let errand = Box::new(move || {
-            let read = || store.read(|connection| run(connection, store.clock.now()));
+            let read = || shared.read(operation, &*run);
             let mut answered = read();
             for _ in 1..READ_TRIES {
-                if !answered.as_ref().is_err_and(is_busy) {
+                if !answered.as_ref().is_ok_and(|read| read.as_ref().is_err_and(is_busy)) {
                     break;
                 }
                 answered = read();
@@ -213,7 +216,7 @@ impl DiskBackend {
         }
         answered.await.map_err(|_| {
             Error::new(ErrorKind::Unavailable, operation, "the thread that reads has ended")
-        })
+        })?
     }
 
     /// What a read came to, with its damage and its use noted.
@@ -317,7 +320,8 @@ impl Backend for DiskBackend {
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
-        Ok(self.0.present("incarnation").await?.incarnation)
+        self.0.look("incarnation").await?;
+        Ok(self.0.shared.present("incarnation")?.incarnation)
     }
 
     async fn close(&self) -> Result<()> {
@@ -327,20 +331,22 @@ impl Backend for DiskBackend {
 }
 
 impl Handle {
-    /// The store, after a look whether it is still the one in the folder if that is due.
-    async fn present(&self, operation: &'static str) -> Result<Arc<Store>> {
+    /// Looks whether the store is still the one in the folder, if that is due.
+    async fn look(&self, operation: &'static str) -> Result<()> {
+        if !self.shared.is_look_due() {
+            return Ok(());
+        }
         let store = self.shared.present(operation)?;
-        if !self.shared.is_look_due() || store.is_current() {
-            return Ok(store);
+        if store.is_current() {
+            return Ok(());
         }
         self.start_writer(operation)?;
         let (answer, answered) = oneshot::channel();
         self.shared.writes.push_now(Job::Check(store, None, answer));
         match answered.await {
-            Ok(checked) => checked.inspect_err(|_| self.shared.look_again())?,
-            Err(_) => return Err(closed(operation)),
+            Ok(checked) => checked.inspect_err(|_| self.shared.look_again()),
+            Err(_) => Err(closed(operation)),
         }
-        self.shared.present(operation)
     }
 
     fn start_writer(&self, operation: &'static str) -> Result<()> {
@@ -395,6 +401,8 @@ impl Handle {
             }
         }
         *lock(&self.shared.store) = None;
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.readers.close();
     }
 
     fn lock_threads(&self) -> MutexGuard<'_, Threads> {
@@ -414,6 +422,18 @@ impl Shared {
         lock(&self.store).clone().ok_or_else(|| closed(operation))
     }
 
+    /// Reads on the caller's thread. The inner error is the database's.
+    fn read<T>(
+        &self,
+        operation: &'static str,
+        run: impl FnOnce(&Connection, StoreTime) -> rusqlite::Result<T>,
+    ) -> Result<rusqlite::Result<T>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let present = || self.present(operation);
+        self.readers
+            .read(generation, present, |store, connection| run(connection, store.clock.now()))
+    }
+
     /// The store in the folder: this one, or what has taken its place. For the writing thread.
     pub(crate) fn replace(&self, operation: &'static str, old: &Arc<Store>) -> Result<Arc<Store>> {
         let present = self.present(operation)?;
@@ -425,6 +445,7 @@ impl Shared {
             Some(present) => *present = Arc::clone(&store),
             None => return Err(closed(operation)),
         }
+        self.generation.fetch_add(1, Ordering::Release);
         self.config.observer.tell(&DiskEvent::Reopened);
         Ok(store)
     }

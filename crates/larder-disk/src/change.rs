@@ -99,7 +99,7 @@ pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusql
     let sql = select_row!("payload FROM entries WHERE id = ?1 AND name = ?2");
     let is_damaged = connection
         .prepare_cached(sql)?
-        .query_row(params![id, key.name()], |row| {
+        .query_row(params![id, row::name(key.name())], |row| {
             Ok(match Found::of(row, StoreTime::default())? {
                 Err(_) => true,
                 Ok(found) => {
@@ -129,7 +129,7 @@ fn current(
     now: StoreTime,
 ) -> rusqlite::Result<Option<Current>> {
     let sql = select_row!("payload FROM entries WHERE name = ?1");
-    let found = connection.prepare_cached(sql)?.query_row([key.name()], |row| {
+    let found = connection.prepare_cached(sql)?.query_row([row::name(key.name())], |row| {
         let Ok(found) = Found::of(row, now)? else { return Ok(None) };
         let payload = row::as_bytes(row.get_ref(ROW_COLUMNS)?).unwrap_or_default();
         let id = found.id;
@@ -170,5 +170,7 @@ fn refused(current: Option<Current>) -> Outcome {
 }
 
 fn drop_key(connection: &Connection, key: &Key) -> rusqlite::Result<usize> {
-    connection.prepare_cached("DELETE FROM entries WHERE name = ?1")?.execute([key.name()])
+    connection
+        .prepare_cached("DELETE FROM entries WHERE name = ?1")?
+        .execute([row::name(key.name())])
 }

@@ -48,6 +48,7 @@ mod event;
 mod folder;
 mod queue;
 mod read;
+mod readers;
 mod room;
 mod row;
 mod schema;

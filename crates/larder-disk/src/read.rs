@@ -35,7 +35,8 @@ pub(crate) fn one(
         "CASE WHEN length(payload) <= ?2 THEN payload END FROM entries WHERE name = ?1"
     );
     let mut statement = connection.prepare_cached(sql)?;
-    let read = statement.query_row(params![key.name(), max_bytes], |row| of_row(row, key, now));
+    let read =
+        statement.query_row(params![row::name(key.name()), max_bytes], |row| of_row(row, key, now));
     Ok(read.optional()?.unwrap_or(Read::NOTHING))
 }
 
@@ -74,9 +75,9 @@ pub(crate) fn page(
             select_row!("name FROM entries WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3")
         }
     };
-    let limit = limit.max(1);
+    let (end, limit) = (end(prefix), limit.max(1));
     let mut statement = connection.prepare_cached(sql)?;
-    let values = params![cursor.unwrap_or(prefix), end(prefix), bounded(limit)];
+    let values = params![row::name(cursor.unwrap_or(prefix)), row::name(&end), bounded(limit)];
     let mut rows = statement.query(values)?;
     let (mut page, mut met, mut last) = (Page::default(), 0, Bytes::new());
     while let Some(row) = rows.next()? {

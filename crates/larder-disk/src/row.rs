@@ -22,12 +22,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use larder_core::{
     Epoch, Error, ErrorKind, Header, Key, Kind, NEVER, Record, Result, StoreTime, Times, Version,
     layout,
 };
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, Statement, params};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -77,14 +77,12 @@ impl StoredLife {
     }
 
     fn check(self, version: Version) -> u32 {
-        let [stamp, fresh, dies] =
-            [self.stamp, self.fresh.unwrap_or(i64::MIN), self.dies.unwrap_or(i64::MIN)];
         let mut covered = [0; 40];
-        let parts: [&[u8]; 4] =
-            [&version.to_bytes(), &stamp.to_le_bytes(), &fresh.to_le_bytes(), &dies.to_le_bytes()];
-        for (place, byte) in covered.iter_mut().zip(parts.into_iter().flatten()) {
-            *place = *byte;
-        }
+        let mut place = &mut covered[..];
+        place.put_slice(&version.to_bytes());
+        place.put_i64_le(self.stamp);
+        place.put_i64_le(self.fresh.unwrap_or(i64::MIN));
+        place.put_i64_le(self.dies.unwrap_or(i64::MIN));
         low(xxh3_64(&covered))
     }
 }
@@ -181,13 +179,24 @@ pub(crate) fn upsert(
     };
     let life = StoredLife::new(&header.times, at);
     let head = head(header, life, check(key.full(), header, &record.payload));
-    statement.execute(params![key.name(), head, life.dies, extra, record.payload.as_ref()])?;
+    statement.execute(params![
+        name(key.name()),
+        head,
+        life.dies,
+        extra,
+        record.payload.as_ref()
+    ])?;
     Ok(Ok(()))
 }
 
 /// The column `head` of a record whose life is replaced.
 pub(crate) fn with_life(key: &Key, record: &Record, life: StoredLife) -> Vec<u8> {
     head(&record.header, life, check(key.full(), &record.header, &record.payload))
+}
+
+/// A name as a column holds it: text, because SQLite compares text faster than blobs.
+pub(crate) fn name(name: &[u8]) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(name))
 }
 
 /// The bytes of a column that holds some.
@@ -286,21 +295,17 @@ fn check(full_key: &[u8], header: &Header, payload: &[u8]) -> u32 {
         seed = xxh3_64_with_seed(&tag.hard.to_bytes(), seed);
         seed = xxh3_64_with_seed(&tag.soft.to_bytes(), seed);
     }
-    let numbers = [
-        u64::from(layout::kind_number(header.kind)),
-        u64::from(header.codec),
-        cost(header),
-        header.born.as_micros().cast_unsigned(),
-        header.epoch.hard,
-        header.epoch.soft,
-        header.tags.len() as u64,
-        payload.len() as u64,
-    ];
-    let mut covered = [0; 80];
-    let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).chain(header.version.to_bytes());
-    for (place, byte) in covered.iter_mut().zip(bytes) {
-        *place = byte;
-    }
+    let mut covered = [0; 72];
+    let mut place = &mut covered[..];
+    place.put_u8(layout::kind_number(header.kind));
+    place.put_u16_le(header.codec);
+    place.put_u32_le(u32::try_from(header.tags.len()).unwrap_or(u32::MAX));
+    place.put_slice(&header.version.to_bytes());
+    place.put_u64_le(cost(header));
+    place.put_i64_le(header.born.as_micros());
+    place.put_u64_le(header.epoch.hard);
+    place.put_u64_le(header.epoch.soft);
+    place.put_u64_le(payload.len() as u64);
     low(xxh3_64_with_seed(payload, xxh3_64_with_seed(&covered, seed)))
 }
 

@@ -17,7 +17,7 @@ const VERSION: i64 = 1;
 ///
 /// | column of `entries` | meaning |
 /// |---|---|
-/// | `name` | the key's name |
+/// | `name` | the key's name, any bytes but zero |
 /// | `head`, `extra` | see [`row`](crate::row) |
 /// | `dies` | store time in microseconds at which it is dead; none for never |
 /// | `used` | 1 if it was read or written again since eviction last passed by |
@@ -32,7 +32,7 @@ const MIGRATIONS: [&str; 1] = ["
     );
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY,
-        name BLOB NOT NULL,
+        name TEXT NOT NULL,
         head BLOB NOT NULL,
         dies INTEGER,
         used INTEGER NOT NULL,

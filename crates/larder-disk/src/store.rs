@@ -27,7 +27,8 @@ pub(crate) struct Store {
     pub(crate) incarnation: Incarnation,
     pub(crate) clock: StoreClock,
     lock: File,
-    idle: Mutex<Vec<Connection>>,
+    /// The connection that opened it, for the first who reads.
+    first: Mutex<Option<Connection>>,
 }
 
 /// Which file it is, whatever its name.
@@ -90,8 +91,8 @@ impl Store {
         let file = u128::from(identity.device) << 64 | u128::from(identity.inode);
         let incarnation = Incarnation::new(incarnation ^ file);
         let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
-        let idle = Mutex::new(vec![first]);
-        Ok(Self { folder: folder.clone(), path, identity, incarnation, clock, lock, idle })
+        let first = Mutex::new(Some(first));
+        Ok(Self { folder: folder.clone(), path, identity, incarnation, clock, lock, first })
     }
 
     /// Whether the database is still the one in the folder.
@@ -99,19 +100,10 @@ impl Store {
         identity(&self.path) == Some(self.identity)
     }
 
-    /// Reads through a connection that nobody else uses meanwhile.
-    pub(crate) fn read<T>(
-        &self,
-        run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let idle = self.lock_idle().pop();
-        let connection = idle.map_or_else(|| connection::open(&self.path, Role::Reader), Ok)?;
-        let answer = run(&connection)?;
-        let mut idle = self.lock_idle();
-        if idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
-        Ok(answer)
+    /// A connection to read through.
+    pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or_else(|| connection::open(&self.path, Role::Reader), Ok)
     }
 
     pub(crate) fn writer(&self, config: &DiskConfig) -> rusqlite::Result<Connection> {
@@ -129,7 +121,6 @@ impl Store {
     /// # Errors
     /// This damage, if the configuration says so; and whatever keeps it from being renamed.
     pub(crate) fn set_aside(&self, config: &DiskConfig, error: rusqlite::Error) -> Result<()> {
-        self.lock_idle().clear();
         set_aside(&self.folder, self.identity, config, error)
     }
 
@@ -138,10 +129,6 @@ impl Store {
         let size = |path: PathBuf| fs::metadata(path).map_or(0, |found| found.len());
         let log = format!("{}-wal", crate::folder::DATABASE);
         (size(self.path.clone()), size(self.folder.join(&log)))
-    }
-
-    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -319,7 +306,6 @@ fn identity(path: &std::path::Path) -> Option<Identity> {
 }
 
 const TRIES: usize = 4;
-const MAX_IDLE: usize = 16;
 const LOCK_STEP: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     open: Option<(Arc<Store>, Connection)>,
     /// Bytes written since the pages were last counted.
     uncounted: u64,
+    /// Whether there was a transaction since the log was last emptied.
+    has_logged: bool,
 }
 
 /// One change on its way.
@@ -52,7 +54,7 @@ enum Broken {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: None, uncounted: u64::MAX }
+        Self { shared, open: None, uncounted: u64::MAX, has_logged: true }
     }
 
     /// Works until the queue is closed and empty.
@@ -169,6 +171,7 @@ impl Writer {
         &mut self,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
+        self.has_logged = true;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
             let hold = store.hold().map_err(|error| of_files("write", error))?;
@@ -241,6 +244,17 @@ impl Writer {
         let _ = self.purge_some();
         let _ = self.make_room(0);
         let _ = self.shrink();
+        let _ = self.checkpoint();
+    }
+
+    /// Empties the log while nobody asks for anything: readers then need not look into it.
+    fn checkpoint(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.has_logged) {
+            let (_, connection) = self.open()?;
+            let step = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            step.map_err(|error| of_sqlite("purge", error))?;
+        }
+        Ok(())
     }
 
     fn purge_some(&mut self) -> Result<()> {
