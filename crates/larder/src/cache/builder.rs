@@ -41,6 +41,7 @@ pub struct CacheBuilder<K, V> {
     degraded_ttl: Duration,
     strict: bool,
     wait_for_leases: bool,
+    lease_limit: Duration,
     max_concurrent_loads: Option<usize>,
     key: PhantomData<K>,
 }
@@ -63,6 +64,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             degraded_ttl: Duration::from_secs(5),
             strict: false,
             wait_for_leases: true,
+            lease_limit: Duration::from_secs(60),
             max_concurrent_loads: None,
             key: PhantomData,
         }
@@ -206,6 +208,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// How long a load's lease lives at most without being renewed. Default 60 seconds; at least a
+    /// millisecond.
+    ///
+    /// It bounds how long other processes wait for a load whose process was killed or stopped. A
+    /// load renews its lease every third of its life for as long as its loader runs; one that
+    /// comes too late is not stored, and its callers have its value all the same. A loader that
+    /// blocks its thread keeps its lease from being renewed: those of
+    /// [`blocking`](Cache::blocking) get one that is as long as their hard timeout.
+    #[doc(alias = "lock_timeout")]
+    pub fn lease_limit(mut self, limit: Duration) -> Self {
+        self.lease_limit = limit;
+        self
+    }
+
     /// How many asynchronous loaders run at once at most. Default: no limit.
     pub fn max_concurrent_loads(mut self, limit: usize) -> Self {
         self.max_concurrent_loads = Some(limit);
@@ -227,6 +243,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         }
         if self.tti == Some(Duration::ZERO) {
             return invalid("an idle time of zero keeps nothing");
+        }
+        if self.lease_limit < Duration::from_millis(1) {
+            return invalid("a lease lives for a millisecond at least");
         }
         if self.max_concurrent_loads == Some(0) {
             return invalid("without any loader at once nothing loads");
@@ -262,6 +281,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             self.observer,
             self.max_concurrent_loads,
             self.wait_for_leases,
+            self.lease_limit,
             self.degraded_ttl,
         );
         Ok(Cache { inner: Arc::new(inner), settings })

@@ -255,7 +255,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     /// Starts to load the key anew in the background; whether it did: not if a load is under way.
     ///
-    /// What is there is served meanwhile.
+    /// What is there is served meanwhile. It waits for no other process: where another one is loading
+    /// the key, what was started ends without running the loader, unless the cache was built to
+    /// [wait for no leases](CacheBuilder::wait_for_leases).
     ///
     /// # Errors
     /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime,

@@ -102,9 +102,14 @@ impl About {
         !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
     }
 
+    /// Whether its loader runs on its caller's thread.
+    pub(crate) fn blocks(&self) -> bool {
+        self.arrival.caller.blocks
+    }
+
     /// Whether its leader keeps a runtime's only thread from running meanwhile.
     pub(crate) fn blocks_a_runtime(&self) -> bool {
-        self.arrival.caller.blocks && self.arrival.caller.runtime.is_some()
+        self.blocks() && self.arrival.caller.runtime.is_some()
     }
 
     /// What a load makes of a flight that it meets: who only looks has no answer for it.

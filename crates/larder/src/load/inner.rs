@@ -32,6 +32,8 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) load_limit: Option<Semaphore>,
     /// Whether loads wait for other processes' leases.
     pub(crate) wait_for_leases: bool,
+    /// How long a lease lives at most that its load can renew.
+    pub(crate) lease_limit: Duration,
     /// How long a result is kept here while the authority cannot be reached.
     pub(crate) degraded_ttl: Duration,
     pub(crate) io: OnceLock<IoThread>,
@@ -61,6 +63,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         observer: Observer,
         load_limit: Option<usize>,
         wait_for_leases: bool,
+        lease_limit: Duration,
         degraded_ttl: Duration,
     ) -> Self {
         Self {
@@ -70,6 +73,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             observer,
             load_limit: load_limit.map(Semaphore::new),
             wait_for_leases,
+            lease_limit,
             degraded_ttl,
             io: OnceLock::new(),
             closed: AtomicBool::new(false),

@@ -13,6 +13,7 @@ use larder_core::{
     Timestamp, Version,
 };
 
+use crate::load::renewal::Term;
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
 use crate::runtime::Sleep;
@@ -24,10 +25,6 @@ use crate::tier::tag::Marks;
 /// Polls of another's lease: the first wait and the longest.
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// A lease outlives its load by the backend's timeout and this.
-const LEASE_MARGIN: Duration = Duration::from_secs(1);
-/// A load without a hard timeout is fenced for this long: a lease that is lost must end some day.
-const LONGEST_LOAD: Duration = Duration::from_secs(3_600);
 /// How often a lease is tried over what turns up meanwhile.
 const TRIES: usize = 16;
 
@@ -37,6 +34,8 @@ pub(crate) struct Lease {
     pub(crate) expect: Expect,
     /// Whether it is a lease of our own, to be removed if the load fails.
     pub(crate) own: bool,
+    /// The life that each renewal gives it; none if it outlives its load by itself.
+    pub(crate) renewed: Option<Duration>,
     pub(crate) current: Current,
     /// The tag sequence, read only where the loader may name tags.
     pub(crate) sequence: Option<Version>,
@@ -50,6 +49,8 @@ pub(crate) enum Fenced<V> {
     Held(Lease, Option<Looked<V>>),
     /// Another process's load answers it.
     Answered(Looked<V>),
+    /// Another process is loading the key, which is enough.
+    Left,
 }
 
 /// What a load wants fenced.
@@ -59,8 +60,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) late_tags: bool,
     /// Whether a known absence is no answer.
     pub(crate) past_absence: bool,
-    /// Whether to wait for other processes' loads of the key.
-    pub(crate) wait: bool,
+    pub(crate) others: Others,
+    /// How long a lease lives at most; none if this load cannot renew it.
+    pub(crate) lease_limit: Option<Duration>,
+}
+
+/// What to do where another process holds the key's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Wait for its load.
+    Wait,
+    /// Load too: the first result is kept.
+    Race,
+    /// Leave the key to it.
+    Leave,
 }
 
 impl Wanted<'_> {
@@ -82,7 +95,10 @@ impl<V: Clone + 'static> Shared<V> {
         let mut poll = FIRST_POLL;
         for _ in 0..TRIES {
             while let Some(header) = there.take_if(|header| header.kind == Kind::Lease) {
-                if !wanted.wait || self.has_waited(began, wanted.settings) {
+                if wanted.others == Others::Leave {
+                    return Ok(Fenced::Left);
+                }
+                if wanted.others == Others::Race || self.has_waited(began, wanted.settings) {
                     let expect = Expect::exactly(&header);
                     let lease = self.hold(marks, wanted, expect, false).await?;
                     return Ok(Fenced::Held(lease, looked));
@@ -103,12 +119,17 @@ impl<V: Clone + 'static> Shared<V> {
                 let lease = self.hold(marks, wanted, Expect::Absent, false).await?;
                 return Ok(Fenced::Held(lease, None));
             }
-            let lease = Record::lease(self.lease_length(wanted.settings));
+            let hard_timeout = wanted.settings.hard_timeout;
+            let term = Term::new(hard_timeout, self.authority.timeout, wanted.lease_limit);
+            let lease = Record::lease(term.length);
             let expect = Expect::Version(lease.header.version, None);
             match self.authority.write(wanted.key, lease, Expect::Absent).await {
                 Outcome::Done => {
                     return match self.hold(marks, wanted, expect.clone(), true).await {
-                        Ok(lease) => Ok(Fenced::Held(lease, None)),
+                        Ok(mut lease) => {
+                            lease.renewed = term.is_renewed.then_some(term.length);
+                            Ok(Fenced::Held(lease, None))
+                        }
                         Err(error) => {
                             let _ = self.authority.delete(wanted.key, expect).await;
                             Err(error)
@@ -149,7 +170,7 @@ impl<V: Clone + 'static> Shared<V> {
             sequence = Some(self.authority.sequence().await?);
         }
         let born = self.authority.store_now().await;
-        Ok(Lease { expect, own, current, sequence, born })
+        Ok(Lease { expect, own, renewed: None, current, sequence, born })
     }
 
     /// The marks with tags that only the loader's answer named. None if any tag of the namespace
@@ -179,12 +200,6 @@ impl<V: Clone + 'static> Shared<V> {
         if lease.own {
             let _ = self.authority.delete(key, lease.expect.clone()).await;
         }
-    }
-
-    fn lease_length(&self, settings: &Settings) -> Duration {
-        let load = settings.hard_timeout.min(LONGEST_LOAD);
-        let write = self.authority.timeout.min(LONGEST_LOAD);
-        load.saturating_add(write).saturating_add(LEASE_MARGIN)
     }
 
     fn has_waited(&self, began: Timestamp, settings: &Settings) -> bool {

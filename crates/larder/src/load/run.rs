@@ -16,7 +16,7 @@ use crate::load::chain::Inside;
 use crate::load::flight::Ticket;
 use crate::load::freshness::{Verdict, judge};
 use crate::load::inner::{Inner, Landed};
-use crate::load::lease::{Fenced, Lease, Wanted};
+use crate::load::lease::{Fenced, Lease, Others, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
@@ -144,6 +144,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             Ok(Fenced::Answered(looked)) => {
                 self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
             }
+            Ok(Fenced::Left) => {
+                // Callers who joined meanwhile begin anew, and wait for that load.
+                self.ticket.publish(Landed::Miss, |_| ());
+                Prepared::Ended
+            }
             Err(error) if shared.strict => {
                 self.ticket.publish(Landed::Failed(error), |_| ());
                 Prepared::Ended
@@ -177,10 +182,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             settings: &self.settings,
             late_tags: self.aim.late_tags,
             past_absence: self.aim.past_absence,
-            // The lease may be one of its own thread, which it keeps from running.
-            wait: self.inner.wait_for_leases && !self.ticket.info().blocks_a_runtime(),
+            others: self.others(),
+            // Who renews it is the task that runs the loader.
+            lease_limit: (!self.ticket.info().blocks()).then_some(self.inner.lease_limit),
         };
         shared.fence(marks, &wanted, looked, there).await
+    }
+
+    /// What to do where another process is loading the key.
+    fn others(&self) -> Others {
+        // The lease may be one of its own thread, which it keeps from running.
+        if !self.inner.wait_for_leases || self.ticket.info().blocks_a_runtime() {
+            return Others::Race;
+        }
+        match self.aim.purpose {
+            Purpose::Answer => Others::Wait,
+            Purpose::Renew | Purpose::Force => Others::Leave,
+        }
     }
 
     /// Whether what the local tier holds answers the callers, on a second look.
@@ -290,7 +308,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         };
         let sleep = Sleep::new(inner.clock(), self.errand.settings.hard_timeout);
         let too_slow = || Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
-        let ended = before(sleep, limited).await.unwrap_or_else(|| Err(too_slow()));
+        let in_time = before(sleep, limited);
+        let ended = match self.renewal() {
+            Some(renewal) => unless(renewal, in_time).await.flatten(),
+            None => in_time.await,
+        };
+        let ended = ended.unwrap_or_else(|| Err(too_slow()));
         // Its end is the user's code: a panic there must not keep the lease from being given up.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(loader)));
         ended

@@ -138,6 +138,8 @@ pub(super) struct Plan {
     /// Whether the authority has a value when it begins.
     pub(super) is_warm: bool,
     pub(super) waits_for_leases: bool,
+    /// Short enough to be renewed in some histories, and lost where time passes.
+    pub(super) lease_limit: Duration,
     pub(super) is_strict: bool,
     pub(super) loads_at_once: Option<usize>,
     pub(super) ttl: Option<Duration>,
@@ -180,6 +182,7 @@ impl Mix {
             is_tagged,
             is_warm: rng.f64() < 0.4,
             waits_for_leases: rng.f64() < 0.4,
+            lease_limit: seconds(if self.lives && rng.bool() { 1 } else { 60 }),
             is_strict: self.faults && rng.f64() < 0.2,
             loads_at_once: (rng.f64() < 0.1).then_some(1),
             ttl: (self.lives && rng.f64() < 0.7).then_some(seconds(6)),

@@ -83,6 +83,7 @@ impl World {
                 .local_ttl(plan.local_ttl)
                 .tag_check(plan.tag_check)
                 .wait_for_leases(plan.waits_for_leases)
+                .lease_limit(plan.lease_limit)
                 .defaults(options)
                 .build()
         };
