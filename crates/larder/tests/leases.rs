@@ -87,63 +87,73 @@ fn lease(rig: &Rig) -> Version {
 
 #[test]
 fn f22_a_stopped_holder_is_refused_and_its_caller_answered() {
-    let rig = Rig::shared();
-    let (holder, told, gate_of_holder) = (process(), Told::default(), gate(0));
-    let build = || builder(&rig).lease_limit(secs(2));
-    let stopped = build().on_event(told.observer()).build().unwrap();
-    let loading = start(&holder, || load(&stopped, &gate_of_holder, 1));
-    lease(&rig);
-    let other = build().build().unwrap();
-    process().block_on(in_time(async {
-        let (value, waited) = wait(&rig, load(&other, &gate(1), 2)).await;
-        assert_eq!(value, 2);
-        assert!(waited >= secs(2) && waited <= secs(2) + Duration::from_millis(500), "{waited:?}");
-        pass(&rig, secs(3)).await;
-    }));
-    gate_of_holder.add_permits(1);
-    assert_eq!(holder.block_on(in_time(loading)).unwrap().unwrap(), 1);
-    assert_eq!(told.count(|event| matches!(event, Event::LoadOvertaken)), 1);
-    assert_eq!(told.count(|event| !matches!(event, Event::LoadOvertaken)), 0);
-    let third = build().build().unwrap();
-    for cache in [stopped, other, third] {
-        assert_eq!(process().block_on(cache.get("a")).unwrap(), Some(2));
+    for rig in Rig::with_store() {
+        let (holder, told, gate_of_holder) = (process(), Told::default(), gate(0));
+        let build = || builder(&rig).lease_limit(secs(2));
+        let stopped = build().on_event(told.observer()).build().unwrap();
+        let loading = start(&holder, || load(&stopped, &gate_of_holder, 1));
+        lease(&rig);
+        let other = build().build().unwrap();
+        process().block_on(in_time(async {
+            let (value, waited) = wait(&rig, load(&other, &gate(1), 2)).await;
+            assert_eq!(value, 2);
+            assert!(
+                waited >= secs(2) && waited <= secs(2) + Duration::from_millis(500),
+                "{waited:?}"
+            );
+            pass(&rig, secs(3)).await;
+        }));
+        gate_of_holder.add_permits(1);
+        assert_eq!(holder.block_on(in_time(loading)).unwrap().unwrap(), 1);
+        assert_eq!(told.count(|event| matches!(event, Event::LoadOvertaken)), 1);
+        assert_eq!(told.count(|event| !matches!(event, Event::LoadOvertaken)), 0);
+        let third = build().build().unwrap();
+        for cache in [stopped, other, third] {
+            assert_eq!(process().block_on(cache.get("a")).unwrap(), Some(2));
+        }
     }
 }
 
 #[test]
 fn f22_a_stopped_holder_whose_lease_nobody_took_is_refused_too() {
-    let rig = Rig::shared();
-    let (holder, gate) = (process(), gate(0));
-    let cache = builder(&rig).lease_limit(secs(2)).build().unwrap();
-    let loading = start(&holder, || load(&cache, &gate, 1));
-    rig.advance(5);
-    gate.add_permits(1);
-    assert_eq!(holder.block_on(in_time(loading)).unwrap().unwrap(), 1);
-    assert!(rig.record("a").is_none(), "the key may have been written and deleted meanwhile");
+    for rig in Rig::with_store() {
+        let (holder, gate) = (process(), gate(0));
+        let cache = builder(&rig).lease_limit(secs(2)).build().unwrap();
+        let loading = start(&holder, || load(&cache, &gate, 1));
+        rig.advance(5);
+        gate.add_permits(1);
+        assert_eq!(holder.block_on(in_time(loading)).unwrap().unwrap(), 1);
+        assert!(rig.record("a").is_none(), "the key may have been written and deleted meanwhile");
+    }
 }
 
 #[test]
 fn f23_others_take_over_from_a_killed_holder_after_its_lease() {
     for (hard_timeout, limit, longest) in [(3_600, 2, 2), (3_600, 60, 60), (30, 60, 15)] {
-        let rig = Rig::shared();
-        let build = || {
-            let options = Options::new().hard_timeout(secs(hard_timeout));
-            rig.builder::<String, u32>().lease_limit(secs(limit)).defaults(options).build().unwrap()
-        };
-        let (holder, doomed) = (process(), build());
-        holder.block_on(async {
-            let _loading = load(&doomed, &gate(0), 1);
-            settle().await;
-            // Before its first renewal and after it.
-            pass(&rig, secs(longest / 2)).await;
-        });
-        lease(&rig);
-        drop(holder);
-        process().block_on(in_time(async {
-            let (value, waited) = wait(&rig, load(&build(), &gate(1), 2)).await;
-            assert_eq!(value, 2);
-            assert!(waited <= secs(longest) + Duration::from_millis(500), "{waited:?}");
-        }));
+        for rig in Rig::with_store() {
+            let build = || {
+                let options = Options::new().hard_timeout(secs(hard_timeout));
+                rig.builder::<String, u32>()
+                    .lease_limit(secs(limit))
+                    .defaults(options)
+                    .build()
+                    .unwrap()
+            };
+            let (holder, doomed) = (process(), build());
+            holder.block_on(async {
+                let _loading = load(&doomed, &gate(0), 1);
+                settle().await;
+                // Before its first renewal and after it.
+                pass(&rig, secs(longest / 2)).await;
+            });
+            lease(&rig);
+            drop(holder);
+            process().block_on(in_time(async {
+                let (value, waited) = wait(&rig, load(&build(), &gate(1), 2)).await;
+                assert_eq!(value, 2);
+                assert!(waited <= secs(longest) + Duration::from_millis(500), "{waited:?}");
+            }));
+        }
     }
 }
 

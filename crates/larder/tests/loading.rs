@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder::backend::{Backend, Codec, Error, ErrorKind, Kind, Life, Result};
-use larder::{Cache, Event, Load, Loaded, MessagePack, Options, Raw, Reach};
+use larder::{Cache, Event, Load, Loaded, MemoryBackend, MessagePack, Options, Raw, Reach};
 use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
 
 #[path = "support/mod.rs"]
 mod support;
 
-use self::support::{Rig, Told, entry, in_time, on_both, on_shared, secs, settle};
+use self::support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 
 /// A source whose loads are counted: each gives the number of its load.
 #[derive(Clone, Default)]
@@ -78,7 +78,7 @@ fn stale_too<V: Clone + Send + Sync + 'static>(cache: &Cache<String, V>) -> Cach
 
 #[test]
 fn a_hit_past_refresh_after_is_answered_and_loads_once_behind() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let source = Source::default();
         let builder = rig.builder().ttl(secs(10)).refresh_after(secs(5));
         let cache = builder.build().unwrap();
@@ -118,7 +118,7 @@ fn a_refresh_that_another_process_has_made_is_adopted() {
 
 #[test]
 fn a_refresh_by_hand_loads_behind_whatever_is_there() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 1).await.unwrap();
         let gate = gate();
@@ -138,7 +138,7 @@ fn a_refresh_by_hand_loads_behind_whatever_is_there() {
 
 #[test]
 fn xfetch_loads_early_just_before_the_expiry_and_never_far_from_it() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(100)).build().unwrap();
         let eager = cache.with(Options::new().early_refresh(1.0));
         let clock = rig.clock.clone();
@@ -165,7 +165,7 @@ fn xfetch_loads_early_just_before_the_expiry_and_never_far_from_it() {
 
 #[test]
 fn a_soft_timeout_hands_out_the_stale_value_and_the_load_finishes_behind() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         let soft = cache.with(Options::new().soft_timeout(secs(2)));
         cache.insert("a".into(), 1).await.unwrap();
@@ -188,7 +188,7 @@ fn a_soft_timeout_hands_out_the_stale_value_and_the_load_finishes_behind() {
 
 #[test]
 fn a_soft_timeout_without_a_stale_value_waits_for_the_load() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let gate = gate();
         let soft = cache.with(Options::new().soft_timeout(secs(2)));
@@ -205,7 +205,7 @@ fn a_soft_timeout_without_a_stale_value_waits_for_the_load() {
 
 #[test]
 fn a_hard_timeout_is_an_error_and_takes_the_lease_away() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let told = Told::default();
         let builder = rig.builder::<String, u32>().on_event(told.observer());
         let cache = builder.defaults(Options::new().hard_timeout(secs(5))).build().unwrap();
@@ -230,7 +230,7 @@ fn a_hard_timeout_is_an_error_and_takes_the_lease_away() {
 
 #[test]
 fn a_hard_timeout_gives_the_stale_value_if_there_is_one() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let options = Options::new().hard_timeout(secs(5)).ttl(secs(10)).grace(secs(60));
         let cache = rig.builder::<String, u32>().defaults(options).build().unwrap();
         cache.insert("a".into(), 1).await.unwrap();
@@ -248,7 +248,7 @@ fn a_hard_timeout_gives_the_stale_value_if_there_is_one() {
 
 #[test]
 fn each_caller_waits_as_long_as_its_own_options_say() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(100)).build().unwrap();
         let gate = gate();
         let ask = |options: Options, value| {
@@ -273,7 +273,7 @@ fn each_caller_waits_as_long_as_its_own_options_say() {
 
 #[test]
 fn after_a_failure_loads_rest_for_ever_longer() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder().ttl(secs(10)).grace(secs(10_000)).build().unwrap();
         let source = Source::default();
         assert_eq!(source.get(&cache, "a").await.unwrap(), 1);
@@ -296,7 +296,7 @@ fn after_a_failure_loads_rest_for_ever_longer() {
 
 #[test]
 fn a_failed_refresh_leaves_a_fresh_value_and_rests_too() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let builder = rig.builder().ttl(secs(100)).refresh_after(secs(5));
         let cache = builder.build().unwrap();
         let source = Source::default();
@@ -318,7 +318,7 @@ fn a_failed_refresh_leaves_a_fresh_value_and_rests_too() {
 /// The failed load put back the value with the life it had when the load began.
 #[test]
 fn a_failed_load_does_not_undo_a_change_of_life() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.insert("a".into(), 1).await.unwrap();
         rig.advance(10);
@@ -341,7 +341,7 @@ fn a_failed_load_does_not_undo_a_change_of_life() {
 
 #[test]
 fn a_known_absence_is_kept_for_its_own_ttl_and_is_none_for_who_has_a_value() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().absent_ttl(secs(3)).build().unwrap();
         let source = Source::default();
         let find = || {
@@ -365,7 +365,7 @@ fn a_known_absence_is_kept_for_its_own_ttl_and_is_none_for_who_has_a_value() {
 
 #[test]
 fn without_an_absent_ttl_an_absence_is_not_kept_and_takes_away_what_was_there() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.insert("a".into(), 1).await.unwrap();
         rig.advance(10);
@@ -407,7 +407,7 @@ fn who_always_has_a_value_loads_past_the_absence_it_waited_for() {
 
 #[test]
 fn not_modified_gives_the_stale_value_a_new_life() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         rig.advance(10);
@@ -427,7 +427,7 @@ fn not_modified_gives_the_stale_value_a_new_life() {
 
 #[test]
 fn not_modified_without_a_stale_value_is_the_loaders_failure() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let loader = |_| async { Ok::<_, Refused>(Loaded::not_modified()) };
         let error = cache.load("a", loader).await.unwrap_err();
@@ -438,7 +438,7 @@ fn not_modified_without_a_stale_value_is_the_loaders_failure() {
 
 #[test]
 fn ttl_and_tags_come_from_the_options_and_from_the_answer() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(100)).build().unwrap();
         let tagged = cache.with(Options::new().tags(["early"]));
         let load = |key: &'static str| {
@@ -463,7 +463,7 @@ fn ttl_and_tags_come_from_the_options_and_from_the_answer() {
 
 #[test]
 fn a_late_tag_is_not_kept_if_any_tag_changed_during_the_load() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let told = Told::default();
         let cache = rig.builder::<String, u32>().on_event(told.observer()).build().unwrap();
         let changer =
@@ -481,7 +481,7 @@ fn a_late_tag_is_not_kept_if_any_tag_changed_during_the_load() {
 
 #[test]
 fn a_load_that_a_change_overtakes_is_answered_not_kept_and_told() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let told = Told::default();
         let cache = rig.builder::<String, u32>().on_event(told.observer()).build().unwrap();
         let changer = cache.clone();
@@ -497,7 +497,7 @@ fn a_load_that_a_change_overtakes_is_answered_not_kept_and_told() {
 
 #[test]
 fn all_who_waited_share_one_failure_and_nothing_of_it_is_kept() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let source = Source::default();
         let tasks: Vec<_> = (0..50)
@@ -518,7 +518,7 @@ fn all_who_waited_share_one_failure_and_nothing_of_it_is_kept() {
 
 #[test]
 fn a_panic_of_the_loader_is_an_error_for_all_and_poisons_nothing() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let panics = || async { panic!("expected") };
         let (one, other) =
@@ -537,7 +537,7 @@ fn a_panic_of_the_loader_is_an_error_for_all_and_poisons_nothing() {
 
 #[test]
 fn when_a_runtime_goes_down_with_its_load_a_follower_of_another_leads() {
-    for rig in [Rig::memory(), Rig::shared()] {
+    for rig in Rig::all() {
         // The lease of the dead load is not waited for: the clock stands still.
         let builder = rig.builder::<String, u32>().wait_for_leases(false);
         let cache = builder.build().unwrap();
@@ -571,7 +571,7 @@ fn when_a_runtime_goes_down_with_its_load_a_follower_of_another_leads() {
 
 #[test]
 fn a_miss_outside_of_a_runtime_is_an_error_and_a_hit_is_not() {
-    for rig in [Rig::memory(), Rig::shared()] {
+    for rig in Rig::all() {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let error = block_on(cache.get_with("a", || async { 1 })).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoRuntime);
@@ -620,7 +620,7 @@ fn what_waits_on_the_systems_clock_outside_of_a_runtime_is_an_error() {
 
 #[test]
 fn close_waits_for_loads_and_refuses_what_comes_later() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("there".into(), 7).await.unwrap();
         let gate = gate();
@@ -682,7 +682,7 @@ fn close_waits_for_the_changes_that_have_begun() {
 
 #[test]
 fn blocking_callers_share_loads_with_asynchronous_ones() {
-    for rig in [Rig::memory(), Rig::shared()] {
+    for rig in Rig::all() {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -750,7 +750,7 @@ fn blocking_callers_share_loads_with_asynchronous_ones() {
 /// runtime, and hung.
 #[test]
 fn a_blocking_caller_on_a_current_thread_runtime_never_waits_for_that_runtime() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let stuck = gated(&gate(), 1);
         let leader = tokio::spawn({
@@ -789,7 +789,7 @@ fn a_blocking_get_on_a_current_thread_runtime_never_waits_for_that_runtime() {
 /// The listener runs on the cache's own thread there, which waited for itself.
 #[test]
 fn a_listener_may_call_a_blocking_cache() {
-    for rig in [Rig::memory(), Rig::shared()] {
+    for rig in Rig::all() {
         let slot = Arc::new(std::sync::OnceLock::<Cache<String, u32>>::new());
         let seen = Arc::new(AtomicUsize::new(0));
         let (inner, count) = (Arc::clone(&slot), Arc::clone(&seen));
@@ -1020,12 +1020,12 @@ fn a_value_that_cannot_be_encoded_takes_away_what_was_there() {
 /// A load's value for which the store had no room left the stale one there.
 #[test]
 fn a_value_that_the_store_has_no_room_for_takes_away_what_was_there() {
-    on_shared(async |rig| {
+    on(Rig::memory(), &async |rig: Rig| {
         let told = Told::default();
-        let memory = rig.store().inner().clone().with_max_bytes(10);
+        let memory = MemoryBackend::new(Arc::new(rig.clock.clone())).with_max_bytes(10);
         let cache = Cache::<String, Vec<u8>>::builder()
             .clock(Arc::new(rig.clock.clone()))
-            .backend_with(memory, Raw)
+            .backend_with(memory.clone(), Raw)
             .ttl(secs(10))
             .grace(secs(60))
             .on_event(told.observer())
@@ -1041,7 +1041,8 @@ fn a_value_that_the_store_has_no_room_for_takes_away_what_was_there() {
                 let error = cache.insert("a".into(), vec![2; 20]).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::NoSpace);
             }
-            assert!(rig.record("a").is_none(), "load {is_load}");
+            let there = memory.read_one(&entry("a")).await.unwrap();
+            assert!(there.is_none(), "load {is_load}");
             assert_eq!(stale_too(&cache).get("a").await.unwrap(), None);
         }
         assert_eq!(told.count(|event| matches!(event, Event::NotStored(_))), 2);

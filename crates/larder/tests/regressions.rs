@@ -15,12 +15,12 @@ use larder_testkit::Operation;
 #[expect(dead_code, reason = "what all of the tests share")]
 mod support;
 
-use self::support::{on_both, on_shared, secs, settle};
+use self::support::{on_all, on_shared, secs, settle};
 
 /// Any change of any tag cut the flights of all keys.
 #[test]
 fn a_tag_that_a_load_cannot_have_does_not_cut_its_flight() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         let loads = Arc::new(AtomicU32::new(0));
         let (open, gate) = tokio::sync::watch::channel(false);
@@ -48,7 +48,7 @@ fn a_tag_that_a_load_cannot_have_does_not_cut_its_flight() {
 /// The tags that only the first answer had named were lost with the second.
 #[test]
 fn not_modified_keeps_the_tags_of_the_earlier_answer() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         let first = |_| async { Ok::<_, std::io::Error>(Loaded::new(7).tags(["t"])) };
         assert_eq!(cache.load("a", first).await.unwrap(), Some(7));
@@ -104,7 +104,7 @@ fn an_own_soft_change_does_not_hide_anothers_hard_one() {
 /// A known absence was touched, and given a ttl, as if it were a value.
 #[test]
 fn a_known_absence_has_no_life_to_change() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().absent_ttl(secs(60)).build().unwrap();
         assert_eq!(cache.optionally_get_with("a", || async { None }).await.unwrap(), None);
         assert!(cache.is_known_absent("a").await.unwrap());
@@ -117,7 +117,7 @@ fn a_known_absence_has_no_life_to_change() {
 /// What a mark had made stale was said to be revived, and stayed stale.
 #[test]
 fn what_a_mark_has_made_stale_is_not_revived() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.with(Options::new().tags(["t"])).insert("a".into(), 1).await.unwrap();
         cache.mark_tag_stale("t").await.unwrap();
@@ -130,7 +130,7 @@ fn what_a_mark_has_made_stale_is_not_revived() {
 /// Touching an entry gave it the grace of the handle that touched it.
 #[test]
 fn touch_keeps_the_grace_of_the_entry() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         cache.with(Options::new().grace(secs(600))).insert("a".into(), 1).await.unwrap();
         rig.advance(5);

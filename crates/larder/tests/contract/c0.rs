@@ -10,7 +10,7 @@ use larder::backend::{
 use larder::{Cache, Event, LocalCache, MessagePack, Options, Raw, Ttl};
 use larder_testkit::{Fault, Operation};
 
-use crate::support::{Rig, Told, entry, on_both, on_shared, secs};
+use crate::support::{Rig, Told, entry, on_all, on_shared, secs};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
@@ -20,7 +20,7 @@ const fn just_before(seconds: u64) -> Duration {
 
 #[test]
 fn c0_1_a_record_holds_all_that_is_needed_to_judge_it() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(5)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         rig.advance(4);
@@ -148,7 +148,7 @@ fn c0_7_a_value_is_encoded_first_and_an_encode_error_stores_nothing() {
 
 #[test]
 fn c0_8_never_is_a_ttl() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         cache.with(Ttl::Never).insert("a".into(), 7).await.unwrap();
         rig.advance(100 * 365 * 86_400);
@@ -162,7 +162,7 @@ fn c0_8_never_is_a_ttl() {
 
 #[test]
 fn c0_9_no_record_is_none() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         assert_eq!(cache.get("a").await.unwrap(), None);
         assert_eq!(cache.peek("a").await.unwrap(), None);
@@ -173,16 +173,16 @@ fn c0_9_no_record_is_none() {
 
 #[test]
 fn c0_10_age_equal_to_ttl_is_a_miss() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         let other = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         cache.get_with("b", || async { 8 }).await.unwrap();
-        rig.clock.advance(just_before(10));
+        rig.clock.advance(secs(10).checked_sub(rig.tick).unwrap());
         let seen = (cache.get("a").await.unwrap(), cache.get("b").await.unwrap());
         assert_eq!(seen, (Some(7), Some(8)));
         assert_eq!(other.get("a").await.unwrap(), rig.store.is_some().then_some(7));
-        rig.clock.advance(NANOSECOND);
+        rig.clock.advance(rig.tick);
         assert_eq!((cache.get("a").await.unwrap(), cache.get("b").await.unwrap()), (None, None));
         assert_eq!(other.get("a").await.unwrap(), None);
     });
@@ -198,7 +198,7 @@ fn c0_10_age_equal_to_ttl_is_a_miss() {
 
 #[test]
 fn c0_11_without_a_ttl_every_read_is_a_hit() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         for _ in 0..100 {
@@ -211,7 +211,7 @@ fn c0_11_without_a_ttl_every_read_is_a_hit() {
 
 #[test]
 fn c0_12_reading_an_expired_record_returns_none_and_deletes_nothing() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         rig.advance(20);
@@ -232,7 +232,7 @@ fn c0_12_reading_an_expired_record_returns_none_and_deletes_nothing() {
 #[test]
 fn c0_13_expiry_is_the_same_on_every_storage() {
     let rows = std::cell::RefCell::new(Vec::new());
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(5)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         let stale = cache.with(Options::new().allow_stale(true));
@@ -252,7 +252,7 @@ fn c0_13_expiry_is_the_same_on_every_storage() {
 
 #[test]
 fn c0_14_age_and_remaining_life_can_be_read_back() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(5)).build().unwrap();
         let other = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
@@ -273,7 +273,7 @@ fn c0_14_age_and_remaining_life_can_be_read_back() {
 
 #[test]
 fn c0_14_what_a_tag_made_stale_has_no_life_left() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let tagged = Options::new().tags(["t"]).ttl(secs(10)).grace(secs(5));
         let cache = rig.builder::<String, u32>().defaults(tagged).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
@@ -328,7 +328,7 @@ fn c0_15_a_damaged_read_is_no_reason_to_delete() {
 
 #[test]
 fn c0_16_a_value_that_means_nothing_is_told_from_a_miss() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, Option<u32>>().build().unwrap();
         assert_eq!(cache.get("a").await.unwrap(), None);
         cache.insert("a".into(), None).await.unwrap();

@@ -4,11 +4,11 @@ use larder::backend::{ErrorKind, NEVER};
 use larder::{Event, LocalCache, Reach, Ttl};
 use larder_testkit::{Fault, Operation};
 
-use crate::support::{Told, on_both, on_shared, secs};
+use crate::support::{Told, on_all, on_shared, secs};
 
 #[test]
 fn c2_1_get_is_the_value_or_none_if_missing_or_expired() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         assert_eq!(cache.get("a").await.unwrap(), None);
         cache.insert("a".into(), 7).await.unwrap();
@@ -20,7 +20,7 @@ fn c2_1_get_is_the_value_or_none_if_missing_or_expired() {
 
 #[test]
 fn c2_2_a_write_has_its_own_ttl_or_the_default() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         assert_eq!(cache.insert("a".into(), 1).await.unwrap(), Reach::Confirmed);
         cache.with(secs(3)).insert("b".into(), 2).await.unwrap();
@@ -50,7 +50,7 @@ fn c2_2_a_backends_failure_is_told_and_no_error_but_in_strict_mode() {
 
 #[test]
 fn c2_3_a_delete_tells_whether_there_was_something() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         let other = rig.builder::<String, u32>().build().unwrap();
         assert_eq!(cache.remove("a").await.unwrap(), None);
@@ -73,7 +73,7 @@ fn c2_3_a_delete_tells_whether_there_was_something() {
 
 #[test]
 fn c2_3_of_all_who_remove_at_once_one_gets_the_value() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         let tasks: Vec<_> = (0..50)
@@ -92,7 +92,7 @@ fn c2_3_of_all_who_remove_at_once_one_gets_the_value() {
 
 #[test]
 fn c2_4_exists_means_there_and_not_expired() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(9)).build().unwrap();
         assert!(!cache.contains_key("a").await.unwrap());
         cache.insert("a".into(), 7).await.unwrap();
@@ -107,7 +107,7 @@ fn c2_4_exists_means_there_and_not_expired() {
 
 #[test]
 fn c2_13_set_if_not_exists_is_atomic_and_takes_the_expired_for_absent() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, usize>().ttl(secs(10)).grace(secs(9)).build().unwrap();
         let other = rig.builder::<String, usize>().ttl(secs(10)).build().unwrap();
         let tasks: Vec<_> = (0..64)
@@ -138,7 +138,7 @@ fn c2_13_set_if_not_exists_is_atomic_and_takes_the_expired_for_absent() {
 
 #[test]
 fn c2_14_the_ttl_is_absent_endless_or_what_remains() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("never".into(), 1).await.unwrap();
         cache.with(secs(10)).insert("ten".into(), 2).await.unwrap();
@@ -153,7 +153,7 @@ fn c2_14_the_ttl_is_absent_endless_or_what_remains() {
 
 #[test]
 fn c2_15_a_new_ttl_is_refused_for_what_is_absent_or_expired() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         assert!(!cache.set_ttl("a", secs(5)).await.unwrap());
         cache.insert("a".into(), 7).await.unwrap();
@@ -178,7 +178,7 @@ fn c2_15_a_new_ttl_is_refused_for_what_is_absent_or_expired() {
 
 #[test]
 fn c2_15_a_ttl_of_zero_takes_the_entry_away() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         assert!(cache.set_ttl("a", secs(0)).await.unwrap());

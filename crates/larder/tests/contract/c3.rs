@@ -9,11 +9,11 @@ use larder::{LocalCache, MemoryBackend, Options};
 use larder_testkit::{ManualClock, Operation};
 use tokio::sync::Semaphore;
 
-use crate::support::{entry, on_both, on_shared, secs, settle};
+use crate::support::{Rig, entry, on_all, on_shared, secs, settle};
 
 #[test]
 fn c3_1_a_read_is_a_miss_known_to_be_nothing_or_a_value() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().absent_ttl(secs(10)).build().unwrap();
         cache.insert("value".into(), 7).await.unwrap();
         cache.optionally_get_with("nothing", || async { None }).await.unwrap();
@@ -32,7 +32,7 @@ fn c3_1_a_read_is_a_miss_known_to_be_nothing_or_a_value() {
 
 #[test]
 fn c3_2_payload_and_creation_time_are_one_record() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 1).await.unwrap();
         rig.advance(5);
@@ -82,13 +82,14 @@ fn mutex_key() -> Key {
 
 #[test]
 fn c3_5_a_mutex_of_the_backends_scope_is_acquired_and_released() {
+    let scopes = Rig::with_store().map(|rig| rig.store().capabilities().scope);
+    assert_eq!(scopes, [Scope::Process, Scope::Host]);
     on_shared(async |rig| {
         let clock = Arc::new(rig.clock.clone());
         let take = || {
             let store = rig.store().clone();
             Lock::try_acquire(store, clock.clone(), mutex_key(), secs(10))
         };
-        assert_eq!(rig.store().capabilities().scope, Scope::Process);
         let lock = take().await.unwrap().unwrap();
         assert!(take().await.unwrap().is_none());
         assert!(lock.release().await.unwrap());
@@ -103,7 +104,7 @@ fn c3_5_a_mutex_of_the_backends_scope_is_acquired_and_released() {
 
 #[test]
 fn c3_6_a_cache_without_a_backend_locks_in_the_process() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         if rig.store.is_some() {
             return;
         }
@@ -125,7 +126,7 @@ fn c3_6_a_cache_without_a_backend_locks_in_the_process() {
 
 #[test]
 fn c3_7_keys_load_at_once_one_by_one_or_so_many_at_a_time() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         for (limit, expected) in [(None, 8), (Some(1), 1), (Some(3), 3)] {
             let name = format!("limit {limit:?}");
             let builder = rig.builder::<usize, usize>().namespace(name);
@@ -164,7 +165,7 @@ fn c3_7_keys_load_at_once_one_by_one_or_so_many_at_a_time() {
 
 #[test]
 fn c3_8_deleting_twice_is_deleting_once() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         for _ in 0..3 {
@@ -182,7 +183,7 @@ fn c3_8_deleting_twice_is_deleting_once() {
 
 #[test]
 fn c3_9_one_creates_the_others_take_the_older_value_or_wait() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         let gate = Arc::new(Semaphore::new(0));
         let loads = Arc::new(AtomicUsize::new(0));
@@ -224,7 +225,7 @@ fn c3_9_one_creates_the_others_take_the_older_value_or_wait() {
 
 #[test]
 fn c3_10_expiry_is_judged_at_read_so_a_ttl_changes_without_rewriting() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
         let version = rig.store.as_ref().map(|_| rig.record("a").unwrap().header.version);
@@ -246,7 +247,7 @@ fn c3_10_expiry_is_judged_at_read_so_a_ttl_changes_without_rewriting() {
 
 #[test]
 fn c3_11_what_is_invalidated_softly_is_stale_and_hard_is_missing_for_all_processes() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let options = Options::new().grace(secs(60)).tags(["t"]).ttl(secs(1_000));
         let cache = rig.builder::<String, u32>().defaults(options).build().unwrap();
         let other = rig.builder::<String, u32>().build().unwrap();

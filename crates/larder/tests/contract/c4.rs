@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use larder::backend::NEVER;
 use larder::{LocalCache, Ttl};
 
-use crate::support::{on_both, secs};
+use crate::support::{on_all, secs};
 
 #[test]
 fn c4_5_get_or_set_takes_a_value_a_function_or_an_asynchronous_function_of_the_key() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, String>().build().unwrap();
         let calls = Arc::new(AtomicUsize::new(0));
         for _ in 0..3 {
@@ -38,7 +38,7 @@ fn c4_5_get_or_set_takes_a_value_a_function_or_an_asynchronous_function_of_the_k
 
 #[test]
 fn c4_6_the_default_ttl_holds_and_never_overrides_it() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(300)).build().unwrap();
         cache.get_with("default", || async { 1 }).await.unwrap();
         cache.with(Ttl::Never).get_with("never", || async { 2 }).await.unwrap();
@@ -53,7 +53,7 @@ fn c4_6_the_default_ttl_holds_and_never_overrides_it() {
 
 #[test]
 fn c4_7_removing_tells_for_each_key_whether_it_existed() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
         for keys in [&["a", "b"][..], &["a", "c"]] {
             cache.insert("a".into(), 1).await.unwrap();
@@ -70,7 +70,7 @@ fn c4_7_removing_tells_for_each_key_whether_it_existed() {
 
 #[test]
 fn c4_8_revive_gives_an_expired_entry_a_new_life_and_returns_its_value() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).grace(secs(60)).build().unwrap();
         assert_eq!(cache.revive("a", secs(5)).await.unwrap(), None, "absent");
         cache.insert("a".into(), 7).await.unwrap();
@@ -91,7 +91,7 @@ fn c4_8_revive_gives_an_expired_entry_a_new_life_and_returns_its_value() {
 
 #[test]
 fn c4_8_touch_begins_the_same_life_again() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         assert!(!cache.touch("a").await.unwrap());
         cache.insert("a".into(), 7).await.unwrap();
@@ -107,7 +107,7 @@ fn c4_8_touch_begins_the_same_life_again() {
 
 #[test]
 fn c4_9_an_empty_value_is_a_value() {
-    on_both(async |rig| {
+    on_all(async |rig| {
         let text = rig.builder::<String, String>().build().unwrap();
         text.insert("a".into(), String::new()).await.unwrap();
         assert_eq!(text.get("a").await.unwrap().as_deref(), Some(""));

@@ -1,31 +1,70 @@
-//! Caches over memory alone and over memory and a shared store, on one clock that tests move.
+//! Caches over memory alone and over memory and a store, on one clock that tests move.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use larder::backend::{Backend, Class, Key, Namespace, Record};
+use larder::backend::{AnyBackend, Backend, Class, Key, Namespace, Record};
 use larder::{Cache, CacheBuilder, CacheKey, Event, MemoryBackend};
+use larder_disk::{DiskBackend, DiskConfig};
 use larder_testkit::{Faulty, ManualClock, block_on};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use self::folder::Folder;
+use self::prompt::Prompt;
+
+pub(crate) mod folder;
+mod prompt;
 
 /// A set-up: a clock, and a store if there is one beside the memory.
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(crate) clock: ManualClock,
-    pub(crate) store: Option<Faulty<MemoryBackend>>,
+    pub(crate) store: Option<Faulty<AnyBackend>>,
+    /// The shortest time that the set-up tells apart.
+    pub(crate) tick: Duration,
+    /// That of the store on disk, removed with the last clone.
+    folder: Option<Arc<Folder>>,
 }
 
 impl Rig {
+    /// Memory alone.
     pub(crate) fn memory() -> Self {
-        Self { clock: ManualClock::new(), store: None }
+        let tick = Duration::from_nanos(1);
+        Self { clock: ManualClock::new(), store: None, tick, folder: None }
     }
 
+    /// Memory and a store in memory.
     pub(crate) fn shared() -> Self {
-        let clock = ManualClock::new();
-        let memory = MemoryBackend::new(Arc::new(clock.clone()));
-        let store = Faulty::new(memory, Arc::new(clock.clone()));
-        Self { clock, store: Some(store) }
+        let rig = Self::memory();
+        let memory = MemoryBackend::new(Arc::new(rig.clock.clone()));
+        rig.over(memory)
+    }
+
+    /// Memory and a store on disk.
+    pub(crate) fn disk() -> Self {
+        let (mut rig, folder) = (Self::memory(), Folder::new());
+        // What a test leaks would make its folder anew to purge it.
+        let config = DiskConfig::new(folder.path()).purge_every(None);
+        let disk = DiskBackend::open(config.clock(Arc::new(rig.clock.clone()))).unwrap();
+        rig.tick = Duration::from_micros(1);
+        rig.folder = Some(Arc::new(folder));
+        rig.over(Prompt::new(disk))
+    }
+
+    /// All set-ups.
+    pub(crate) fn all() -> [Self; 3] {
+        [Self::memory(), Self::shared(), Self::disk()]
+    }
+
+    /// Those with a store.
+    pub(crate) fn with_store() -> [Self; 2] {
+        [Self::shared(), Self::disk()]
+    }
+
+    fn over(self, backend: impl Backend) -> Self {
+        let clock = Arc::new(self.clock.clone());
+        Self { store: Some(Faulty::new(AnyBackend::new(backend), clock)), ..self }
     }
 
     /// A cache of this set-up. Each is another process to the others.
@@ -41,7 +80,7 @@ impl Rig {
         }
     }
 
-    pub(crate) fn store(&self) -> &Faulty<MemoryBackend> {
+    pub(crate) fn store(&self) -> &Faulty<AnyBackend> {
         self.store.as_ref().unwrap()
     }
 
@@ -64,19 +103,22 @@ pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Runs a body over memory alone, then over memory and a shared store.
-pub(crate) fn on_both(body: impl AsyncFn(Rig)) {
-    for rig in [Rig::memory(), Rig::shared()] {
+/// Runs a body over memory alone, then over memory and each store.
+pub(crate) fn on_all(body: impl AsyncFn(Rig)) {
+    for rig in Rig::all() {
         on(rig, &body);
     }
 }
 
-/// Runs a body over memory and a shared store.
+/// Runs a body over memory and each store.
 pub(crate) fn on_shared(body: impl AsyncFn(Rig)) {
-    on(Rig::shared(), &body);
+    for rig in Rig::with_store() {
+        on(rig, &body);
+    }
 }
 
-fn on(rig: Rig, body: &impl AsyncFn(Rig)) {
+/// Runs a body over one set-up.
+pub(crate) fn on(rig: Rig, body: &impl AsyncFn(Rig)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(in_time(body(rig)));
 }

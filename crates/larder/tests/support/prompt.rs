@@ -1,0 +1,65 @@
+//! A backend that answers at once, though it has threads of its own.
+
+use bytes::Bytes;
+use larder::backend::{
+    Backend, Capabilities, Delete, Incarnation, Key, Outcome, Page, Record, Result, Retime,
+    StoreTime, Write,
+};
+use larder_testkit::block_on;
+
+/// Waits for each call where it is made. So a test that lets all tasks run until they wait knows
+/// that they wait for it, and not for a thread.
+#[derive(Debug)]
+pub(crate) struct Prompt<B>(B);
+
+impl<B: Backend> Prompt<B> {
+    pub(crate) const fn new(backend: B) -> Self {
+        Self(backend)
+    }
+}
+
+impl<B: Backend> Backend for Prompt<B> {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        block_on(self.0.read(keys))
+    }
+
+    async fn read_one(&self, key: &Key) -> Result<Option<Record>> {
+        block_on(self.0.read_one(key))
+    }
+
+    async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
+        block_on(self.0.write(writes))
+    }
+
+    async fn retime(&self, retimes: &[Retime]) -> Vec<Outcome> {
+        block_on(self.0.retime(retimes))
+    }
+
+    async fn delete(&self, deletes: &[Delete]) -> Vec<Outcome> {
+        block_on(self.0.delete(deletes))
+    }
+
+    async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
+        block_on(self.0.scan(prefix, cursor, limit))
+    }
+
+    async fn purge(&self, limit: usize) -> Result<usize> {
+        block_on(self.0.purge(limit))
+    }
+
+    async fn clock(&self) -> Result<StoreTime> {
+        block_on(self.0.clock())
+    }
+
+    async fn incarnation(&self) -> Result<Incarnation> {
+        block_on(self.0.incarnation())
+    }
+
+    async fn close(&self) -> Result<()> {
+        block_on(self.0.close())
+    }
+}
