@@ -6,6 +6,7 @@ use larder_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::error::damage;
 use crate::row::{self, Found, ROW_COLUMNS, StoredLife, UPSERT, Unreadable, select_row};
 
 /// A change that a caller asked for.
@@ -95,25 +96,30 @@ fn apply_delete(
 }
 
 /// Drops a row that is damaged, if it still is the one that was met.
+///
+/// # Errors
+/// Damage of the database if the name leads to another name's row: to change that would harm it.
 pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
-    let sql = select_row!("payload FROM entries WHERE id = ?1 AND name = ?2");
-    let is_damaged = connection
-        .prepare_cached(sql)?
-        .query_row(params![id, row::name(key.name())], |row| {
-            Ok(match Found::of(row, StoreTime::default())? {
-                Err(_) => true,
-                Ok(found) => {
-                    let payload = row::as_bytes(row.get_ref(ROW_COLUMNS)?).unwrap_or_default();
-                    let record = found.record(key, Bytes::copy_from_slice(payload));
-                    matches!(record, Err(Unreadable::Damaged(_)))
-                }
-            })
-        })
-        .optional()?;
-    if is_damaged == Some(true) {
-        connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
+    let by_name = "SELECT id FROM entries WHERE name = ?1";
+    let found = connection.prepare_cached(by_name)?.query_row([row::name(key.name())], |row| row.get(0));
+    if found.optional()? != Some(id) {
+        return Ok(false);
     }
-    Ok(is_damaged == Some(true))
+    let sql = select_row!("name, payload FROM entries NOT INDEXED WHERE id = ?1");
+    let is_damaged = connection.prepare_cached(sql)?.query_row([id], |row| {
+        if row::as_bytes(row.get_ref(ROW_COLUMNS)?) != Some(key.name()) {
+            return Err(damage());
+        }
+        let Ok(found) = Found::of(row, StoreTime::default())? else { return Ok(true) };
+        let payload = row::as_bytes(row.get_ref(ROW_COLUMNS + 1)?).unwrap_or_default();
+        let record = found.record(key, Bytes::copy_from_slice(payload));
+        Ok(matches!(record, Err(Unreadable::Damaged(_))))
+    });
+    if is_damaged? {
+        connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// A live record of the key itself.

@@ -121,15 +121,16 @@ impl Found {
     /// # Errors
     /// Damage, or another key's record under the same name.
     pub(crate) fn record(self, key: &Key, payload: Bytes) -> Result<Record, Unreadable> {
-        if key.is_hashed() == self.full.is_empty() || (key.is_hashed() && self.full != key.full()) {
-            return Err(Unreadable::AnotherKey);
-        }
-        let is_whole = check(key.full(), &self.header, &payload) == self.body_check
+        let is_own = key.is_hashed() != self.full.is_empty()
+            && (!key.is_hashed() || self.full == key.full());
+        // Another key's record is whole under that key.
+        let full = if is_own || self.full.is_empty() { key.full() } else { &self.full };
+        let is_whole = check(full, &self.header, &payload) == self.body_check
             && (self.header.kind != Kind::Counter || payload.len() == 8);
-        if is_whole {
-            Ok(Record { header: self.header, payload })
-        } else {
-            Err(Unreadable::Damaged(Damaged { id: self.id }))
+        match (is_whole, is_own) {
+            (true, true) => Ok(Record { header: self.header, payload }),
+            (true, false) => Err(Unreadable::AnotherKey),
+            (false, _) => Err(Unreadable::Damaged(Damaged { id: self.id })),
         }
     }
 
