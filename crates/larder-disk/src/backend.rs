@@ -506,9 +506,9 @@ fn in_snapshot<T>(
     run: impl FnOnce() -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     connection.execute_batch("BEGIN")?;
-    let answer = run();
+    let answer = run()?;
     connection.execute_batch("COMMIT")?;
-    answer
+    Ok(answer)
 }
 
 fn spawn(

@@ -19,6 +19,14 @@ pub(crate) enum StoreClock {
 }
 
 impl StoreClock {
+    /// The clock that was injected, else the host's.
+    pub(crate) fn of(anchor: &Anchor, injected: Option<&Arc<dyn Clock>>) -> Self {
+        match injected {
+            Some(clock) => Self::Injected(Arc::clone(clock)),
+            None => Self::Host { offset: anchor.offset },
+        }
+    }
+
     pub(crate) fn now(&self) -> StoreTime {
         StoreTime::from_micros(match self {
             Self::Host { offset } => source::since_start().saturating_add(*offset),

@@ -63,6 +63,10 @@ impl Folder {
         self.path.join(name)
     }
 
+    pub(crate) fn has_database(&self) -> bool {
+        self.database().symlink_metadata().is_ok()
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.join(DATABASE)
     }
@@ -91,20 +95,32 @@ impl Folder {
         let mut file = self.lock_file()?;
         file.write_all(b"\n")?;
         // Not through `std`: libraries that fake a process's clock fake what it tells of files, too.
-        let stat = rustix::fs::fstat(&file)?;
-        let micros = i64::try_from(stat.st_mtime_nsec / 1_000).unwrap_or(0);
-        Ok(stat.st_mtime.saturating_mul(1_000_000).saturating_add(micros))
+        Ok(modified(&rustix::fs::fstat(&file)?))
     }
 
     /// Removes databases that were never completed: whoever made them is gone. The lock is held.
     pub(crate) fn remove_unfinished(&self) -> std::io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                fs::remove_file(entry.path())?;
+        for name in self.names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {
+            fs::remove_file(self.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a database of one of our names, and what SQLite has put beside it.
+    pub(crate) fn remove_database(&self, name: &str) -> std::io::Result<()> {
+        for part in [""].into_iter().chain(COMPANIONS) {
+            match fs::remove_file(self.join(&format!("{name}{part}"))) {
+                Err(error) if error.kind() != IoKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The names of what is in the folder. One of ours is never changed by the conversion.
+    pub(crate) fn names(&self) -> std::io::Result<Vec<String>> {
+        let entries = fs::read_dir(&self.path)?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
     /// Makes the folder known as a store's, unless it is already.
@@ -120,7 +136,12 @@ impl Folder {
         fs::rename(self.join(&name), self.join(MARKER))
     }
 
-    fn is_marked(&self) -> std::io::Result<bool> {
+    /// When the folder was marked by the file system's clock, in microseconds since 1970.
+    pub(crate) fn marked_at(&self) -> std::io::Result<i64> {
+        Ok(modified(&rustix::fs::stat(self.join(MARKER))?))
+    }
+
+    pub(crate) fn is_marked(&self) -> std::io::Result<bool> {
         let mut options = OpenOptions::new();
         options.read(true);
         let file = match private(&mut options).open(self.join(MARKER)) {
@@ -135,19 +156,14 @@ impl Folder {
 
     /// Whether it holds what no store of ours does, and is not marked as one.
     fn is_foreign(&self) -> std::io::Result<bool> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.push(entry?.file_name());
-        }
-        let is_ours = |name: &std::ffi::OsString| {
-            let name = name.to_string_lossy();
+        let is_ours = |name: &String| {
             let companion = name.strip_prefix(DATABASE);
             name == LOCK
                 || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
                 || name.starts_with(UNFINISHED)
                 || name.starts_with(SET_ASIDE)
         };
-        Ok(!names.iter().all(is_ours) && !self.is_marked()?)
+        Ok(!self.names()?.iter().all(is_ours) && !self.is_marked()?)
     }
 }
 
@@ -157,6 +173,11 @@ pub(crate) fn unique() -> String {
 
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn modified(stat: &rustix::fs::Stat) -> i64 {
+    let micros = i64::try_from(stat.st_mtime_nsec / 1_000).unwrap_or(0);
+    stat.st_mtime.saturating_mul(1_000_000).saturating_add(micros)
 }
 
 fn create(path: &Path) -> std::io::Result<()> {

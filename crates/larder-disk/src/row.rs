@@ -134,9 +134,14 @@ impl Found {
         }
     }
 
+    /// The key under this name, the full one also where the name is a digest.
+    pub(crate) fn key(&self, name: Bytes) -> Key {
+        Key::from_stored(name, Some(self.full.clone()).filter(|full| !full.is_empty()))
+    }
+
     /// The key of a scanned row, and its header.
     pub(crate) fn scanned(self, name: Bytes) -> (Key, Header) {
-        (Key::from_stored(name, Some(self.full).filter(|full| !full.is_empty())), self.header)
+        (self.key(name), self.header)
     }
 }
 

@@ -5,8 +5,10 @@
 
 use larder_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
+use rusqlite::ffi::SQLITE_ERROR;
 
-use crate::error::of_sqlite;
+use crate::error::{damage, of_sqlite};
+use crate::row::select_row;
 
 /// `LRDR`, in the database's header: whose file it is.
 const APPLICATION: i64 = 0x4C52_4452;
@@ -28,6 +30,7 @@ const MIGRATIONS: [&str; 1] = ["
         created INTEGER NOT NULL,
         start TEXT NOT NULL,
         start_offset INTEGER NOT NULL,
+        checks INTEGER NOT NULL,
         hand INTEGER NOT NULL
     );
     CREATE TABLE entries (
@@ -92,6 +95,26 @@ pub(crate) fn migrate(connection: &Connection) -> Result<()> {
     });
     let end = if migrated.is_ok() { "COMMIT" } else { "ROLLBACK" };
     migrated.and(connection.execute_batch(end).map_err(failed))
+}
+
+/// Looks whether the tables have the columns that this crate asks for.
+///
+/// # Errors
+/// Damage if they have not, as what is asked cannot be wrong; and the database's own.
+pub(crate) fn verify(connection: &Connection) -> rusqlite::Result<()> {
+    let asked = [
+        select_row!("name, payload FROM entries INDEXED BY entries_by_name WHERE name = ?1"),
+        select_row!("name, payload FROM entries INDEXED BY entries_by_death WHERE dies <= ?1"),
+        "SELECT incarnation, created, start, start_offset, checks, hand FROM store WHERE one = 1",
+    ];
+    let is_unknown = |error: &rusqlite::Error| {
+        error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_ERROR)
+    };
+    for sql in asked {
+        let prepared = connection.prepare(sql).map(drop);
+        prepared.map_err(|error| if is_unknown(&error) { damage() } else { error })?;
+    }
+    Ok(())
 }
 
 fn steps(connection: &Connection, from: i64) -> rusqlite::Result<()> {

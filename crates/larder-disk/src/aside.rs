@@ -1,0 +1,127 @@
+//! What becomes of a damaged database: it is renamed, and what it still tells goes into a fresh one.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::config::{DiskConfig, OnCorrupt};
+use crate::create;
+use crate::error::{of_files, of_sqlite};
+use crate::event::DiskEvent;
+use crate::folder::{COMPANIONS, DATABASE, Folder, SET_ASIDE, unique};
+use crate::lock;
+use crate::store::Identity;
+
+/// Replaces a damaged database, unless somebody has done so.
+///
+/// # Errors
+/// This damage, if the configuration says so; [`InvalidInput`](ErrorKind::InvalidInput) in a folder
+/// that is not marked as a store's; and whatever keeps the files from being renamed.
+pub(crate) fn set_aside(
+    folder: &Folder,
+    damaged: Identity,
+    config: &DiskConfig,
+    error: rusqlite::Error,
+) -> Result<()> {
+    if config.on_corrupt == OnCorrupt::Fail {
+        return Err(of_sqlite("open", error));
+    }
+    if !folder.is_marked().map_err(files)? {
+        let message = "the folder is not marked as a store's, and its database is damaged";
+        return Err(Error::new(ErrorKind::InvalidInput, "open", message));
+    }
+    let alone = lock::alone(folder, config.busy_timeout)?;
+    if Identity::of(&folder.database()) != Some(damaged) {
+        return Ok(());
+    }
+    let Some(name) = put_away(folder)? else { return Ok(()) };
+    let path = folder.join(&name);
+    // Saving is a favour: where it fails, the next open makes an empty database.
+    let saved = create::fresh(folder, config, Some(&path)).unwrap_or(0);
+    prune(folder).map_err(files)?;
+    drop(alone);
+    config.observer.tell(&DiskEvent::SetAside { path, saved });
+    Ok(())
+}
+
+/// Renames the database and its companions, as far as they are there; the database's name then.
+///
+/// The database goes first: who opens the rest without it finds nothing, who opened it without its
+/// log would find an older state.
+pub(crate) fn put_away(folder: &Folder) -> Result<Option<String>> {
+    let mut name = None;
+    for part in [""].into_iter().chain(COMPANIONS) {
+        let from = folder.join(&format!("{DATABASE}{part}"));
+        if from.symlink_metadata().is_err() {
+            continue;
+        }
+        if name.is_none() {
+            name = Some(dated_name(folder).map_err(files)?);
+        }
+        let to = name.as_deref().unwrap_or_default();
+        fs::rename(from, folder.join(&format!("{to}{part}"))).map_err(files)?;
+    }
+    Ok(name)
+}
+
+/// The databases that were set aside, the oldest first.
+pub(crate) fn present(folder: &Folder) -> std::io::Result<BTreeSet<String>> {
+    let names = folder.names()?.into_iter();
+    let base = |name: String| {
+        let end = COMPANIONS.iter().find_map(|companion| name.strip_suffix(companion));
+        end.map_or_else(|| name.clone(), str::to_owned)
+    };
+    Ok(names.filter(|name| name.starts_with(SET_ASIDE)).map(base).collect())
+}
+
+/// Removes all but the newest.
+fn prune(folder: &Folder) -> std::io::Result<()> {
+    let present = present(folder)?;
+    for name in present.iter().rev().skip(MAX_KEPT) {
+        folder.remove_database(name)?;
+    }
+    Ok(())
+}
+
+fn dated_name(folder: &Folder) -> std::io::Result<String> {
+    let seconds = folder.file_system_now()?.div_euclid(1_000_000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let time = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
+    Ok(format!("{SET_ASIDE}{time}-{}", unique()))
+}
+
+/// Year, month and day of a day counted from 1970, by the rule of 400 years of 146,097 days that
+/// begin on the first of March.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, turn) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year + era * 400 + turn, month, day)
+}
+
+fn files(error: std::io::Error) -> Error {
+    of_files("open", error)
+}
+
+/// Enough to find out what keeps happening, without filling the disk.
+const MAX_KEPT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(-1), (1969, 12, 31));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(20_778), (2026, 11, 21));
+    }
+}

@@ -1,0 +1,72 @@
+//! A complete database, put into its folder under its name at once.
+
+use std::fs;
+use std::path::Path;
+
+use larder_core::Result;
+
+use crate::aside;
+use crate::config::DiskConfig;
+use crate::connection::{self, Role};
+use crate::error::{of_files, of_sqlite};
+use crate::folder::{Folder, UNFINISHED, unique};
+use crate::lock;
+use crate::origin::Origin;
+use crate::room::wal_bytes;
+use crate::salvage;
+use crate::schema;
+
+/// Puts a database into the folder, unless there is one.
+pub(crate) fn create(folder: &Folder, config: &DiskConfig) -> Result<()> {
+    if folder.has_database() {
+        return Ok(());
+    }
+    let _alone = lock::alone(folder, config.busy_timeout)?;
+    if folder.has_database() {
+        return Ok(());
+    }
+    // The log of another database would be taken for the new one's.
+    aside::put_away(folder)?;
+    fresh(folder, config, None).map(drop)
+}
+
+/// Puts a database into the folder that has none, with what can be saved of a damaged one; how many
+/// records that is. The lock is held.
+pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, damaged: Option<&Path>) -> Result<u64> {
+    let files = |error| of_files("open", error);
+    folder.remove_unfinished().map_err(files)?;
+    let path = folder.join(&unfinished(folder, config)?);
+    let connection = connection::open(&path, writer(config)).map_err(failed)?;
+    let now = folder.file_system_now().map_err(files)?;
+    let saved = damaged.map_or(Ok(None), |from| salvage::copy(folder, config, from, &connection));
+    let (origin, saved) = saved?.unwrap_or_else(|| (Origin::new(now, now, 0), 0));
+    origin.write(&connection).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+    fs::rename(path, folder.database()).map_err(files)?;
+    Ok(saved)
+}
+
+/// The name of a new file with empty tables, which nobody has open.
+pub(crate) fn unfinished(folder: &Folder, config: &DiskConfig) -> Result<String> {
+    let name = format!("{UNFINISHED}{}", unique());
+    drop(folder.create_file(&name).map_err(|error| of_files("open", error))?);
+    let connection = connection::open(&folder.join(&name), writer(config)).map_err(failed)?;
+    let first = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;";
+    connection.execute_batch(first).map_err(failed)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
+    schema::migrate(&connection)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+    Ok(name)
+}
+
+pub(crate) fn writer(config: &DiskConfig) -> Role {
+    Role::Writer {
+        durability: config.durability,
+        wal_bytes: wal_bytes(config.max_bytes),
+        busy_timeout: config.busy_timeout,
+    }
+}
+
+fn failed(error: rusqlite::Error) -> larder_core::Error {
+    of_sqlite("open", error)
+}
