@@ -1,0 +1,10 @@
+//! Faults of disks, processes and folders, by number: nothing wrong, nothing stuck, nothing torn.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod child;
+mod store;
+mod value;
+
+mod damage;
+mod kills;
