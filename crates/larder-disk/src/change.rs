@@ -101,7 +101,8 @@ fn apply_delete(
 /// Damage of the database if the name leads to another name's row: to change that would harm it.
 pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
     let by_name = "SELECT id FROM entries WHERE name = ?1";
-    let found = connection.prepare_cached(by_name)?.query_row([row::name(key.name())], |row| row.get(0));
+    let found =
+        connection.prepare_cached(by_name)?.query_row([row::name(key.name())], |row| row.get(0));
     if found.optional()? != Some(id) {
         return Ok(false);
     }
