@@ -23,7 +23,6 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
-    // Pages that cannot be right are damage, not advice.
     connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
     match role {
         Role::Reader => {
@@ -37,7 +36,7 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
                 Durability::Relaxed => "NORMAL",
                 Durability::Synced => "FULL",
             };
-            let pages = wal_bytes / PAGE_BYTES / 2;
+            let pages = wal_bytes / PAGE_BYTES;
             connection.execute_batch(&format!(
                 "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = {pages};
                  PRAGMA journal_size_limit = {wal_bytes}; PRAGMA cache_size = -16000;

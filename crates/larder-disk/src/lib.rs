@@ -41,6 +41,7 @@ pub use crate::room::DiskUsage;
 mod aside;
 mod backend;
 mod change;
+mod checkpoint;
 mod clock;
 mod config;
 mod connection;

@@ -38,7 +38,7 @@ pub(crate) fn page_bytes(max_bytes: u64) -> u64 {
 
 /// How many bytes of changes go into one transaction: its log has to have room.
 pub(crate) fn transaction_bytes(max_bytes: Option<u64>) -> usize {
-    usize::try_from(wal_bytes(max_bytes)).unwrap_or(usize::MAX)
+    usize::try_from(wal_bytes(max_bytes) / 2).unwrap_or(usize::MAX)
 }
 
 /// Bytes of pages in use, and of pages in all.

@@ -118,6 +118,19 @@ impl Store {
         connection::open(&self.path, writer(config))
     }
 
+    /// Moves what the log holds into the database, as far as no reader needs it where it is.
+    pub(crate) fn empty_log(&self, config: &DiskConfig) -> Result<()> {
+        // A lock of its own: the writing thread's ends with each of its transactions.
+        let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
+        let _hold = Hold::new(&lock).map_err(|error| of_files("checkpoint", error))?;
+        if self.is_current() {
+            let failed = |error| of_sqlite("checkpoint", error);
+            let connection = self.writer(config).map_err(failed)?;
+            connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Keeps the database from being replaced until the guard goes.
     pub(crate) fn hold(&self) -> std::io::Result<Hold<'_>> {
         Hold::new(&self.lock)

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::Shared;
 use crate::change::{Change, drop_damaged};
+use crate::checkpoint::Checkpoints;
 use crate::error::{is_busy, is_damage, of_files, of_sqlite};
 use crate::event::DiskEvent;
 use crate::queue::Taken;
@@ -33,8 +34,7 @@ pub(crate) struct Writer {
     open: Option<(Arc<Store>, Connection)>,
     /// Bytes written since the pages were last counted.
     uncounted: u64,
-    /// Whether there was a transaction since the log was last emptied.
-    has_logged: bool,
+    checkpoints: Checkpoints,
 }
 
 /// One change on its way.
@@ -54,7 +54,7 @@ enum Broken {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: None, uncounted: u64::MAX, has_logged: true }
+        Self { shared, open: None, uncounted: u64::MAX, checkpoints: Checkpoints::default() }
     }
 
     /// Works until the queue is closed and empty.
@@ -70,9 +70,7 @@ impl Writer {
             }
         }
         self.flush_marks();
-        if let Some((_, connection)) = self.open.take() {
-            let _ = connection.execute_batch("PRAGMA optimize");
-        }
+        self.checkpoints.finish();
     }
 
     fn work(&mut self, jobs: Vec<Job>) {
@@ -138,6 +136,10 @@ impl Writer {
     /// stored harms no other.
     fn group(&mut self, items: &mut [Item]) {
         let bytes = items.iter().map(|item| item.change.bytes()).sum::<usize>();
+        self.checkpoints.note(items.len(), bytes);
+        if self.checkpoints.is_due(&self.shared.config) {
+            self.empty_log();
+        }
         match self.attempt(items, bytes) {
             Ok(Ok(())) => {}
             Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
@@ -171,7 +173,6 @@ impl Writer {
         &mut self,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
-        self.has_logged = true;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
             let hold = store.hold().map_err(|error| of_files("write", error))?;
@@ -244,17 +245,16 @@ impl Writer {
         let _ = self.purge_some();
         let _ = self.make_room(0);
         let _ = self.shrink();
-        let _ = self.checkpoint();
+        // Readers need not look into a log that is empty.
+        if self.checkpoints.has_logged() {
+            self.empty_log();
+        }
     }
 
-    /// Empties the log while nobody asks for anything: readers then need not look into it.
-    fn checkpoint(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.has_logged) {
-            let (_, connection) = self.open()?;
-            let step = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-            step.map_err(|error| of_sqlite("purge", error))?;
+    fn empty_log(&mut self) {
+        if let Some((store, _)) = &self.open {
+            self.checkpoints.start(store, &self.shared.config);
         }
-        Ok(())
     }
 
     fn purge_some(&mut self) -> Result<()> {

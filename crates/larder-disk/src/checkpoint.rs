@@ -1,0 +1,60 @@
+//! Empties the log beside the thread that writes: a sync takes as long as hundreds of transactions.
+//!
+//! The writing connection does it itself only if the log has grown to its bound all the same.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crate::config::DiskConfig;
+use crate::connection::PAGE_BYTES;
+use crate::room::wal_bytes;
+use crate::store::Store;
+
+/// What the log holds that the database does not, about, and the thread that moves it there.
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    logged_bytes: u64,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    /// Notes what a transaction has logged: a page for each change, and its bytes.
+    pub(crate) fn note(&mut self, changes: usize, bytes: usize) {
+        let pages = u64::try_from(changes).unwrap_or(u64::MAX).saturating_mul(PAGE_BYTES);
+        self.logged_bytes = self.logged_bytes.saturating_add(pages).saturating_add(bytes as u64);
+    }
+
+    /// Whether the log has grown enough to be emptied.
+    pub(crate) fn is_due(&self, config: &DiskConfig) -> bool {
+        self.logged_bytes >= wal_bytes(config.max_bytes) / 4
+    }
+
+    /// Whether the log holds anything.
+    pub(crate) fn has_logged(&self) -> bool {
+        self.logged_bytes > 0
+    }
+
+    /// Starts to empty the log, unless that is under way.
+    pub(crate) fn start(&mut self, store: &Arc<Store>, config: &DiskConfig) {
+        if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        self.finish();
+        self.logged_bytes = 0;
+        let (store, config) = (Arc::clone(store), config.clone());
+        let name = "larder-disk-log".to_owned();
+        let run = move || {
+            // What fails here is done by the writing connection, which tells of it.
+            let _ = store.empty_log(&config);
+        };
+        self.running = thread::Builder::new().name(name).spawn(run).ok();
+    }
+
+    /// Waits for the thread.
+    pub(crate) fn finish(&mut self) {
+        if let Some(running) = self.running.take() {
+            // One that panicked has told so itself.
+            let _ = running.join();
+        }
+    }
+}
