@@ -54,6 +54,7 @@ mod origin;
 mod queue;
 mod read;
 mod readers;
+mod rebuild;
 mod room;
 mod row;
 mod salvage;

@@ -5,9 +5,7 @@
 //! have found it, or have found the damage: one that had become unreachable may have been deleted
 //! since, as far as its user knows. Leases go: the loads that hold them are refused, and load again.
 
-use std::fs::{self, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use larder_core::{Key, Kind, Life, Result, StoreTime};
@@ -16,11 +14,11 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock::{StoreClock, coarse};
 use crate::config::DiskConfig;
-use crate::connection::{self, PAGE_BYTES, Role};
-use crate::create;
+use crate::connection::{self, Role};
 use crate::error::{of_files, of_sqlite};
 use crate::folder::Folder;
 use crate::origin::{Origin, last_stamp};
+use crate::rebuild;
 use crate::row::{self, Found, ROW_COLUMNS, UPSERT, select_row};
 
 /// Copies what can be read of a damaged database into empty tables; the origin to go on from, and
@@ -37,16 +35,29 @@ pub(crate) fn copy(
     // Others wait for the store meanwhile: they must not wait in vain.
     let patience = i64::try_from(config.busy_timeout.as_micros() * 4 / 5).unwrap_or(MAX_MICROS);
     let deadline = coarse() + patience.min(MAX_MICROS);
-    let walked = Walk::all(folder, config, damaged, fresh, deadline);
-    if let saved @ Some((_, 1..)) = walked.map_err(failed)? {
-        return Ok(saved);
+    let walk = |from: &Path| Walk::all(folder, config, from, fresh, deadline).map_err(failed);
+    let first = walk(damaged)?;
+    if let Some(Walked { origin, saved: saved @ 1.., has_gaps: false }) = first {
+        return Ok(Some((origin, saved)));
     }
-    // The first page tells where the others begin, and it is the same in all stores.
-    let Some(patched) = with_first_page(folder, config, damaged)? else { return Ok(None) };
-    let path = folder.join(&patched);
-    let walked = Walk::all(folder, config, &path, fresh, deadline).map_err(failed);
-    folder.remove_database(&patched).map_err(|error| of_files("open", error))?;
-    walked
+    let second = match rebuild::copy(folder, config, damaged)? {
+        Some(name) => {
+            let walked = walk(&folder.join(&name));
+            folder.remove_database(&name).map_err(|error| of_files("open", error))?;
+            walked?
+        }
+        None => None,
+    };
+    Ok(second.or(first).map(|walked| (walked.origin, walked.saved)))
+}
+
+/// What a walk came to.
+struct Walked {
+    origin: Origin,
+    /// How many records there are, those of walks before included.
+    saved: u64,
+    /// Whether there were pages that could not be searched.
+    has_gaps: bool,
 }
 
 struct Walk<'a> {
@@ -56,6 +67,8 @@ struct Walk<'a> {
     deadline: i64,
     /// Saved since the last commit.
     uncommitted: usize,
+    has_gaps: bool,
+    met: i64,
 }
 
 /// Why a walk does not go on.
@@ -75,12 +88,20 @@ impl Walk<'_> {
         damaged: &Path,
         fresh: &Connection,
         deadline: i64,
-    ) -> rusqlite::Result<Option<(Origin, u64)>> {
+    ) -> rusqlite::Result<Option<Walked>> {
         let Ok(damaged) = open(damaged) else { return Ok(None) };
         let Ok(origin) = origin(folder, &damaged) else { return Ok(None) };
         let now = StoreClock::of(&origin.anchor, config.clock.as_ref()).now();
         fresh.execute_batch("BEGIN")?;
-        let mut walk = Walk { damaged: &damaged, fresh, now, deadline, uncommitted: 0 };
+        let mut walk = Walk {
+            damaged: &damaged,
+            fresh,
+            now,
+            deadline,
+            uncommitted: 0,
+            has_gaps: false,
+            met: 0,
+        };
         let mut after = 0;
         while let Err(stop) = walk.on_from(&mut after) {
             match stop {
@@ -92,9 +113,12 @@ impl Walk<'_> {
             after = beyond;
         }
         fresh.execute_batch("COMMIT")?;
+        // The index knows of rows that the table does not lead to any more.
+        walk.has_gaps |= walk.named().is_ok_and(|named| named > walk.met);
         let count = "SELECT count(*) FROM entries";
         let saved: i64 = fresh.query_row(count, [], |row| row.get(0))?;
-        Ok(Some((origin, u64::try_from(saved).unwrap_or(0))))
+        let saved = u64::try_from(saved).unwrap_or(0);
+        Ok(Some(Walked { origin, saved, has_gaps: walk.has_gaps }))
     }
 
     /// Saves the records after this id, until there are no more or one cannot be read. `after` is
@@ -108,6 +132,7 @@ impl Walk<'_> {
             if coarse() > self.deadline {
                 return Err(Stop::TimeUp);
             }
+            self.met += 1;
             *after = row.get(0).map_err(unreadable)?;
             self.save(row)?;
         }
@@ -141,6 +166,12 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// How many rows the index of names has.
+    fn named(&self) -> rusqlite::Result<i64> {
+        let sql = "SELECT count(*) FROM entries INDEXED BY entries_by_name WHERE name >= x''";
+        self.damaged.query_row(sql, [], |row| row.get(0))
+    }
+
     fn is_reachable(&self, key: &Key, id: i64) -> bool {
         let sql = "SELECT id FROM entries WHERE name = ?1";
         let by_name = || {
@@ -152,10 +183,11 @@ impl Walk<'_> {
 
     /// From where one can go on, if not from here: the record that is unreadable by itself, or the
     /// first id whose successors can be searched. None if there are no more.
-    fn beyond(&self, after: i64) -> Option<i64> {
+    fn beyond(&mut self, after: i64) -> Option<i64> {
         if let Ok(next) = self.next(after) {
             return next;
         }
+        self.has_gaps = true;
         let (mut bad, mut step) = (after, 1);
         let mut good = loop {
             if coarse() > self.deadline {
@@ -204,47 +236,9 @@ fn origin(folder: &Folder, damaged: &Connection) -> std::io::Result<Origin> {
     Ok(Origin::new(origin.created, now, last))
 }
 
-/// A copy of a damaged database with the first page of an empty one; none if it is too large.
-fn with_first_page(folder: &Folder, config: &DiskConfig, damaged: &Path) -> Result<Option<String>> {
-    let length = fs::metadata(damaged).map_or(0, |found| found.len());
-    if !(PAGE_BYTES..MAX_COPY_BYTES).contains(&length) {
-        return Ok(None);
-    }
-    let patched = create::unfinished(folder, config)?;
-    let patching = patch(damaged, &folder.join(&patched), length / PAGE_BYTES);
-    patching.map_err(|error| of_files("open", error))?;
-    Ok(Some(patched))
-}
-
-/// Nobody in this process has the copy open: to close it here releases no lock of a connection. The
-/// damaged one's locks matter no more.
-fn patch(damaged: &Path, patched: &Path, pages: u64) -> std::io::Result<()> {
-    let mut from = fs::File::open(damaged)?;
-    let mut to = OpenOptions::new().write(true).open(patched)?;
-    from.seek(SeekFrom::Start(PAGE_BYTES))?;
-    to.seek(SeekFrom::Start(PAGE_BYTES))?;
-    std::io::copy(&mut from.take((pages - 1) * PAGE_BYTES), &mut to)?;
-    to.seek(SeekFrom::Start(PAGE_COUNT_AT))?;
-    to.write_all(&u32::try_from(pages).unwrap_or(u32::MAX).to_be_bytes())?;
-    // No list of free pages.
-    to.write_all(&[0; 8])?;
-    let log = |path: &Path| {
-        let mut name = path.as_os_str().to_owned();
-        name.push("-wal");
-        PathBuf::from(name)
-    };
-    match fs::copy(log(damaged), log(patched)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 fn failed(error: rusqlite::Error) -> larder_core::Error {
     of_sqlite("open", error)
 }
 
 const MAX_MICROS: i64 = 4_000_000;
 const RECORDS_PER_COMMIT: usize = 500;
-const MAX_COPY_BYTES: u64 = 256 << 20;
-/// Where a database's header has the number of its pages; its list of free pages comes next.
-const PAGE_COUNT_AT: u64 = 28;
