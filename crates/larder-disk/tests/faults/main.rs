@@ -8,3 +8,4 @@ mod value;
 
 mod damage;
 mod kills;
+mod ruins;

@@ -1,0 +1,216 @@
+//! F04: whole pieces of a store that are overwritten, gone or swapped.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use larder_core::Error;
+use larder_disk::DiskEvent;
+
+use crate::child::{Child, Watch};
+use crate::store::{Files, Folder, Store};
+
+/// A store of many small values, closed.
+fn many() -> Files {
+    static MANY: OnceLock<Files> = OnceLock::new();
+    let make = || {
+        let folder = Folder::new();
+        let store = Store::open(folder.config()).unwrap();
+        for number in 0..COUNT {
+            assert!(store.put(&name(number), 1, 100 + number % 200).is_done());
+        }
+        drop(store);
+        Files::of(&folder)
+    };
+    MANY.get_or_init(make).clone()
+}
+
+/// A store whose last changes stand in its log: it was killed.
+fn killed() -> Files {
+    static KILLED: OnceLock<Files> = OnceLock::new();
+    let make = || {
+        let folder = Folder::new();
+        let mut holder = Child::start("hold", &[folder.text()]);
+        assert_eq!(holder.hear().unwrap(), "full");
+        holder.kill();
+        Files::of(&folder)
+    };
+    KILLED.get_or_init(make).clone()
+}
+
+fn name(number: usize) -> String {
+    format!("entry-{number}")
+}
+
+/// Opens within five seconds, gives what it has, and works; how many entries that are.
+fn kept(files: &Files, what: &str) -> Result<usize, Error> {
+    let folder = Folder::new();
+    files.put_into(&folder);
+    let watch = Watch::start();
+    let store = Store::open(folder.config())?;
+    let all = || (0..COUNT).map(|number| store.get(&name(number)));
+    // Damage that is met on the way replaces the database: the second round has what is left.
+    let _ = all().count();
+    assert!(watch.passed() < Duration::from_secs(5), "{what}: {:?}", watch.passed());
+    let kept = all().filter(|found| *found.as_ref().unwrap() == Some(1)).count();
+    for event in store.events() {
+        if let DiskEvent::SetAside { path, saved } = event {
+            assert!(path.exists(), "{what}");
+            assert!(saved >= kept as u64, "{what}: {saved} of {kept}");
+        }
+    }
+    assert!(store.put("new", 1, 10_000).is_done(), "{what}");
+    assert_eq!(store.get("new").unwrap(), Some(1), "{what}");
+    assert!(folder.names("larder.new-").is_empty(), "{what}");
+    Ok(kept)
+}
+
+#[test]
+fn f04_the_loss_of_any_one_page_leaves_the_others_records() {
+    let whole = many();
+    assert_eq!(kept(&whole, "whole").unwrap(), COUNT);
+    let pages = whole.0["larder.db"].len() / PAGE;
+    let mut random = fastrand::Rng::with_seed(4);
+    let others = (0..16).map(|_| random.usize(7..pages)).collect::<Vec<_>>();
+    let mut lost = Vec::new();
+    for (round, page) in (0..7).chain(others).enumerate() {
+        let spoils = [Spoil::Zeros, Spoil::Noise, Spoil::Another];
+        // The first pages hold up the others.
+        let spoils = if page < 7 { &spoils[..] } else { &spoils[round % 3..][..1] };
+        for spoil in spoils {
+            let mut files = whole.clone();
+            spoil.page(files.database(), page, round as u64);
+            let what = format!("{spoil:?} in page {}", page + 1);
+            let kept = kept(&files, &what).unwrap();
+            if kept * 100 < COUNT * 99 {
+                lost.push(format!("{what}: {kept}"));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "of {COUNT}: {lost:#?}");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Spoil {
+    Zeros,
+    Noise,
+    Another,
+}
+
+impl Spoil {
+    fn page(self, database: &mut [u8], page: usize, seed: u64) {
+        let at = page * PAGE..(page + 1) * PAGE;
+        match self {
+            Self::Zeros => database[at].fill(0),
+            Self::Noise => fastrand::Rng::with_seed(seed).fill(&mut database[at]),
+            Self::Another => database.copy_within(9 * PAGE..10 * PAGE, at.start),
+        }
+    }
+}
+
+#[test]
+fn f04_a_log_whose_end_is_overwritten_keeps_what_comes_before() {
+    for cut in [1, 100, 5_000, 40_000] {
+        for noise in [false, true] {
+            let (mut files, folder) = (killed(), Folder::new());
+            let log = files.0.get_mut("larder.db-wal").unwrap();
+            let end = log.len() - cut;
+            if noise {
+                fastrand::fill(&mut log[end..]);
+            } else {
+                log.truncate(end);
+            }
+            files.put_into(&folder);
+            let store = Store::open(folder.config()).unwrap();
+            let is_there = |number: &usize| store.get(&format!("log-{number}")).unwrap().is_some();
+            let count = (0..200).take_while(is_there).count();
+            assert!((100..200).contains(&count) || cut > 5_000, "{count} after {cut}");
+            assert_eq!((count..200).find(is_there), None);
+            assert!(store.put("log-0", 2, 300).is_done());
+            assert!(store.events().is_empty());
+        }
+    }
+}
+
+#[test]
+fn f04_whichever_file_is_gone_the_store_opens() {
+    for (gone, is_kept) in [
+        ("larder.db", false),
+        ("larder.db-wal", false),
+        ("larder.db-shm", true),
+        ("larder.lock", true),
+        ("CACHEDIR.TAG", true),
+    ] {
+        let (mut files, folder) = (killed(), Folder::new());
+        assert!(files.0.remove(gone).is_some(), "{gone}");
+        files.put_into(&folder);
+        let store = Store::open(folder.config()).unwrap();
+        if is_kept {
+            assert_eq!(store.get("log-199").unwrap(), Some(1), "without {gone}");
+        }
+        assert!(store.put("log-199", 2, 300).is_done(), "without {gone}");
+        drop(store);
+        let store = Store::open(folder.config()).unwrap();
+        assert_eq!(store.get("log-199").unwrap(), Some(2), "without {gone}");
+        assert!(store.events().is_empty(), "without {gone}: {:?}", store.events());
+    }
+}
+
+#[test]
+fn f04_whichever_file_is_gone_from_under_it_the_store_goes_on() {
+    for gone in ["larder.db", "larder.lock", "CACHEDIR.TAG"] {
+        let folder = Folder::new();
+        let store = Store::open(folder.config()).unwrap();
+        assert!(store.put("key", 1, 100).is_done());
+        std::fs::remove_file(folder.path().join(gone)).unwrap();
+        assert!(store.put("key", 2, 100).is_done(), "without {gone}");
+        assert_eq!(store.get("key").unwrap(), Some(2), "without {gone}");
+        let other = Store::open(folder.config()).unwrap();
+        assert_eq!(other.get("key").unwrap(), Some(2), "without {gone}");
+        assert!(other.put("key", 3, 100).is_done(), "without {gone}");
+        assert_eq!(store.get("key").unwrap(), Some(3), "without {gone}");
+    }
+}
+
+#[test]
+fn f04_swapped_files_are_misses_or_one_clear_error() {
+    let names = ["larder.db", "larder.db-wal", "larder.db-shm", "larder.lock", "CACHEDIR.TAG"];
+    for (place, one) in names.iter().enumerate() {
+        for other in &names[place + 1..] {
+            let (mut files, folder) = (killed(), Folder::new());
+            let swapped = (files.0[*one].clone(), files.0[*other].clone());
+            files.0.insert((*other).into(), swapped.0);
+            files.0.insert((*one).into(), swapped.1);
+            files.put_into(&folder);
+            match Store::open(folder.config()) {
+                Ok(store) => {
+                    for number in 0..200 {
+                        let found = store.get(&format!("log-{number}")).unwrap();
+                        assert!(matches!(found, None | Some(1)), "{one} and {other}");
+                    }
+                    assert!(store.put("log-0", 2, 300).is_done(), "{one} and {other}");
+                    assert_eq!(store.get("log-0").unwrap(), Some(2), "{one} and {other}");
+                }
+                // Without its marker the folder might be anybody's.
+                Err(error) => assert_eq!(*other, "CACHEDIR.TAG", "{one}: {error:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn f04_three_databases_that_were_set_aside_are_kept() {
+    let folder = Folder::new();
+    for round in 0..6 {
+        let store = Store::open(folder.config()).unwrap();
+        assert!(store.put("key", round, 100).is_done());
+        drop(store);
+        std::fs::write(folder.path().join("larder.db"), "spoiled").unwrap();
+        std::fs::write(folder.path().join("larder.damaged.txt"), "not ours").unwrap();
+    }
+    drop(Store::open(folder.config()).unwrap());
+    assert_eq!(folder.names("larder.damaged-").len(), 3);
+    assert_eq!(folder.names("larder.damaged.").len(), 1);
+}
+
+const COUNT: usize = 4_000;
+const PAGE: usize = 4_096;
