@@ -59,6 +59,7 @@ mod room;
 mod row;
 mod salvage;
 mod schema;
+mod space;
 mod store;
 mod varint;
 mod writer;

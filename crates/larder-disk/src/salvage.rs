@@ -168,7 +168,7 @@ impl Walk<'_> {
 
     /// How many rows the index of names has.
     fn named(&self) -> rusqlite::Result<i64> {
-        let sql = "SELECT count(*) FROM entries INDEXED BY entries_by_name WHERE name >= x''";
+        let sql = "SELECT count(*) FROM entries INDEXED BY entries_by_name WHERE name >= ''";
         self.damaged.query_row(sql, [], |row| row.get(0))
     }
 

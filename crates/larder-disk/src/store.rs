@@ -150,6 +150,12 @@ impl Store {
         let log = format!("{}-wal", crate::folder::DATABASE);
         (size(self.path.clone()), size(self.folder.join(&log)))
     }
+
+    /// What the file system has left for us; none if it does not tell.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.path).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
 }
 
 /// Why a database could not be opened.

@@ -13,6 +13,7 @@ use crate::error::{is_busy, is_damage, of_files, of_sqlite};
 use crate::event::DiskEvent;
 use crate::queue::Taken;
 use crate::room;
+use crate::space::{self, DiskSpace, Left};
 use crate::store::Store;
 
 /// What the thread is asked to do.
@@ -35,6 +36,7 @@ pub(crate) struct Writer {
     /// Bytes written since the pages were last counted.
     uncounted: u64,
     checkpoints: Checkpoints,
+    space: DiskSpace,
 }
 
 /// One change on its way.
@@ -54,7 +56,13 @@ enum Broken {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: None, uncounted: u64::MAX, checkpoints: Checkpoints::default() }
+        Self {
+            shared,
+            open: None,
+            uncounted: u64::MAX,
+            checkpoints: Checkpoints::default(),
+            space: DiskSpace::default(),
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -153,12 +161,19 @@ impl Writer {
             Ok(Err(Broken::Unclear(error))) => {
                 fail(items, Outcome::Unknown, &of_sqlite("write", error));
             }
+            // Deletes need no room of their own.
+            Err(error) if error.kind() == ErrorKind::NoSpace && items.len() > 1 => {
+                for item in items {
+                    self.group(std::slice::from_mut(item));
+                }
+            }
             Err(error) => fail(items, Outcome::Failed, &error),
         }
     }
 
     fn attempt(&mut self, items: &mut [Item], bytes: usize) -> Result<Result<(), Broken>> {
         self.make_room(bytes as u64)?;
+        self.make_room_on_disk(bytes as u64)?;
         self.transaction(|connection, now| {
             for item in &mut *items {
                 item.outcome = Some(item.change.apply(connection, item.asked, now)?);
@@ -305,6 +320,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Makes sure that the disk has room for this, and for deletes after it.
+    fn make_room_on_disk(&mut self, bytes: u64) -> Result<()> {
+        if !self.space.is_due(bytes) {
+            return Ok(());
+        }
+        let failed = |error| of_sqlite("write", error);
+        for _ in 0..MAX_SHRINKS {
+            let (store, connection) = self.open()?;
+            let left = space::look(store, connection, bytes).map_err(failed)?;
+            self.space.note(left);
+            match left {
+                Left::Plenty | Left::Enough => return Ok(()),
+                Left::TooLittle => break,
+                Left::InFreePages => {
+                    let step = "PRAGMA incremental_vacuum(16)";
+                    let shrunk =
+                        self.transaction(|connection, _| connection.execute_batch(step))?;
+                    shrunk.map_err(|broken| failed(broken.into()))?;
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::NoSpace, "write", "the disk is full"))
+    }
+
     /// Gives free pages back to the file system when they are more than what is in use.
     fn shrink(&mut self) -> Result<()> {
         let max = self.shared.config.max_bytes;
@@ -360,6 +399,7 @@ const MAX_CHANGES: usize = 4_096;
 const PURGE_STEP: usize = 1_000;
 const MAX_EVICTIONS: usize = 64;
 const SHRINK_PAGES: usize = 1_000;
+const MAX_SHRINKS: usize = 1_000;
 const SPARE_BYTES: u64 = 4 << 20;
 /// What a group takes up beside its payloads, at least.
 const BYTES_PER_GROUP: u64 = 100;

@@ -4,8 +4,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 /// A process that ends with its handle.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -23,7 +21,25 @@ impl Child {
         arguments: &[&str],
         set_up: impl FnOnce(&mut Command),
     ) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::run(Command::new(program()), role, arguments, set_up)
+    }
+
+    /// Starts a process that may mount what nobody else sees.
+    pub(crate) fn start_apart(role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.arg("--mount").arg(program());
+        Self::run(command, role, arguments, |_| {})
+    }
+
+    fn run(
+        mut command: Command,
+        role: &str,
+        arguments: &[&str],
+        set_up: impl FnOnce(&mut Command),
+    ) -> Self {
         command.args(["child::processes_play_their_roles", "--exact", "--nocapture"]);
         command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n"));
         command.stdout(Stdio::piped());
@@ -39,10 +55,6 @@ impl Child {
             // The harness does not end its own line first.
             line.split_once(MARK).map(|(_, told)| told.to_owned())
         })
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Kills it, and hears what it had told.
@@ -71,6 +83,10 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().unwrap()
 }
 
 /// Tells the parent something.
@@ -107,6 +123,7 @@ fn play(role: &str, arguments: &[&str]) {
         ("flip", [seed, count]) => {
             crate::damage::flip(seed.parse().unwrap(), count.parse().unwrap());
         }
+        ("fill", [folder, size]) => crate::space::fill(folder, size.parse().unwrap()),
         ("hold", [folder]) => crate::store::hold(folder),
         _ => panic!("no such role"),
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use larder_core::{ErrorKind, NEVER, Record, Times};
+use larder_core::ErrorKind;
 use larder_disk::DiskEvent;
 
 use crate::child::{Child, Watch, tell};

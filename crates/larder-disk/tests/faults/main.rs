@@ -9,3 +9,4 @@ mod value;
 mod damage;
 mod kills;
 mod ruins;
+mod space;

@@ -1,0 +1,79 @@
+//! What is left on the disk: the last of it is kept for what frees.
+//!
+//! On a disk that is full to the last byte SQLite cannot even delete: changes go to the log first, and
+//! the log is emptied into a database that would have to grow. So values are refused before that, and
+//! the log never holds more than the disk has room for.
+
+use rusqlite::Connection;
+
+use crate::room;
+use crate::store::Store;
+
+/// When to ask the file system: not for every change while there is plenty.
+#[derive(Debug, Default)]
+pub(crate) struct DiskSpace {
+    /// Bytes that may have been taken since it was asked.
+    taken: u64,
+    is_scarce: bool,
+}
+
+impl DiskSpace {
+    /// Whether to look before a change that brings so many bytes.
+    pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
+        // Once in the log, once in the database.
+        self.taken = self.taken.saturating_add(2 * bytes + BYTES_PER_GROUP);
+        self.is_scarce || self.taken > ASK_AFTER
+    }
+
+    pub(crate) fn note(&mut self, left: Left) {
+        self.taken = 0;
+        self.is_scarce = left != Left::Plenty;
+    }
+}
+
+/// How a change that brings so many bytes stands to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Plenty,
+    /// There is room for it, and little more.
+    Enough,
+    TooLittle,
+    /// There would be more room if free pages went back to the file system.
+    InFreePages,
+}
+
+/// Looks what is left. Where it is little, the log is emptied: it keeps its length, for deletes on a
+/// disk that others have filled.
+pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqlite::Result<Left> {
+    let Some(free) = store.free_bytes() else { return Ok(Left::Plenty) };
+    if free >= SCARCE.max(4 * bytes) {
+        return Ok(Left::Plenty);
+    }
+    let (used, all) = room::pages(connection)?;
+    let is_enough = |free: u64, log: u64| {
+        let into_log = (bytes + BYTES_PER_GROUP).saturating_sub(log);
+        bytes == 0 || into_log + bytes.saturating_sub(all - used) + RESERVE <= free
+    };
+    let (_, log) = store.file_bytes();
+    if log <= free / 4 && is_enough(free, 0) {
+        return Ok(Left::Enough);
+    }
+    let is_empty = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+    })?;
+    let (_, log) = store.file_bytes();
+    let free = store.free_bytes().unwrap_or(0);
+    Ok(if is_enough(free, if is_empty { log } else { 0 }) {
+        Left::Enough
+    } else if all > used {
+        Left::InFreePages
+    } else {
+        Left::TooLittle
+    })
+}
+
+/// What a change takes beside its bytes, in pages that it touches.
+const BYTES_PER_GROUP: u64 = 16 << 10;
+const ASK_AFTER: u64 = 1 << 20;
+const SCARCE: u64 = 16 << 20;
+const RESERVE: u64 = 128 << 10;
