@@ -71,8 +71,11 @@ pub(crate) fn single_threaded() -> Option<RuntimeId> {
     matches!(handle.runtime_flavor(), RuntimeFlavor::CurrentThread).then(|| handle.id())
 }
 
-/// Blocks this thread, letting its runtime's other tasks move elsewhere where that is possible.
-pub(crate) fn blocking<R>(run: impl FnOnce() -> R) -> R {
+/// Runs a future on this thread, letting its runtime's other tasks move elsewhere where that is
+/// possible.
+pub(crate) fn blocking<T>(future: impl Future<Output = T>) -> T {
+    // A task has so many steps until it must yield. One that blocks cannot: it would wait for ever.
+    let run = || crate::park::block_on(tokio::task::unconstrained(future));
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
         _ => run(),
@@ -117,7 +120,7 @@ impl IoThread {
         }
         let (answer, answered) = tokio::sync::oneshot::channel();
         drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
-        blocking(|| crate::park::block_on(answered)).map_err(|_| Error::panicked("blocking"))
+        blocking(answered).map_err(|_| Error::panicked("blocking"))
     }
 }
 

@@ -15,7 +15,7 @@ use larder_testkit::Operation;
 #[expect(dead_code, reason = "what all of the tests share")]
 mod support;
 
-use self::support::{on_all, on_shared, secs, settle};
+use self::support::{Rig, on_all, on_shared, secs, settle};
 
 /// Any change of any tag cut the flights of all keys.
 #[test]
@@ -178,4 +178,25 @@ fn a_refused_lease_is_looked_at_again() {
         assert_eq!(asking.await.unwrap().unwrap(), 1);
         assert_eq!(cache.stats().loads, 0);
     });
+}
+
+/// The task's budget of steps ended, and the blocking call waited for the task to yield.
+#[test]
+fn a_task_blocks_as_often_as_it_likes() {
+    for rig in Rig::all() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.unwrap().block_on(async {
+                let cache = rig.builder::<String, u32>().build().unwrap();
+                for number in 0..1_000 {
+                    cache.blocking().insert("a".into(), number).unwrap();
+                    let loaded = cache.blocking().get_with(&number.to_string(), || number);
+                    assert_eq!(loaded.unwrap(), number);
+                }
+            });
+            done.send(()).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(secs(60)), Ok(()), "it hangs");
+    }
 }

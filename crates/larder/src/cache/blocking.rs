@@ -17,7 +17,6 @@ use crate::load::run::{Aim, Errand, Prepared};
 use crate::load::wait::{Waited, follow};
 use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
-use crate::park::block_on;
 use crate::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
 
@@ -206,7 +205,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     /// Runs a future: here, if nothing in it waits for a backend or a clock.
     fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Result<T> {
         match &self.cache.inner.shared {
-            None => Ok(blocking(|| block_on(task))),
+            None => Ok(blocking(task)),
             Some(_) => self.io()?.run(task),
         }
     }
