@@ -17,8 +17,10 @@ use std::time::Duration;
 
 use larder::backend::{Clock, ErrorKind, NEVER, Timestamp};
 use larder::{
-    Cache, CacheKey, Event, Loaded, LocalCache, MemoryBackend, Options, Reach, SystemClock, Ttl,
+    Cache, CacheBuilder, CacheKey, Event, Loaded, LocalCache, MemoryBackend, Options, Reach,
+    SystemClock, Ttl,
 };
+use larder_disk::{DiskBackend, DiskConfig};
 use larder_testkit::block_on;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
@@ -26,6 +28,7 @@ use tokio::runtime::Runtime;
 #[path = "support/mod.rs"]
 mod support;
 
+use self::support::folder::Folder;
 use self::support::{Rig, Told, entry, in_time, on_all, on_shared, secs, settle};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
@@ -728,7 +731,10 @@ fn digest(key: u64, version: u64, place: u64) -> u64 {
 /// What a round of a race works on: one key, and the source of its value.
 #[derive(Clone)]
 struct Race {
+    /// Whose loads race.
     cache: Cache<u64, Witness>,
+    /// Whose changes do: the same, or another process's.
+    changer: Cache<u64, Witness>,
     key: u64,
     truth: Arc<AtomicU64>,
 }
@@ -783,7 +789,7 @@ impl Race {
 
     /// The source changes, and then the cache is told. From when on no older value may be read.
     async fn change(&self, deed: usize) -> Option<u64> {
-        let (cache, key) = (&self.cache, self.key);
+        let (cache, key) = (&self.changer, self.key);
         let version = self.truth.fetch_add(1, Ordering::SeqCst) + 1;
         let new = Witness::new(key, version);
         let is_done = match deed {
@@ -806,9 +812,9 @@ impl Race {
         is_done.then_some(version)
     }
 
-    async fn check(&self, least: u64, told: &str) {
-        for _ in 0..3 {
-            if let Some(witness) = self.cache.get(&self.key).await.unwrap() {
+    async fn check(&self, caches: [&Cache<u64, Witness>; 3], least: u64, told: &str) {
+        for cache in caches {
+            if let Some(witness) = cache.get(&self.key).await.unwrap() {
                 let version = witness.version(self.key);
                 assert!(version >= least, "{told}: {version} of {least}");
             }
@@ -820,65 +826,96 @@ impl Race {
 const VERBS: usize = 7;
 const DEEDS: usize = 9;
 
+fn racers() -> CacheBuilder<u64, Witness> {
+    Cache::builder().grace(secs(60)).ttl(secs(600)).backend_timeout(secs(60))
+}
+
+// Real threads race, so time is real as well.
+
 #[test]
 fn f44_no_load_brings_back_what_a_change_has_ended() {
-    const ROUNDS: usize = 10_000;
-    for is_shared in [false, true] {
-        let runtime = threads(2);
-        let builder = Cache::<u64, Witness>::builder().grace(secs(60)).ttl(secs(600));
-        // Real threads race, so time is real as well.
-        let store = MemoryBackend::new(Arc::new(SystemClock));
-        let builder = if is_shared { builder.backend(store) } else { builder };
+    let store = MemoryBackend::new(Arc::new(SystemClock));
+    for builder in [racers(), racers().backend(store)] {
         let cache = builder.build().unwrap();
-        // One source for all rounds: a refresh may outlive its round, and reads what is true then.
-        let truths: [_; 8] = std::array::from_fn(|_| Arc::new(AtomicU64::new(1)));
-        for round in 0..ROUNDS {
-            let (verb, deed) = (fastrand::usize(..VERBS), round % DEEDS);
-            // A tag that only the answer names is held against loads that name it.
-            let verb = if deed == 7 { [2, 4][round % 2] } else { verb };
-            let tags = if deed == 7 { vec![] } else { vec!["known"] };
-            let cache = cache.with(Options::new().tags(tags));
-            let place = fastrand::usize(..truths.len());
-            let key = u64::try_from(place).unwrap();
-            let race = Race { cache, key, truth: Arc::clone(&truths[place]) };
-            let told = format!("shared {is_shared}, verb {verb}, deed {deed}, round {round}");
-            let finished = runtime.block_on(in_time(async {
-                // What is there before: nothing, or an old value, maybe in the store alone.
-                race.cache.invalidate(&key).await.unwrap();
-                let is_there = deed != 7 && fastrand::bool();
-                if is_there {
-                    let now = race.truth.load(Ordering::SeqCst);
-                    race.cache.insert(key, Witness::new(key, now)).await.unwrap();
-                    if fastrand::bool() {
-                        race.cache.set_ttl(&key, secs(300)).await.unwrap();
-                    }
+        race(&cache, &cache, 10_000);
+    }
+}
+
+#[test]
+fn f44_no_load_brings_back_what_a_change_has_ended_on_disk() {
+    let folder = Folder::new();
+    let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();
+    let cache = racers().backend(disk).build().unwrap();
+    race(&cache, &cache, 1_000);
+}
+
+#[test]
+fn f44_no_load_brings_back_what_another_process_has_ended_on_disk() {
+    let folder = Folder::new();
+    let [cache, changer] = [(); 2].map(|()| {
+        let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();
+        // It compares at each read, so that it is never behind the other.
+        let builder = racers().local_ttl(Duration::ZERO).tag_check(Duration::ZERO);
+        builder.backend(disk).build().unwrap()
+    });
+    race(&cache, &changer, 1_000);
+}
+
+/// Lets loads of one cache race with changes of another.
+fn race(cache: &Cache<u64, Witness>, changer: &Cache<u64, Witness>, rounds: usize) {
+    let runtime = threads(2);
+    // One source for all rounds: a refresh may outlive its round, and reads what is true then.
+    let sources: Vec<_> = (0..8).map(|key| (key, Arc::new(AtomicU64::new(1)))).collect();
+    for round in 0..rounds {
+        let (verb, deed) = (fastrand::usize(..VERBS), round % DEEDS);
+        // A tag that only the answer names is held against loads that name it.
+        let verb = match deed {
+            7 if round % 2 == 0 => 2,
+            7 => 4,
+            _ => verb,
+        };
+        let tags = Options::new().tags(if deed == 7 { vec![] } else { vec!["known"] });
+        let (cache, changer) = (cache.with(tags.clone()), changer.with(tags));
+        let (key, truth) = fastrand::choice(&sources).cloned().unwrap();
+        let race = Race { cache, changer, key, truth };
+        let told = format!("verb {verb}, deed {deed}, round {round}");
+        runtime.block_on(in_time(async {
+            // What is there before: nothing, or an old value, maybe in the store alone.
+            race.cache.invalidate(&key).await.unwrap();
+            if deed != 7 && fastrand::bool() {
+                let now = race.truth.load(Ordering::SeqCst);
+                race.cache.insert(key, Witness::new(key, now)).await.unwrap();
+                if fastrand::bool() {
+                    race.cache.set_ttl(&key, secs(300)).await.unwrap();
                 }
-                let loads: Vec<_> =
-                    (0..=round % 3).map(|_| tokio::spawn(race.clone().ask(verb))).collect();
-                for _ in 0..fastrand::usize(..4) {
-                    tokio::task::yield_now().await;
-                }
-                let changer = race.clone();
-                let change = tokio::spawn(async move { changer.change(deed).await });
-                let least = change.await.unwrap();
-                if let Some(least) = least {
-                    race.check(least, &told).await;
-                }
-                for load in loads {
-                    load.await.unwrap();
-                }
-                if let Some(least) = least {
-                    race.check(least, &told).await;
-                    let asked = race.clone();
-                    let loaded = race.cache.get_with(&key, || asked.read()).await.unwrap();
-                    assert!(loaded.version(key) >= least, "{told}");
-                    race.check(least, &told).await;
-                }
-                true
-            }));
-            assert!(finished);
-        }
-        // Nothing is left behind.
+            }
+            let loads: Vec<_> =
+                (0..=round % 3).map(|_| tokio::spawn(race.clone().ask(verb))).collect();
+            for _ in 0..fastrand::usize(..4) {
+                tokio::task::yield_now().await;
+            }
+            let changer = race.clone();
+            let change = tokio::spawn(async move { changer.change(deed).await });
+            let least = change.await.unwrap();
+            if let Some(least) = least {
+                // A reader of the other process may join a look that began before the change.
+                race.check([&race.changer; 3], least, &told).await;
+            }
+            for load in loads {
+                load.await.unwrap();
+            }
+            if let Some(least) = least {
+                let all = [&race.cache, &race.changer, &race.cache];
+                race.check(all, least, &told).await;
+                let asked = race.clone();
+                let loaded = race.changer.get_with(&key, || asked.read()).await.unwrap();
+                assert!(loaded.version(key) >= least, "{told}");
+                race.check(all, least, &told).await;
+            }
+        }));
+    }
+    // Nothing is left behind.
+    for cache in [cache, changer] {
         runtime.block_on(in_time(cache.close())).unwrap();
     }
 }

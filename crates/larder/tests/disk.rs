@@ -1,0 +1,153 @@
+//! Memory over disk: what processes that share a folder see of each other.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use larder::backend::{Backend, Codec, Life, Record, Result};
+use larder::{Cache, CacheBuilder, MessagePack, Options, Tier};
+use larder_disk::{DiskBackend, DiskConfig};
+use larder_testkit::{ManualClock, block_on};
+
+#[path = "support/mod.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
+mod support;
+
+use self::support::folder::Folder;
+use self::support::{entry, secs};
+
+/// A folder, and the clock of all processes that share it.
+struct Host {
+    folder: Folder,
+    clock: ManualClock,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { folder: Folder::new(), clock: ManualClock::new() }
+    }
+
+    /// Opens the store as another process does.
+    fn open(&self) -> DiskBackend {
+        let config = DiskConfig::new(self.folder.path()).purge_every(None);
+        DiskBackend::open(config.clock(Arc::new(self.clock.clone()))).unwrap()
+    }
+
+    /// A cache of another process.
+    fn builder(&self, codec: impl Codec<String>) -> CacheBuilder<String, String> {
+        let builder = Cache::builder().clock(Arc::new(self.clock.clone()));
+        builder.backend_with(self.open(), codec).ttl(secs(10)).grace(secs(5))
+    }
+
+    fn process(&self) -> Cache<String, String> {
+        self.builder(MessagePack).build().unwrap()
+    }
+
+    fn record(&self) -> Record {
+        block_on(self.open().read_one(&entry("a"))).unwrap().unwrap()
+    }
+}
+
+/// Counts what it decodes.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Counting {
+    fn decoded(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Codec<String> for Counting {
+    fn id(&self) -> u16 {
+        Codec::<String>::id(&MessagePack)
+    }
+
+    fn encode(&self, value: &String) -> Result<Bytes> {
+        MessagePack.encode(value)
+    }
+
+    fn decode(&self, bytes: &Bytes) -> Result<String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        MessagePack.decode(bytes)
+    }
+}
+
+fn on(body: impl AsyncFn(Host)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(support::in_time(body(Host::new())));
+}
+
+#[test]
+fn a_copy_in_memory_has_the_life_that_is_left_on_disk() {
+    on(async |host| {
+        host.process().insert("a".into(), "soup".into()).await.unwrap();
+        for age in 1..10 {
+            host.clock.advance(secs(1));
+            // Another process, or this one started again.
+            let other = host.process();
+            assert_eq!(other.get("a").await.unwrap().as_deref(), Some("soup"));
+            let info = other.entry_info("a").await.unwrap().unwrap();
+            assert_eq!((info.tier, info.life), (Tier::Local, Life::Fresh));
+            assert_eq!((info.age, info.ttl_left), (Some(secs(age)), secs(10 - age)));
+            assert_eq!(info.kept_left, secs(15 - age));
+        }
+        let other = host.process();
+        assert_eq!(other.get("a").await.unwrap().as_deref(), Some("soup"));
+        host.clock.advance(secs(1));
+        assert_eq!(other.get("a").await.unwrap(), None, "it is not younger for being copied");
+        let stale = other.with(Options::new().allow_stale(true));
+        assert_eq!(stale.get("a").await.unwrap().as_deref(), Some("soup"));
+        host.clock.advance(secs(5));
+        assert_eq!(stale.get("a").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_copy_in_memory_has_the_version_on_disk() {
+    on(async |host| {
+        let first = host.process();
+        first.insert("a".into(), "soup".into()).await.unwrap();
+        let written = host.record();
+        let codec = Counting::default();
+        let second = host.builder(codec.clone()).local_ttl(secs(2)).build().unwrap();
+        for _ in 0..3 {
+            assert_eq!(second.get("a").await.unwrap().as_deref(), Some("soup"));
+            host.clock.advance(secs(2));
+        }
+        assert_eq!(codec.decoded(), 1, "a copy of this version is compared, not decoded again");
+        assert_eq!(host.record().header.version, written.header.version, "a copy writes nothing");
+        first.insert("a".into(), "stew".into()).await.unwrap();
+        assert_eq!(second.get("a").await.unwrap().as_deref(), Some("stew"));
+        assert_eq!(codec.decoded(), 2);
+        // A change that expects the copy's version finds it.
+        assert!(second.set_ttl("a", secs(60)).await.unwrap());
+        assert_eq!(first.get("a").await.unwrap().as_deref(), Some("stew"));
+        host.clock.advance(secs(30));
+        assert_eq!(host.process().get("a").await.unwrap().as_deref(), Some("stew"));
+    });
+}
+
+#[test]
+fn a_process_that_starts_again_believes_what_the_disk_says_now() {
+    on(async |host| {
+        let first = host.process();
+        let tagged = first.with(Options::new().tags(["t"]));
+        for (change, left) in [("none", true), ("key", false), ("tag", false), ("all", false)] {
+            tagged.insert("a".into(), "soup".into()).await.unwrap();
+            let second = host.process();
+            assert_eq!(second.get("a").await.unwrap().as_deref(), Some("soup"));
+            second.close().await.unwrap();
+            match change {
+                "key" => drop(first.invalidate("a").await.unwrap()),
+                "tag" => drop(first.invalidate_tag("t").await.unwrap()),
+                "all" => drop(first.invalidate_all().await.unwrap()),
+                _ => {}
+            }
+            let second = host.process();
+            assert_eq!(second.get("a").await.unwrap().is_some(), left, "{change}");
+        }
+    });
+}
