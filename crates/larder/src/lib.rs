@@ -97,8 +97,8 @@
 //!
 //! # Limits
 //!
-//! - The one backend in the tree is [`MemoryBackend`]; a cache has at most one. Others are written
-//!   against [`backend::Backend`]. It must have conditional writes.
+//! - A cache has at most one backend: [`MemoryBackend`], SQLite in the crate `larder-disk`, or one
+//!   written against [`backend::Backend`]. It must have conditional writes.
 //! - Without a backplane, another process notices a change of a key after its
 //!   [`local_ttl`](CacheBuilder::local_ttl), one of a tag after its
 //!   [`tag_check`](CacheBuilder::tag_check).
@@ -157,6 +157,8 @@ mod pages {
     mod backends {}
     #[doc = include_str!("../../../docs/coming-from-moka.md")]
     mod coming_from_moka {}
+    #[doc = include_str!("../../../docs/disk.md")]
+    mod disk {}
     #[doc = include_str!("../../../docs/invalidation.md")]
     mod invalidation {}
     #[doc = include_str!("../../../docs/loading.md")]
