@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_READONLY;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config::Durability;
+use crate::error::of_code;
 
 /// How a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
+    if connection.is_readonly("main")? {
+        // SQLite makes do with reading, and would go on so when the file can be written again.
+        return Err(of_code(SQLITE_READONLY));
+    }
     connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
     match role {
         Role::Reader => {

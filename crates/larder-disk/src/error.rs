@@ -32,7 +32,12 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Damage that SQLite does not see by itself.
 pub(crate) fn damage() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None)
+    of_code(rusqlite::ffi::SQLITE_CORRUPT)
+}
+
+/// The driver's own error, raised by us.
+pub(crate) fn of_code(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
 /// Whether others were in the way.

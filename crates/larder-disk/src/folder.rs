@@ -47,14 +47,14 @@ impl Folder {
         // SQLite refuses links anywhere in a path; those above the folder are its owner's business.
         let path = path.canonicalize().map_err(|error| of_files("open", error))?;
         let folder = Self { path };
-        if folder.is_foreign().map_err(|error| of_files("open", error))? {
-            return Err(unsafe_folder("the folder holds files of something else than Larder"));
-        }
         for name in [DATABASE, LOCK, MARKER] {
             judge_file(&folder.join(name))?;
         }
         for companion in COMPANIONS {
             judge_file(&folder.join(&format!("{DATABASE}{companion}")))?;
+        }
+        if folder.is_foreign().map_err(|error| of_files("open", error))? {
+            return Err(unsafe_folder("the folder holds files of something else than Larder"));
         }
         Ok(folder)
     }
@@ -75,7 +75,11 @@ impl Folder {
     pub(crate) fn lock_file(&self) -> std::io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        private(&mut options).open(self.join(LOCK))
+        let file = private(&mut options).open(self.join(LOCK))?;
+        if file.metadata()?.mode() & 0o777 != 0o600 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
     }
 
     /// A new file that nobody else can open.

@@ -81,12 +81,18 @@ impl Store {
     ) -> Result<Self, Failure> {
         let path = folder.database();
         let first = connection::open(&path, Role::Reader)?;
-        if let Standing::Older(_) = schema::standing(&first)?? {
-            let _alone = lock::alone(folder, config.busy_timeout)?;
-            schema::migrate(&connection::open(&path, writer(config))?)?;
+        match schema::standing(&first)?? {
+            Standing::Current => {}
+            // A database gets its name when it has its tables.
+            Standing::Older(0) => return Err(Failure::Damage(damage())),
+            Standing::Older(_) => {
+                let _alone = lock::alone(folder, config.busy_timeout)?;
+                schema::migrate(&connection::open(&path, writer(config))?)?;
+            }
         }
         schema::verify(&first)?;
-        if is_sealed(&first, &path)? {
+        // The file was opened for writing, and says that nobody may write it.
+        if first.is_readonly("main")? {
             return Err(Failure::Damage(damage()));
         }
         let mut origin = Origin::read(&first)?;
@@ -191,12 +197,6 @@ fn renew_anchor(connection: &Connection, folder: &Folder) -> Result<Origin, Fail
     origin.write(connection)?;
     connection.execute_batch("COMMIT")?;
     Ok(origin)
-}
-
-/// Whether the file says that nobody may write it, although everybody who may open it may.
-fn is_sealed(connection: &Connection, path: &Path) -> rusqlite::Result<bool> {
-    let may_write = || rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    Ok(connection.is_readonly("main")? && may_write())
 }
 
 const TRIES: usize = 4;

@@ -124,6 +124,11 @@ fn play(role: &str, arguments: &[&str]) {
             crate::damage::flip(seed.parse().unwrap(), count.parse().unwrap());
         }
         ("fill", [folder, size]) => crate::space::fill(folder, size.parse().unwrap()),
+        ("seal", [folder]) => crate::folders::seal(folder),
+        ("mask", [folder, mask]) => {
+            crate::folders::mask(folder, u32::from_str_radix(mask, 8).unwrap());
+        }
+        ("give away", [folder]) => crate::folders::give_away(folder),
         ("hold", [folder]) => crate::store::hold(folder),
         _ => panic!("no such role"),
     }

@@ -7,6 +7,7 @@ mod store;
 mod value;
 
 mod damage;
+mod folders;
 mod kills;
 mod ruins;
 mod space;
