@@ -14,6 +14,8 @@ use crate::store::Store;
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     logged_bytes: u64,
+    /// The same since the log was last measured.
+    unmeasured_bytes: u64,
     running: Option<JoinHandle<()>>,
 }
 
@@ -21,12 +23,23 @@ impl Checkpoints {
     /// Notes what a transaction has logged: a page for each change, and its bytes.
     pub(crate) fn note(&mut self, changes: usize, bytes: usize) {
         let pages = u64::try_from(changes).unwrap_or(u64::MAX).saturating_mul(PAGE_BYTES);
-        self.logged_bytes = self.logged_bytes.saturating_add(pages).saturating_add(bytes as u64);
+        let logged = pages.saturating_add(bytes as u64);
+        self.logged_bytes = self.logged_bytes.saturating_add(logged);
+        self.unmeasured_bytes = self.unmeasured_bytes.saturating_add(logged);
     }
 
     /// Whether the log has grown enough to be emptied.
     pub(crate) fn is_due(&self, config: &DiskConfig) -> bool {
         self.logged_bytes >= wal_bytes(config.max_bytes) / 4
+    }
+
+    /// Whether the log may have grown by a share of its bound since the last answer of yes.
+    pub(crate) fn is_to_be_measured(&mut self, bound: u64) -> bool {
+        let is_so = self.unmeasured_bytes > bound / 8;
+        if is_so {
+            self.unmeasured_bytes = 0;
+        }
+        is_so
     }
 
     /// Whether the log holds anything.

@@ -49,8 +49,9 @@ pub(crate) fn alone(folder: &Folder, timeout: Duration) -> Result<File> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "waits for another process's lock, not for a clock")]
-fn pause(duration: Duration) {
+pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-const STEP: Duration = Duration::from_millis(5);
+/// How long to wait before the next look.
+pub(crate) const STEP: Duration = Duration::from_millis(5);

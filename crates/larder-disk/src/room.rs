@@ -59,6 +59,16 @@ pub(crate) fn purge(connection: &Connection, now: i64, limit: usize) -> rusqlite
     connection.prepare_cached(sql)?.execute(params![now, limit])
 }
 
+/// Gives free pages back to the file system, at most so many. The file is shorter when the log has
+/// been emptied.
+pub(crate) fn give_back(connection: &Connection, pages: usize) -> rusqlite::Result<()> {
+    // Each step gives back one page.
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut steps = statement.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(())
+}
+
 /// When the next record dies; none if no record ever will.
 pub(crate) fn next_death(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT dies FROM entries WHERE dies IS NOT NULL ORDER BY dies LIMIT 1";

@@ -11,6 +11,7 @@ use crate::change::{Change, drop_damaged};
 use crate::checkpoint::Checkpoints;
 use crate::error::{is_busy, is_damage, of_files, of_sqlite};
 use crate::event::DiskEvent;
+use crate::lock;
 use crate::queue::Taken;
 use crate::room;
 use crate::space::{self, DiskSpace, Left};
@@ -148,6 +149,7 @@ impl Writer {
         if self.checkpoints.is_due(&self.shared.config) {
             self.empty_log();
         }
+        self.bound_log();
         match self.attempt(items, bytes) {
             Ok(Ok(())) => {}
             Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
@@ -209,7 +211,10 @@ impl Writer {
                     // The log keeps the room of what was undone until it is emptied.
                     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 }
-                done => return Ok(done),
+                done => {
+                    self.checkpoints.note(1, 0);
+                    return Ok(done);
+                }
             }
         }
         let message = "the database was replaced at every try";
@@ -269,6 +274,27 @@ impl Writer {
     fn empty_log(&mut self) {
         if let Some((store, _)) = &self.open {
             self.checkpoints.start(store, &self.shared.config);
+        }
+    }
+
+    /// Waits until a log that has outgrown its bound is empty: where many write it never comes to
+    /// an end by itself.
+    fn bound_log(&mut self) {
+        let bound = room::wal_bytes(self.shared.config.max_bytes);
+        if !self.checkpoints.is_to_be_measured(bound) {
+            return;
+        }
+        let Some((store, connection)) = &self.open else { return };
+        let mut left = self.shared.config.busy_timeout.as_millis() / lock::STEP.as_millis();
+        while store.file_bytes().1 > bound && store.is_current() && left > 0 {
+            self.checkpoints.finish();
+            // SQLite does not wait for another that empties the log.
+            let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(false);
+            if !is_busy {
+                break;
+            }
+            lock::pause(lock::STEP);
+            left -= 1;
         }
     }
 
@@ -334,9 +360,8 @@ impl Writer {
                 Left::Plenty | Left::Enough => return Ok(()),
                 Left::TooLittle => break,
                 Left::InFreePages => {
-                    let step = "PRAGMA incremental_vacuum(16)";
                     let shrunk =
-                        self.transaction(|connection, _| connection.execute_batch(step))?;
+                        self.transaction(|connection, _| room::give_back(connection, 16))?;
                     shrunk.map_err(|broken| failed(broken.into()))?;
                 }
             }
@@ -352,8 +377,8 @@ impl Writer {
         let (used, all) = room::pages(connection).map_err(failed)?;
         let is_wasteful = all - used > used.max(SPARE_BYTES);
         if is_wasteful || max.is_some_and(|max| all > room::page_bytes(max)) {
-            let step = format!("PRAGMA incremental_vacuum({SHRINK_PAGES})");
-            let shrunk = self.transaction(|connection, _| connection.execute_batch(&step))?;
+            let shrunk =
+                self.transaction(|connection, _| room::give_back(connection, SHRINK_PAGES))?;
             shrunk.map_err(|broken| failed(broken.into()))?;
         }
         Ok(())
@@ -394,6 +419,7 @@ fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {
     }
 }
 
+const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Changes in one transaction: others must not wait for long.
 const MAX_CHANGES: usize = 4_096;
 const PURGE_STEP: usize = 1_000;
