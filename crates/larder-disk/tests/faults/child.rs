@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process that ends with its handle.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -55,6 +57,10 @@ impl Child {
             // The harness does not end its own line first.
             line.split_once(MARK).map(|(_, told)| told.to_owned())
         })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Kills it, and hears what it had told.
@@ -129,6 +135,8 @@ fn play(role: &str, arguments: &[&str]) {
             crate::folders::mask(folder, u32::from_str_radix(mask, 8).unwrap());
         }
         ("give away", [folder]) => crate::folders::give_away(folder),
+        ("bustle", [folder, seed]) => crate::crowds::bustle(folder, seed.parse().unwrap()),
+        ("work", [folder]) => crate::crowds::work(folder),
         ("hold", [folder]) => crate::store::hold(folder),
         _ => panic!("no such role"),
     }

@@ -6,7 +6,9 @@ mod child;
 mod store;
 mod value;
 
+mod crowds;
 mod damage;
+mod eviction;
 mod folders;
 mod kills;
 mod ruins;
