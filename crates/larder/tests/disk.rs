@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use larder::backend::{Backend, Codec, Life, Record, Result};
-use larder::{Cache, CacheBuilder, MessagePack, Options, Tier};
+use larder::backend::{Backend, Codec, Life, NEVER, Record, Result, Times};
+use larder::ops::{Counter, Swap};
+use larder::{Cache, CacheBuilder, MessagePack, Options, SystemClock, Tier};
 use larder_disk::{DiskBackend, DiskConfig};
 use larder_testkit::{ManualClock, block_on};
 
@@ -150,4 +151,39 @@ fn a_process_that_starts_again_believes_what_the_disk_says_now() {
             assert_eq!(second.get("a").await.unwrap().is_some(), left, "{change}");
         }
     });
+}
+
+#[test]
+fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
+    let folder = Folder::new();
+    let clock = || Arc::new(SystemClock);
+    // Who is refused sleeps, so time is real.
+    let counters = [(); 2].map(|()| {
+        let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();
+        Counter::new(Swap::new(disk, clock()), entry("a"), Times::new(NEVER, NEVER))
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+    let add = |counter: Counter<DiskBackend>| async move {
+        let mut sums = Vec::new();
+        for _ in 0..50 {
+            sums.push(counter.add(3).await.unwrap());
+        }
+        sums
+    };
+    let tasks: Vec<_> = counters
+        .iter()
+        .cycle()
+        .take(8)
+        .map(|counter| runtime.spawn(add(counter.clone())))
+        .collect();
+    let all = async {
+        let mut sums = Vec::new();
+        for task in tasks {
+            sums.extend(task.await.unwrap());
+        }
+        sums
+    };
+    let mut sums = runtime.block_on(support::in_time(all));
+    sums.sort_unstable();
+    assert!(sums.iter().copied().eq((1..=400).map(|n| n * 3)), "each sum is seen once");
 }

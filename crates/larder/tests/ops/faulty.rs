@@ -1,4 +1,4 @@
-//! A backend in memory on which the next changes go wrong as told.
+//! A backend on which the next changes go wrong as told.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -7,13 +7,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder::MemoryBackend;
 use larder::backend::{
-    Backend, Capabilities, Class, Delete, Error, ErrorKind, Expect, Incarnation, Key, NEVER,
-    Namespace, Outcome, Page, Record, Result, Retime, StoreTime, Times, Write,
+    AnyBackend, Backend, Capabilities, Class, Delete, Error, ErrorKind, Expect, Incarnation, Key,
+    NEVER, Namespace, Outcome, Page, Record, Result, Retime, StoreTime, Times, Write,
 };
 use larder::ops::{Counter, Swap};
 use larder_testkit::{ManualClock, block_on};
+
+use crate::support::Rig;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const ENDLESS: Times = Times::new(NEVER, NEVER);
@@ -35,17 +36,27 @@ pub(crate) enum Fault {
 
 #[derive(Clone)]
 pub(crate) struct Faulty {
-    inner: MemoryBackend,
+    inner: AnyBackend,
     pub(crate) clock: ManualClock,
     pub(crate) faults: Arc<Mutex<VecDeque<Fault>>>,
     is_conditional: bool,
+    pub(crate) rig: Rig,
 }
 
 impl Faulty {
+    /// Over memory.
     pub(crate) fn new() -> Self {
-        let clock = ManualClock::new();
-        let inner = MemoryBackend::new(Arc::new(clock.clone()));
-        Self { inner, clock, faults: Arc::default(), is_conditional: true }
+        Self::over(Rig::shared())
+    }
+
+    /// Over each store.
+    pub(crate) fn on_each() -> [Self; 2] {
+        Rig::with_store().map(Self::over)
+    }
+
+    fn over(rig: Rig) -> Self {
+        let (inner, clock) = (rig.store().inner().clone(), rig.clock.clone());
+        Self { inner, clock, faults: Arc::default(), is_conditional: true, rig }
     }
 
     pub(crate) fn without_conditional() -> Self {
@@ -164,7 +175,7 @@ pub(crate) fn run<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T 
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => return output,
             Poll::Pending if clock.sleepers() > 0 => clock.advance(Duration::from_millis(1)),
-            Poll::Pending => {}
+            Poll::Pending => std::thread::yield_now(),
         }
     }
 }

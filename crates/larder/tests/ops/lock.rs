@@ -17,76 +17,82 @@ fn try_lock(backend: &Faulty, length: Duration) -> Result<Option<Lock<Faulty>>> 
 
 #[test]
 fn c3_5_a_lock_excludes_until_it_is_released() {
-    let backend = Faulty::new();
-    let lock = try_lock(&backend, SECOND).unwrap().unwrap();
-    assert!(try_lock(&backend, SECOND).unwrap().is_none());
-    assert!(block_on(lock.release()).unwrap());
-    assert!(try_lock(&backend, SECOND).unwrap().is_some());
+    for backend in Faulty::on_each() {
+        let lock = try_lock(&backend, SECOND).unwrap().unwrap();
+        assert!(try_lock(&backend, SECOND).unwrap().is_none());
+        assert!(block_on(lock.release()).unwrap());
+        assert!(try_lock(&backend, SECOND).unwrap().is_some());
+    }
 }
 
 #[test]
 fn c3_5_a_lock_that_is_dropped_runs_out() {
-    let backend = Faulty::new();
-    drop(try_lock(&backend, SECOND).unwrap());
-    backend.clock.advance(SECOND.saturating_sub(Duration::from_nanos(1)));
-    assert!(try_lock(&backend, SECOND).unwrap().is_none());
-    backend.clock.advance(Duration::from_nanos(1));
-    assert!(try_lock(&backend, SECOND).unwrap().is_some());
+    for backend in Faulty::on_each() {
+        drop(try_lock(&backend, SECOND).unwrap());
+        backend.clock.advance(SECOND.saturating_sub(backend.rig.tick));
+        assert!(try_lock(&backend, SECOND).unwrap().is_none());
+        backend.clock.advance(backend.rig.tick);
+        assert!(try_lock(&backend, SECOND).unwrap().is_some());
+    }
 }
 
 #[test]
 fn c3_5_the_holder_counts_from_before_it_asked() {
-    let backend = Faulty::new();
-    backend.next([Fault::Slow]);
-    let mut lock = try_lock(&backend, SECOND * 10).unwrap().unwrap();
-    assert_eq!(lock.left(), SECOND * 9);
-    backend.next([Fault::Slow]);
-    assert!(block_on(lock.renew()).unwrap());
-    assert_eq!(lock.left(), SECOND * 9);
-    assert!(lock.left() < backend.there().unwrap().header.times.kept_left());
+    for backend in Faulty::on_each() {
+        backend.next([Fault::Slow]);
+        let mut lock = try_lock(&backend, SECOND * 10).unwrap().unwrap();
+        assert_eq!(lock.left(), SECOND * 9);
+        backend.next([Fault::Slow]);
+        assert!(block_on(lock.renew()).unwrap());
+        assert_eq!(lock.left(), SECOND * 9);
+        assert!(lock.left() < backend.there().unwrap().header.times.kept_left());
+    }
 }
 
 #[test]
 fn c3_5_a_refused_renewal_means_that_the_lock_is_lost() {
-    let backend = Faulty::new();
-    let mut lock = try_lock(&backend, SECOND * 2).unwrap().unwrap();
-    backend.clock.advance(SECOND);
-    backend.next([Fault::LostAnswer]);
-    assert!(block_on(lock.renew()).unwrap());
-    assert_eq!(lock.left(), SECOND * 2);
-    backend.clock.advance(SECOND * 2);
-    let other = try_lock(&backend, SECOND).unwrap().unwrap();
-    assert!(!block_on(lock.renew()).unwrap());
-    assert_eq!(lock.left(), Duration::ZERO);
-    assert!(!block_on(lock.release()).unwrap());
-    assert_eq!(other.left(), SECOND);
-    assert!(backend.there().is_some(), "the other's lock is left alone");
+    for backend in Faulty::on_each() {
+        let mut lock = try_lock(&backend, SECOND * 2).unwrap().unwrap();
+        backend.clock.advance(SECOND);
+        backend.next([Fault::LostAnswer]);
+        assert!(block_on(lock.renew()).unwrap());
+        assert_eq!(lock.left(), SECOND * 2);
+        backend.clock.advance(SECOND * 2);
+        let other = try_lock(&backend, SECOND).unwrap().unwrap();
+        assert!(!block_on(lock.renew()).unwrap());
+        assert_eq!(lock.left(), Duration::ZERO);
+        assert!(!block_on(lock.release()).unwrap());
+        assert_eq!(other.left(), SECOND);
+        assert!(backend.there().is_some(), "the other's lock is left alone");
+    }
 }
 
 #[test]
 fn c3_5_a_lost_answer_takes_the_lock_once() {
-    let backend = Faulty::new();
-    backend.next([Fault::LostAnswer]);
-    let lock = try_lock(&backend, SECOND).unwrap().unwrap();
-    assert!(try_lock(&backend, SECOND).unwrap().is_none());
-    assert!(block_on(lock.release()).unwrap());
+    for backend in Faulty::on_each() {
+        backend.next([Fault::LostAnswer]);
+        let lock = try_lock(&backend, SECOND).unwrap().unwrap();
+        assert!(try_lock(&backend, SECOND).unwrap().is_none());
+        assert!(block_on(lock.release()).unwrap());
+    }
 }
 
 #[test]
 fn c3_5_waiting_ends_with_the_lock_or_with_the_patience() {
-    let backend = Faulty::new();
-    let acquire = |patience| {
-        let clock = Arc::new(backend.clock.clone());
-        run(&backend.clock, Lock::acquire(backend.clone(), clock, key(), SECOND, patience))
-    };
-    let _held = try_lock(&backend, SECOND * 5).unwrap().unwrap();
-    let start = backend.clock.now();
-    assert_eq!(acquire(SECOND).unwrap_err().kind(), ErrorKind::Timeout);
-    assert_eq!(backend.clock.now().since(start), SECOND);
-    let lock = acquire(SECOND * 10).unwrap();
-    let waited = backend.clock.now().since(start);
-    assert!(waited >= SECOND * 5 && waited <= SECOND * 6, "{waited:?}");
-    assert_eq!(lock.left(), SECOND);
+    for backend in Faulty::on_each() {
+        let acquire = |patience| {
+            let clock = Arc::new(backend.clock.clone());
+            run(&backend.clock, Lock::acquire(backend.clone(), clock, key(), SECOND, patience))
+        };
+        let _held = try_lock(&backend, SECOND * 5).unwrap().unwrap();
+        let start = backend.clock.now();
+        assert_eq!(acquire(SECOND).unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(backend.clock.now().since(start), SECOND);
+        let lock = acquire(SECOND * 10).unwrap();
+        let waited = backend.clock.now().since(start);
+        assert!(waited >= SECOND * 5 && waited <= SECOND * 6, "{waited:?}");
+        assert_eq!(lock.left(), SECOND);
+    }
 }
 
 #[test]
@@ -104,16 +110,17 @@ fn c3_5_a_backend_without_conditional_writes_is_unsupported() {
 }
 
 #[test]
-fn c3_6_a_lock_in_memory_excludes_threads_of_one_process() {
-    let backend = Faulty::new();
-    let threads: Vec<_> = (0..8)
-        .map(|_| {
-            let backend = backend.clone();
-            thread::spawn(move || try_lock(&backend, SECOND).unwrap())
-        })
-        .collect();
-    let held = threads.into_iter().filter_map(|t| t.join().unwrap()).count();
-    assert_eq!(held, 1);
+fn c3_6_a_lock_excludes_threads_of_one_process() {
+    for backend in Faulty::on_each() {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let backend = backend.clone();
+                thread::spawn(move || try_lock(&backend, SECOND).unwrap())
+            })
+            .collect();
+        let held = threads.into_iter().filter_map(|t| t.join().unwrap()).count();
+        assert_eq!(held, 1);
+    }
 }
 
 #[test]
