@@ -185,7 +185,7 @@ fn a_refused_lease_is_looked_at_again() {
 fn a_task_blocks_as_often_as_it_likes() {
     for rig in Rig::all() {
         let (done, is_done) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.unwrap().block_on(async {
                 let cache = rig.builder::<String, u32>().build().unwrap();
@@ -198,5 +198,6 @@ fn a_task_blocks_as_often_as_it_likes() {
             done.send(()).unwrap();
         });
         assert_eq!(is_done.recv_timeout(secs(60)), Ok(()), "it hangs");
+        thread.join().unwrap();
     }
 }
