@@ -88,6 +88,7 @@
 //! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`] |
 //! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
 //! | count, swap or lock over a backend | [`ops`] |
+//! | say which keys are meant by a glob | [`Pattern`] |
 //! | write a backend, a codec or a clock | [`backend::Backend`], [`backend::Codec`], [`backend::Clock`] |
 //! | test with a clock that stands still | the crate `larder-testkit` |
 //!
@@ -123,6 +124,7 @@ pub use crate::local::{EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
 pub use crate::options::{Options, Ttl};
+pub use crate::pattern::Pattern;
 pub use crate::stats::Stats;
 
 mod cache;
@@ -142,6 +144,7 @@ mod memory;
 pub mod ops;
 mod options;
 mod park;
+mod pattern;
 mod rule;
 mod runtime;
 #[cfg(test)]

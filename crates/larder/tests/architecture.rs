@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "cache", "local", "ops", "load", "tier", "engine", "layer", "janitor", "listener", "memory",
-    "codec", "runtime", "park", "event", "info", "options", "key", "lookup", "rule", "stats",
-    "clock", "sync",
+    "codec", "runtime", "park", "event", "info", "options", "pattern", "key", "lookup", "rule",
+    "stats", "clock", "sync",
 ];
 
 #[test]
