@@ -1,6 +1,6 @@
 //! Where a store lies and how it behaves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +146,12 @@ impl DiskConfig {
         self
     }
 
+    /// The folder of the store.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a setting is out of its range.
     pub(crate) fn check(&self) -> Result<()> {
@@ -215,7 +221,7 @@ mod tests {
             ("file:/var/cache/x", "/var/cache/x"),
             ("file:///var/cache/x", "/var/cache/x"),
         ] {
-            assert_eq!(DiskConfig::from_url(url).unwrap().folder, Path::new(path), "{url}");
+            assert_eq!(DiskConfig::from_url(url).unwrap().folder(), Path::new(path), "{url}");
         }
     }
 
