@@ -1,0 +1,46 @@
+//! `count`: how many there are.
+
+use clap::Args;
+use larder::Pattern;
+use serde_json::json;
+
+use crate::cli::Common;
+use crate::command::Answer;
+use crate::exit::Failure;
+use crate::output::Printer;
+use crate::parse;
+use crate::scan::Scan;
+use crate::store::Store;
+
+/// Count the keys under which a value is, fresh or stale
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Count {
+    /// Which, as for `keys`
+    #[arg(value_name = "GLOB", value_parser = parse::pattern)]
+    pattern: Option<Pattern>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl Count {
+    pub(crate) async fn execute(
+        &self,
+        store: &Store,
+        printer: &mut Printer,
+    ) -> Result<Answer, Failure> {
+        let mut count = 0_u64;
+        let add = |_: &str| {
+            count += 1;
+            Ok(())
+        };
+        Scan::new(store, self.pattern.as_ref()).values(add).await?;
+        printer.result(&json!({ "count": count }), &count.to_string())?;
+        Ok(Answer::Yes)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  larder count
+  larder count 'user:*' --json";

@@ -1,0 +1,63 @@
+//! `set`: a value under a key.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use larder::{Options, Ttl};
+
+use crate::cli::Common;
+use crate::command::Answer;
+use crate::exit::Failure;
+use crate::parse;
+use crate::store::{Store, raw};
+
+/// Put a value under a key
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Set {
+    key: String,
+    /// The value; `-` or none reads it from stdin
+    #[arg(allow_hyphen_values = true)]
+    value: Option<String>,
+    /// How long it is fresh
+    #[arg(long, value_name = "DURATION|never", default_value = "never", value_parser = parse::ttl)]
+    ttl: Ttl,
+    /// How long after that it is kept as a fallback
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse::duration)]
+    grace: Duration,
+    /// Tag to invalidate it by; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl Set {
+    pub(crate) async fn execute(&self, store: &Store) -> Result<Answer, Failure> {
+        let options = Options::new()
+            .ttl(self.ttl)
+            .grace(self.grace)
+            .tags(self.tags.iter().map(String::as_str));
+        let value = value(self.value.as_deref())?;
+        store.entries(raw())?.with(options).insert(self.key.clone(), value).await?;
+        Ok(Answer::Yes)
+    }
+}
+
+fn value(argument: Option<&str>) -> Result<Bytes, Failure> {
+    match argument {
+        Some(value) if value != "-" => Ok(Bytes::copy_from_slice(value.as_bytes())),
+        _ => {
+            let mut content = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut content)?;
+            Ok(content.into())
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  larder set greeting hello --ttl 10m
+  larder set page - --ttl 1h --grace 1d --tag shop < page.html";

@@ -1,0 +1,83 @@
+//! `ttl`: how long an entry is fresh, and for how long it shall be.
+
+use std::time::Duration;
+
+use clap::Args;
+use larder::backend::{Kind, NEVER, Times};
+use larder::{Life, Ttl};
+use serde_json::json;
+
+use crate::cli::Common;
+use crate::command::Answer;
+use crate::exit::Failure;
+use crate::output::{Printer, seconds, span};
+use crate::parse;
+use crate::store::Store;
+
+/// Print how long an entry is still fresh, or give it a new life
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SetTtl {
+    key: String,
+    /// The new life, from now on
+    #[arg(value_name = "DURATION|never", value_parser = parse::ttl)]
+    new: Option<Ttl>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl SetTtl {
+    pub(crate) async fn execute(
+        &self,
+        store: &Store,
+        printer: &mut Printer,
+    ) -> Result<Answer, Failure> {
+        match self.new {
+            Some(ttl) => self.change(store, ttl).await,
+            None => self.show(store, printer).await,
+        }
+    }
+
+    async fn show(&self, store: &Store, printer: &mut Printer) -> Result<Answer, Failure> {
+        let Some(left) = self.left(store).await? else { return Ok(Answer::No) };
+        printer.result(&json!({ "key": self.key, "ttl_seconds": seconds(left) }), &span(left))?;
+        Ok(Answer::Yes)
+    }
+
+    /// The time for which it is still fresh; none if it is not.
+    async fn left(&self, store: &Store) -> Result<Option<Duration>, Failure> {
+        let Some(record) = store.record(&self.key).await? else { return Ok(None) };
+        let times = record.header.times;
+        match record.header.kind {
+            Kind::Counter => Ok((times.life() == Life::Fresh).then(|| times.fresh_left())),
+            Kind::Value => {
+                let info = store.entries(record.header.codec)?.entry_info(&self.key).await?;
+                Ok(info.filter(|info| info.life == Life::Fresh).map(|info| info.ttl_left))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn change(&self, store: &Store, ttl: Ttl) -> Result<Answer, Failure> {
+        let Some(record) = store.record(&self.key).await? else { return Ok(Answer::No) };
+        let is_changed = match record.header.kind {
+            Kind::Counter => {
+                let life = match ttl {
+                    Ttl::For(life) => life,
+                    _ => NEVER,
+                };
+                store.swap().set_life(&store.key(&self.key), Times::new(life, life)).await?
+            }
+            _ => store.entries(record.header.codec)?.set_ttl(&self.key, ttl).await?,
+        };
+        Ok(is_changed.into())
+    }
+}
+
+const EXAMPLES: &str = "\
+Exit status: 1 if no fresh entry is there.
+
+Examples:
+  larder ttl greeting
+  larder ttl greeting 1h
+  larder ttl greeting never";

@@ -1,0 +1,68 @@
+//! Values of arguments: sizes, lives and patterns.
+
+use std::time::Duration;
+
+use larder::{Pattern, Ttl};
+
+/// A duration such as `10m`, `1h30m`, `500ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 500ms, 10m or 1h30m"))
+}
+
+/// A duration, or `never` for a life without end.
+pub(crate) fn ttl(text: &str) -> Result<Ttl, String> {
+    match text {
+        "never" => Ok(Ttl::Never),
+        text => duration(text).map(Ttl::For),
+    }
+}
+
+/// A number of bytes such as `4096`, `64MiB`, `2GB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor: u32 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("its unit is none of B, KiB, MiB, GiB, kB, MB, GB".to_owned()),
+    };
+    let number = number.trim_end().parse::<u64>().map_err(|error| error.to_string())?;
+    number.checked_mul(factor.into()).ok_or_else(|| "it is too large".to_owned())
+}
+
+/// A glob over keys.
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{size, ttl};
+
+    #[test]
+    fn sizes_have_units_of_two_kinds() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("4096"), Ok(4_096));
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("64m"), Ok(64 << 20));
+        assert_eq!(size("2 GB"), Ok(2_000_000_000));
+        for text in ["", "MiB", "-1", "1.5GiB", "1TiBx", "99999999999GiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_life_is_a_duration_or_never() {
+        assert_eq!(ttl("never"), Ok(larder::Ttl::Never));
+        assert!(ttl("1h30m").is_ok() && ttl("0").is_ok());
+        for text in ["", "10", "-1s", "soon"] {
+            assert!(ttl(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The answers that are kept, and beside them the refreshes that failed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use larder::backend::{Backend as _, Class, Key, NEVER};
+use larder::ops::Lock;
+use larder::{Cache, EntryInfo, Event, Life, MessagePack, Options, Result};
+use larder_disk::DiskBackend;
+
+use crate::exit::with_causes;
+use crate::run::answer::Answer;
+use crate::run::{NAMESPACE, Run};
+use crate::store::{Store, clock};
+
+/// The answers of one store.
+pub(super) struct Answers {
+    pub(super) cache: Cache<String, Answer>,
+    /// The exit status of each answer's last refresh, if that failed.
+    failures: Cache<String, u8>,
+    store: Store,
+    trouble: Trouble,
+}
+
+/// What went wrong beside an answer: the last of it.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<String>>>);
+
+/// A kept answer.
+pub(super) struct Kept {
+    pub(super) answer: Answer,
+    pub(super) age: Duration,
+    pub(super) life: Life,
+}
+
+impl Answers {
+    /// Opens the store, for answers that live as the run says.
+    pub(super) fn open(run: &Run, url: Option<&str>) -> Result<Self> {
+        let store = Store::open(url, NAMESPACE)?;
+        let trouble = Trouble::default();
+        let observer = trouble.clone();
+        let cache = store.cache_with(MessagePack, |builder| {
+            builder.ttl(run.ttl).grace(run.grace).on_event(move |event| observer.note(event))
+        })?;
+        // A command takes the time it takes.
+        let options = Options::new().hard_timeout(NEVER);
+        let cache = cache.with(options.tags(run.tags.iter().map(String::as_str)));
+        let noted_for = run.ttl.saturating_add(run.grace);
+        let failures = store
+            .with_namespace(FAILURES)?
+            .cache_with(MessagePack, |builder| builder.ttl(noted_for))?;
+        Ok(Self { cache, failures, store, trouble })
+    }
+
+    /// What is kept under the key, also past its ttl.
+    pub(super) async fn look(&self, key: &str) -> Result<Option<Kept>> {
+        let stale = self.cache.with(Options::new().allow_stale(true));
+        let Some(answer) = stale.get(key).await? else { return Ok(None) };
+        let info = stale.entry_info(key).await?;
+        Ok(info.map(|EntryInfo { age, life, .. }| Kept {
+            answer,
+            age: age.unwrap_or_default(),
+            life,
+        }))
+    }
+
+    /// The status and the age of the key's last refresh, if that failed.
+    pub(super) async fn last_failure(&self, key: &str) -> Option<(u8, Duration)> {
+        let status = self.failures.get(key).await.ok().flatten()?;
+        let info = self.failures.entry_info(key).await.ok().flatten()?;
+        Some((status, info.age.unwrap_or_default()))
+    }
+
+    /// Notes how the key's refresh ended.
+    pub(super) async fn note_refresh(&self, key: String, failed: Option<u8>) {
+        let _ = match failed {
+            Some(status) => self.failures.insert(key, status).await,
+            None => self.failures.invalidate(&key).await,
+        };
+    }
+
+    /// The right to refresh the key, unless another process has it. A stale answer is no lease:
+    /// without this all who meet it would refresh it.
+    pub(super) async fn lock(&self, key: &str) -> Result<Option<Lock<DiskBackend>>> {
+        let name = Key::new(&self.store.namespace, Class::Lock, key.as_bytes());
+        Lock::try_acquire(self.store.backend.clone(), clock(), name, LEASE).await
+    }
+
+    /// Frees some of the room of what is dead: no process lives long enough to do it by itself.
+    pub(super) async fn tidy(&self) {
+        let _ = self.store.backend.purge(PURGED_AT_ONCE).await;
+    }
+
+    /// What has kept the store from doing its part.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Trouble {
+    fn note(&self, event: &Event) {
+        let text = match event {
+            Event::SharedFailed(error) | Event::NotStored(error) | Event::NotConfirmed(error) => {
+                with_causes(error)
+            }
+            _ => return,
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+}
+
+/// How long a lock is held without being renewed.
+pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// The namespace of refreshes that failed.
+const FAILURES: &str = "run-failures";
+const PURGED_AT_ONCE: usize = 1_000;

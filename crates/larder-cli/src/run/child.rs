@@ -1,0 +1,197 @@
+//! Running the command: its streams echoed and recorded, signals passed on, its end waited for.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::run::answer::Stream;
+use crate::run::echo::{Echo, Sink};
+use crate::run::end::End;
+use crate::run::recording::{Gap, Recording};
+use crate::run::signals::{Signals, send};
+
+/// A command to run.
+pub(super) struct Task {
+    pub(super) command: Vec<OsString>,
+    /// What it reads; nothing if none.
+    pub(super) stdin: Option<Bytes>,
+    /// Whether its stderr is its stdout.
+    pub(super) merge: bool,
+    pub(super) timeout: Option<Duration>,
+    pub(super) max_output: u64,
+    pub(super) echo: Echo,
+}
+
+/// Runs the command to its end.
+pub(super) async fn run(task: Task) -> (End, Recording) {
+    let recording = Mutex::new(Recording::new(task.max_output));
+    let mut signals = Signals::listen();
+    let (mut child, pipes) = match start(&task) {
+        Ok(started) => started,
+        Err(error) => return (End::NotStarted(error), into_inner(recording)),
+    };
+    let (close, closing) = watch::channel(false);
+    let end = {
+        let copy = |stream| Copy {
+            stream,
+            sink: task.echo.sink(stream),
+            recording: &recording,
+            closing: closing.clone(),
+        };
+        let (stdout, stderr) = (copy(Stream::Stdout), copy(Stream::Stderr));
+        let mut streams = pin!(async {
+            tokio::join!(
+                stdout.run(pipes.stdout),
+                stderr.run(pipes.stderr),
+                feed(pipes.stdin, task.stdin, closing.clone()),
+            );
+        });
+        let mut end = pin!(wait(&mut child, &mut signals, task.timeout));
+        tokio::select! {
+            end = &mut end => {
+                linger(streams, &close).await;
+                end
+            }
+            () = &mut streams => end.await,
+        }
+    };
+    (end, into_inner(recording))
+}
+
+/// Our ends of the command's pipes.
+struct Pipes {
+    stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
+
+fn start(task: &Task) -> io::Result<(Child, Pipes)> {
+    let (program, arguments) = task.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command.stdin(if task.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut joined = None;
+    if task.merge {
+        // One pipe, so that the kernel keeps the order.
+        let (reader, writer) = io::pipe()?;
+        command.stdout(writer.try_clone()?).stderr(writer);
+        joined = Some(ChildStdout::from_std(OwnedFd::from(reader).into())?);
+    } else {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut child = command.spawn()?;
+    // The writing ends that the command object keeps would hold the pipe open.
+    drop(command);
+    let pipes = Pipes {
+        stdin: child.stdin.take(),
+        stdout: joined.or_else(|| child.stdout.take()),
+        stderr: child.stderr.take(),
+    };
+    Ok((child, pipes))
+}
+
+/// Waits for the end, passes signals on, and ends what takes too long.
+async fn wait(child: &mut Child, signals: &mut Signals, timeout: Option<Duration>) -> End {
+    let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let mut limit = pin!(sleep(timeout.unwrap_or(Duration::MAX)));
+    let mut timed_out = false;
+    loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => return match status {
+                Ok(_) if timed_out => End::TimedOut,
+                Ok(status) => status.into(),
+                Err(error) => End::Lost(error),
+            },
+            signal = signals.next() => send(pid, signal),
+            () = &mut limit => {
+                send(pid, if timed_out { Signal::KILL } else { Signal::TERM });
+                timed_out = true;
+                limit.as_mut().reset(Instant::now() + KILL_AFTER);
+            }
+        }
+    }
+}
+
+/// Reads on after the command's end: what it wrote is there still. Who else holds the pipes, a
+/// grandchild that it left behind, is given a moment.
+async fn linger(mut streams: Pin<&mut impl Future<Output = ()>>, close: &watch::Sender<bool>) {
+    tokio::select! {
+        biased;
+        () = &mut streams => return,
+        () = sleep(LINGER) => {}
+    }
+    close.send_replace(true);
+    streams.await;
+}
+
+/// Gives the command its input. It may leave without reading all of it.
+async fn feed(pipe: Option<ChildStdin>, input: Option<Bytes>, mut closing: watch::Receiver<bool>) {
+    if let (Some(mut pipe), Some(input)) = (pipe, input) {
+        tokio::select! {
+            _ = pipe.write_all(&input) => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+}
+
+/// Copies a stream to where it is seen and to the recording.
+struct Copy<'a> {
+    stream: Stream,
+    sink: Sink,
+    recording: &'a Mutex<Recording>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Copy<'_> {
+    async fn run(mut self, source: Option<impl AsyncRead + Unpin>) {
+        let Some(mut source) = source else { return };
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut left = MAX_PIPE_BYTES;
+        while left > 0 {
+            let read = tokio::select! {
+                biased;
+                read = source.read(&mut buffer) => read.unwrap_or(0),
+                _ = self.closing.wait_for(|closing| *closing) => return,
+            };
+            let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return };
+            lock(self.recording).push(self.stream, bytes);
+            if self.sink.write(bytes).await.is_err() {
+                // Our end of the pipe closes with this, and the command's next write fails as it
+                // would have without us in between.
+                lock(self.recording).leave_out(Gap::Unread);
+                return;
+            }
+            if *self.closing.borrow() {
+                left = left.saturating_sub(read);
+            }
+        }
+    }
+}
+
+fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
+    recording.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner(recording: Mutex<Recording>) -> Recording {
+    recording.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long pipes are read after the command's end.
+const LINGER: Duration = Duration::from_millis(200);
+/// How long after TERM comes KILL.
+const KILL_AFTER: Duration = Duration::from_secs(2);
+const BUFFER_BYTES: usize = 64 << 10;
+/// The most that a pipe holds: so much may be unread although the command has ended.
+const MAX_PIPE_BYTES: usize = 1 << 20;

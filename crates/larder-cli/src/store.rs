@@ -1,0 +1,119 @@
+//! The cache that a sub-command means: a folder on disk and a namespace in it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
+use larder::ops::Swap;
+use larder::{Cache, CacheBuilder, Error, ErrorKind, MessagePack, Raw, Result, SystemClock};
+use larder_disk::{DiskBackend, DiskConfig};
+
+/// A store that is open, and the namespace that is meant.
+pub(crate) struct Store {
+    pub(crate) backend: DiskBackend,
+    pub(crate) namespace: Namespace,
+    name: String,
+}
+
+impl Store {
+    /// Opens what the URL names, else the folder under the user's cache directory.
+    pub(crate) fn open(url: Option<&str>, namespace: &str) -> Result<Self> {
+        let config = config(url)?;
+        // A process that lives for milliseconds leaves the purge to those that write.
+        let backend = DiskBackend::open(config.purge_every(None))?;
+        Ok(Self { backend, namespace: Namespace::new(namespace)?, name: namespace.to_owned() })
+    }
+
+    /// The same store with another namespace.
+    pub(crate) fn with_namespace(&self, namespace: &str) -> Result<Self> {
+        let backend = self.backend.clone();
+        Ok(Self { backend, namespace: Namespace::new(namespace)?, name: namespace.to_owned() })
+    }
+
+    /// The record key of an entry.
+    pub(crate) fn key(&self, text: &str) -> Key {
+        Key::new(&self.namespace, Class::Entry, text.as_bytes())
+    }
+
+    /// What is under an entry's key as the backend has it.
+    pub(crate) async fn record(&self, text: &str) -> Result<Option<Record>> {
+        self.backend.read_one(&self.key(text)).await
+    }
+
+    /// Where swaps and counters work.
+    pub(crate) fn swap(&self) -> Swap<DiskBackend> {
+        Swap::new(self.backend.clone(), clock())
+    }
+
+    /// The entries of one codec, as the bytes it made. Failures of the store are errors.
+    pub(crate) fn entries(&self, codec: u16) -> Result<Cache<String, Bytes>> {
+        self.cache_with(Verbatim(codec), |builder| builder.strict(true))
+    }
+
+    /// A cache over the namespace.
+    pub(crate) fn cache_with<V: Clone + Send + Sync + 'static>(
+        &self,
+        codec: impl Codec<V>,
+        settings: impl FnOnce(CacheBuilder<String, V>) -> CacheBuilder<String, V>,
+    ) -> Result<Cache<String, V>> {
+        let builder = Cache::builder()
+            .namespace(&self.name)
+            .backend_with(self.backend.clone(), codec)
+            // Another process's writes may hold the file for a while.
+            .backend_timeout(Duration::from_secs(10));
+        settings(builder).build()
+    }
+}
+
+/// What the URL names, else the folder under the user's cache directory.
+pub(crate) fn config(url: Option<&str>) -> Result<DiskConfig> {
+    match url {
+        Some(url) => DiskConfig::from_url(url),
+        None => Ok(DiskConfig::new(default_folder()?)),
+    }
+}
+
+/// Whatever a codec has made of a value, untouched.
+struct Verbatim(u16);
+
+impl Codec<Bytes> for Verbatim {
+    fn id(&self) -> u16 {
+        self.0
+    }
+
+    fn encode(&self, value: &Bytes) -> Result<Bytes> {
+        Ok(value.clone())
+    }
+
+    fn decode(&self, bytes: &Bytes) -> Result<Bytes> {
+        Ok(bytes.clone())
+    }
+}
+
+/// The id of the codec that keeps bytes as they are.
+pub(crate) fn raw() -> u16 {
+    Codec::<Bytes>::id(&Raw)
+}
+
+/// The id of the codec that programs use for values of their own.
+pub(crate) fn message_pack() -> u16 {
+    Codec::<()>::id(&MessagePack)
+}
+
+/// The clock of this process.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// `larder` in the user's cache directory.
+fn default_folder() -> Result<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    let missing = "neither XDG_CACHE_HOME nor HOME names a folder; say --url or LARDER_URL";
+    let cache = cache.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "open", missing))?;
+    std::fs::create_dir_all(&cache)
+        .map_err(|error| Error::with_source(ErrorKind::Unavailable, "open", error))?;
+    Ok(cache.join("larder"))
+}
