@@ -261,6 +261,10 @@ impl Writer {
 
     /// What nobody asked for: frees the dead, notes uses, gives room back.
     fn tidy(&mut self) {
+        // A folder that somebody has removed is made anew for whoever asks, not for this.
+        if !self.shared.present("purge").is_ok_and(|store| store.is_current()) {
+            return;
+        }
         self.flush_marks();
         let _ = self.purge_some();
         let _ = self.make_room(0);
