@@ -10,6 +10,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write it like 500ms, 10m or 1h30m"))
 }
 
+/// The life of a lease: long enough to be renewed in time.
+pub(crate) fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    let is_long_enough = lease >= Duration::from_millis(100);
+    is_long_enough.then_some(lease).ok_or_else(|| "a lease lives at least 100ms".to_owned())
+}
+
 /// A duration, or `never` for a life without end.
 pub(crate) fn ttl(text: &str) -> Result<Ttl, String> {
     match text {

@@ -40,7 +40,8 @@ impl Answers {
         let trouble = Trouble::default();
         let observer = trouble.clone();
         let cache = store.cache_with(MessagePack, |builder| {
-            builder.ttl(run.ttl).grace(run.grace).on_event(move |event| observer.note(event))
+            let builder = builder.ttl(run.ttl).grace(run.grace).lease_limit(run.lease);
+            builder.on_event(move |event| observer.note(event))
         })?;
         // A command takes the time it takes.
         let options = Options::new().hard_timeout(NEVER);
@@ -81,9 +82,13 @@ impl Answers {
 
     /// The right to refresh the key, unless another process has it. A stale answer is no lease:
     /// without this all who meet it would refresh it.
-    pub(super) async fn lock(&self, key: &str) -> Result<Option<Lock<DiskBackend>>> {
+    pub(super) async fn lock(
+        &self,
+        key: &str,
+        length: Duration,
+    ) -> Result<Option<Lock<DiskBackend>>> {
         let name = Key::new(&self.store.namespace, Class::Lock, key.as_bytes());
-        Lock::try_acquire(self.store.backend.clone(), clock(), name, LEASE).await
+        Lock::try_acquire(self.store.backend.clone(), clock(), name, length).await
     }
 
     /// Frees some of the room of what is dead: no process lives long enough to do it by itself.
@@ -109,8 +114,8 @@ impl Trouble {
     }
 }
 
-/// How long a lock is held without being renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// How long after a failed refresh the next may begin.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The namespace of refreshes that failed.
 const FAILURES: &str = "run-failures";
 const PURGED_AT_ONCE: usize = 1_000;

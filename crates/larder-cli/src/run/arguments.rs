@@ -12,6 +12,7 @@ pub(super) fn of(run: &Run) -> Vec<OsString> {
     arguments.duration("--grace", Some(run.grace));
     arguments.duration("--refresh-after", run.refresh_after);
     arguments.duration("--timeout", run.timeout);
+    arguments.duration("--lease", Some(run.lease));
     arguments.value("--max-output", run.max_output.to_string());
     run.key.iter().for_each(|key| arguments.value("--key", key));
     run.tags.iter().for_each(|tag| arguments.value("--tag", tag));
@@ -71,7 +72,7 @@ mod tests {
     fn a_run_comes_back_from_its_arguments() {
         let lines = [
             "-- true",
-            "--ttl 1h30m --grace 250ms --refresh-after 5m1s --timeout 2s --max-output 1KiB -- a -b --ttl 3s",
+            "--ttl 1h30m --grace 250ms --refresh-after 5m1s --timeout 2s --lease 3s --max-output 1KiB -- a -b --ttl 3s",
             "--key=-k --tag a --tag b --env X --env Y --any-cwd --stdin --merge --keep-failures -v -- a --",
         ];
         for line in lines {

@@ -9,7 +9,7 @@ use larder::{Error, ErrorKind, Life};
 use crate::exit::{OWN_FAILURE, PIPE_CLOSED, TIMED_OUT, with_causes};
 use crate::output::{remark, span};
 use crate::run::answer::Answer;
-use crate::run::answers::{Answers, Kept};
+use crate::run::answers::{Answers, Kept, RETRY_AFTER};
 use crate::run::echo::Echo;
 use crate::run::end::{End, Unkept};
 use crate::run::load::{Own, loader, run_uncached};
@@ -174,6 +174,3 @@ fn replay(answer: &Answer) -> u8 {
         }
     }
 }
-
-/// How long after a failed refresh the next may begin.
-const RETRY_AFTER: Duration = Duration::from_secs(5);

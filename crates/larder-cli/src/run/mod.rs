@@ -71,6 +71,9 @@ pub(crate) struct Run {
     /// Longest output that is kept; more passes through
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse::size)]
     pub(crate) max_output: u64,
+    /// How long others wait for a runner that was killed or stopped
+    #[arg(long, hide = true, default_value = "10s", value_parser = parse::lease)]
+    pub(crate) lease: Duration,
     /// Say on stderr where the answer comes from
     #[arg(short, long)]
     pub(crate) verbose: bool,

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::pin::pin;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder::ops::Lock;
@@ -13,7 +14,7 @@ use larder::{Life, Result};
 use larder_disk::DiskBackend;
 
 use crate::exit::{OK, OWN_FAILURE};
-use crate::run::answers::{Answers, LEASE};
+use crate::run::answers::{Answers, RETRY_AFTER};
 use crate::run::echo::Echo;
 use crate::run::foreground::{open, runtime, stdin};
 use crate::run::load::{Own, loader};
@@ -55,7 +56,7 @@ pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
 
 async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<()> {
     let (key, answers) = open(run, url, stdin.as_deref())?;
-    let Some(mut lock) = answers.lock(&key).await? else { return Ok(()) };
+    let Some(mut lock) = answers.lock(&key, run.lease).await? else { return Ok(()) };
     if is_due(run, &answers, &key).await? {
         let ended = make_anew(run, url, stdin, &mut lock).await?;
         answers.note_refresh(key, ended).await;
@@ -64,8 +65,11 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
     lock.release().await.map(drop)
 }
 
-/// Whether nobody has refreshed it since it was found to be due.
+/// Whether nobody has refreshed it, or failed to, since it was found to be due.
 async fn is_due(run: &Run, answers: &Answers, key: &str) -> Result<bool> {
+    if answers.last_failure(key).await.is_some_and(|(_, age)| age < RETRY_AFTER) {
+        return Ok(false);
+    }
     let kept = answers.look(key).await?;
     Ok(kept.is_some_and(|kept| {
         kept.life != Life::Fresh || run.refresh_after.is_some_and(|after| kept.age >= after)
@@ -86,16 +90,16 @@ async fn make_anew(
     let mut closed = pin!(answers.cache.close());
     tokio::select! {
         closed = &mut closed => closed?,
-        () = keep(lock) => closed.await?,
+        () = keep(lock, run.lease / 3) => closed.await?,
     }
     Ok(own.take().and_then(|(end, unkept)| unkept.map(|_| end.code())))
 }
 
 /// Renews the lock until it is lost. The refresh goes on without it: only its answer's version
 /// decides whether it is kept.
-async fn keep(lock: &mut Lock<DiskBackend>) {
+async fn keep(lock: &mut Lock<DiskBackend>, every: Duration) {
     loop {
-        tokio::time::sleep(LEASE / 3).await;
+        tokio::time::sleep(every).await;
         if matches!(lock.renew().await, Ok(false)) {
             return;
         }
