@@ -1,0 +1,275 @@
+//! The sub-commands on entries: what they print in each form, and their exit codes.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use larder::{Cache, MessagePack};
+use larder_disk::{DiskBackend, DiskConfig};
+use serde_json::{Value, json};
+
+use crate::support::{Bench, pause, text};
+
+impl Bench {
+    /// The exit code and the output.
+    fn tell(&self, words: &str) -> (i32, String) {
+        let output = self.say(words);
+        (output.status.code().unwrap(), text(&output.stdout).to_owned())
+    }
+
+    /// The lines of an answer in JSON.
+    fn json(&self, words: &str) -> Vec<Value> {
+        let (_, output) = self.tell(&format!("{words} --json"));
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn ok(output: &str) -> (i32, String) {
+    (0, output.to_owned())
+}
+
+fn no() -> (i32, String) {
+    (1, String::new())
+}
+
+#[test]
+fn a_value_is_set_got_and_deleted() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("get a"), no());
+    assert_eq!(bench.tell("set a hello"), ok(""));
+    assert_eq!(bench.tell("get a"), ok("hello"));
+    assert_eq!(bench.json("get a"), [json!({ "key": "a", "value": "hello" })]);
+    assert_eq!(bench.tell("get a --namespace other"), no());
+    assert_eq!(bench.tell("delete a b"), ok("1\n"));
+    assert_eq!(bench.tell("delete a"), (1, "0\n".to_owned()));
+    assert_eq!(bench.json("delete a"), [json!({ "deleted": 0 })]);
+    assert_eq!(bench.tell("get a"), no());
+}
+
+#[test]
+fn a_value_may_be_any_bytes_from_stdin() {
+    let bench = Bench::new();
+    let mut set = bench.larder(["set", "odd key\n\u{1b}", "-"]);
+    let mut child = set.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\0\xff").unwrap();
+    assert!(child.wait().unwrap().success());
+    let get = bench.larder(["get", "odd key\n\u{1b}"]).output().unwrap();
+    assert_eq!(get.stdout, b"\0\xff");
+    let get = bench.larder(["get", "odd key\n\u{1b}", "--json"]).output().unwrap();
+    let shown: Value = serde_json::from_slice(&get.stdout).unwrap();
+    assert_eq!(shown["value"], json!({ "base64": "AP8=" }));
+    assert_eq!(bench.json("keys"), [json!({ "key": "odd key\n\u{1b}" })]);
+    assert_eq!(bench.tell("count odd*"), ok("1\n"));
+}
+
+#[test]
+fn lives_are_shown_and_changed() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("ttl a"), no());
+    assert_eq!(bench.tell("ttl a 1h"), no());
+    assert_eq!(bench.tell("set a x --ttl 1h"), ok(""));
+    assert!(bench.tell("ttl a").1.starts_with("59m 5"));
+    assert_eq!(bench.tell("ttl a never"), ok(""));
+    assert_eq!(bench.tell("ttl a"), ok("never\n"));
+    assert_eq!(bench.json("ttl a"), [json!({ "key": "a", "ttl_seconds": null })]);
+    assert_eq!(bench.tell("ttl a 200ms"), ok(""));
+    pause(Duration::from_millis(300));
+    assert_eq!(bench.tell("get a"), no());
+    assert_eq!(bench.tell("ttl a"), no());
+    assert_eq!(bench.tell("ttl a soon").0, 2);
+}
+
+#[test]
+fn counters_count() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("incr n"), ok("1\n"));
+    assert_eq!(bench.tell("incr n 10"), ok("11\n"));
+    assert_eq!(bench.tell("incr n -12"), ok("-1\n"));
+    assert_eq!(bench.json("incr n"), [json!({ "key": "n", "value": 0 })]);
+    assert_eq!(bench.json("get n"), [json!({ "key": "n", "value": 0 })]);
+    assert_eq!(bench.tell("get n"), ok("0"));
+    assert_eq!(bench.tell("incr short --ttl 1h"), ok("1\n"));
+    assert!(bench.tell("ttl short").1.starts_with("59m 5"));
+    assert_eq!(bench.tell("ttl short 2h"), ok(""));
+    assert!(bench.tell("ttl short").1.starts_with("1h 59m"));
+    assert_eq!(bench.tell("set text x"), ok(""));
+    assert_eq!(bench.tell("incr text").0, 2);
+    assert_eq!(bench.tell("get text"), ok("x"));
+}
+
+#[test]
+fn globs_choose_keys() {
+    let bench = Bench::new();
+    for key in ["user:1", "user:2", "user:30", "item:1", "us*r"] {
+        assert_eq!(bench.tell(&format!("set {key} x --tag {key}")), ok(""));
+    }
+    let keys = |words: &str| {
+        let (code, keys) = bench.tell(words);
+        let mut keys: Vec<_> = keys.lines().map(str::to_owned).collect();
+        keys.sort();
+        (code, keys.join(" "))
+    };
+    assert_eq!(keys("keys"), ok("item:1 us*r user:1 user:2 user:30"));
+    assert_eq!(keys("keys user:?"), ok("user:1 user:2"));
+    assert_eq!(keys("keys user:[^1]*"), ok("user:2 user:30"));
+    assert_eq!(keys("keys us\\*r"), ok("us*r"));
+    assert_eq!(keys("keys nothing*"), ok(""));
+    assert_eq!(bench.tell("keys [").0, 2);
+    assert_eq!(bench.json("count user:*"), [json!({ "count": 3 })]);
+    assert_eq!(bench.tell("tag invalidate user:1 item:1"), ok(""));
+    assert_eq!(keys("keys"), ok("us*r user:2 user:30"));
+    assert_eq!(bench.tell("count"), ok("3\n"));
+    assert_eq!(bench.tell("clear user:[23]*"), ok("2\n"));
+    assert_eq!(keys("keys"), ok("us*r"));
+}
+
+#[test]
+fn f29_clearing_a_namespace_leaves_its_neighbours_alone() {
+    let bench = Bench::new();
+    let names = ["a", "ab", "a*", "a?", "[a]", "a:b", "\\a", "%", "_"];
+    for name in names {
+        assert!(bench.larder(["set", "k", name, "--namespace", name]).status().unwrap().success());
+    }
+    for (cleared, name) in names.iter().enumerate() {
+        assert!(bench.larder(["clear", "--namespace", name]).output().unwrap().status.success());
+        for (index, other) in names.iter().enumerate() {
+            let get = bench.larder(["get", "k", "--namespace", other]).output().unwrap();
+            assert_eq!(get.status.success(), index > cleared, "{name} {other}");
+        }
+    }
+}
+
+#[test]
+fn inspection_tells_state_and_life() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("inspect a"), no());
+    assert_eq!(bench.tell("set a hello --ttl 300ms --grace 1h --tag t --tag u"), ok(""));
+    let found = &bench.json("inspect a")[0];
+    assert_eq!(found["state"], "fresh");
+    assert_eq!(found["tags"], json!(["t", "u"]));
+    assert_eq!((&found["codec"], &found["size_bytes"]), (&json!("raw"), &json!(5)));
+    assert_eq!(found["version"].as_str().unwrap().len(), 32);
+    pause(Duration::from_millis(400));
+    assert_eq!(bench.json("inspect a")[0]["state"], "stale");
+    assert_eq!(bench.tell("get a"), no());
+    let (code, table) = bench.tell("inspect a");
+    assert!(code == 0 && table.contains("state\tstale\n"), "{table}");
+    assert_eq!(bench.tell("tag invalidate u"), ok(""));
+    assert_eq!(bench.json("inspect a")[0]["state"], "invalidated");
+}
+
+#[test]
+fn what_a_program_stored_is_shown_as_json() {
+    let bench = Bench::new();
+    let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cache = Cache::<String, (String, u8)>::builder().namespace("shop");
+        let cache = cache.backend_with(backend, MessagePack).build().unwrap();
+        cache.insert("k".to_owned(), ("soup".to_owned(), 7)).await.unwrap();
+        cache.close().await.unwrap();
+    });
+    assert_eq!(bench.tell("get k --namespace shop"), ok("[\"soup\",7]"));
+    assert_eq!(bench.json("get k --namespace shop")[0]["value"], json!(["soup", 7]));
+    assert_eq!(bench.json("inspect k --namespace shop")[0]["codec"], "messagepack");
+    assert_eq!(bench.tell("ttl k 1h --namespace shop"), ok(""));
+}
+
+#[test]
+fn room_is_shown_and_freed() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("set a x --ttl 100ms"), ok(""));
+    assert_eq!(bench.tell("set b x"), ok(""));
+    pause(Duration::from_millis(200));
+    assert_eq!(bench.tell("purge"), ok("1\n"));
+    assert_eq!(bench.json("purge"), [json!({ "purged": 0 })]);
+    let stats = &bench.json("stats")[0];
+    assert_eq!(stats["values"], 1);
+    assert!(stats["records"].as_u64().unwrap() >= 1 && stats["file_bytes"].as_u64().unwrap() > 0);
+    assert!(bench.tell("stats").1.contains("values\t1\n"));
+}
+
+#[test]
+fn the_doctor_finds_open_doors_and_closes_them_if_asked() {
+    let bench = Bench::new();
+    let (code, output) = bench.tell("doctor");
+    assert!(code == 0 && output.contains("not there yet"), "{output}");
+    assert!(!bench.store().exists());
+    assert_eq!(bench.tell("set a x"), ok(""));
+    assert_eq!(bench.tell("doctor").0, 0);
+    let database = bench.store().join("larder.db");
+    let open = |mode| std::fs::set_permissions(&database, std::fs::Permissions::from_mode(mode));
+    open(0o644).unwrap();
+    let (code, output) = bench.tell("doctor");
+    assert!(code == 1 && output.contains("--repair would"), "{output}");
+    assert_eq!(bench.tell("doctor --repair").0, 0);
+    assert_eq!(bench.tell("doctor").0, 0);
+    assert_eq!(database.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(bench.json("doctor").iter().all(|finding| finding["ok"] == true));
+}
+
+#[test]
+fn exit_codes_tell_usage_from_a_store_that_cannot_be_used() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("get").0, 2);
+    assert_eq!(bench.tell("nonsense").0, 2);
+    let code = |url: &str| {
+        let mut get = Command::new(env!("CARGO_BIN_EXE_larder"));
+        get.args(["get", "a", "--url", url]).output().unwrap().status.code()
+    };
+    assert_eq!(code("redis://localhost"), Some(2));
+    assert_eq!(code("file:/proc/larder"), Some(3));
+}
+
+#[test]
+fn the_url_may_come_from_the_environment_and_has_a_default() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("set a x"), ok(""));
+    let larder = || {
+        let mut larder = Command::new(env!("CARGO_BIN_EXE_larder"));
+        larder.env_remove("LARDER_URL").env("XDG_CACHE_HOME", bench.path("cache"));
+        larder
+    };
+    let url = format!("file:{}", bench.store().display());
+    let get = larder().args(["get", "a"]).env("LARDER_URL", &url).output().unwrap();
+    assert_eq!(get.stdout, b"x");
+    assert!(larder().args(["set", "a", "y"]).status().unwrap().success());
+    assert!(bench.path("cache/larder/larder.db").exists());
+    let get = larder().args(["get", "a", "--url", &url]).output().unwrap();
+    assert_eq!(get.stdout, b"x");
+}
+
+#[test]
+fn a_closed_pipe_ends_a_list_quietly() {
+    let bench = Bench::new();
+    let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cache = Cache::<String, String>::builder().namespace("default");
+        let cache = cache.backend_with(backend, larder::Raw).build().unwrap();
+        for number in 0..3_000 {
+            cache.insert(format!("{number:060}"), String::new()).await.unwrap();
+        }
+        cache.close().await.unwrap();
+    });
+    let mut keys = bench.larder(["keys"]);
+    let mut child = keys.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), ""));
+    assert_eq!(bench.tell("count"), ok("3000\n"));
+}
+
+#[test]
+fn help_version_completions_and_manual_are_there() {
+    let bench = Bench::new();
+    for words in ["--version", "--help", "run --help", "man", "man run"] {
+        assert!(bench.tell(words).1.contains("larder"), "{words}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script) = bench.tell(&format!("completions {shell}"));
+        assert!(code == 0 && script.contains("refresh-after"), "{shell}");
+    }
+    assert_eq!(bench.tell("man nonsense").0, 2);
+}

@@ -1,0 +1,109 @@
+//! The old answer at once, and a new one made behind.
+
+use std::time::Duration;
+
+use crate::support::{Bench, Running, now, pause, text, until};
+
+#[test]
+fn inside_grace_the_old_answer_comes_at_once_while_the_refresh_is_slow() {
+    let bench = Bench::new();
+    let script = bench.counted("cat value; [ -e slow ] && sleep 3; :");
+    std::fs::write(bench.path("value"), "one").unwrap();
+    let options = "--ttl 200ms --grace 1h";
+    assert_eq!(text(&bench.run(options, &script).output().unwrap().stdout), "one");
+    std::fs::write(bench.path("value"), "two").unwrap();
+    std::fs::write(bench.path("slow"), "").unwrap();
+    pause(Duration::from_millis(300));
+
+    // As `$(larder run …)`: it is over when nobody holds its pipe any more.
+    let begun = now();
+    for _ in 0..4 {
+        assert_eq!(text(&bench.run(options, &script).output().unwrap().stdout), "one");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    until("the refresh begins", || bench.runs() == 2);
+    until("the new answer is there", || {
+        bench.run(options, &script).output().unwrap().stdout == b"two"
+    });
+    // Four asked, and one refreshed; the last may be due again by now.
+    assert!(bench.runs() <= 3, "{}", bench.runs());
+}
+
+#[test]
+fn the_refresh_outlives_the_shell_that_asked() {
+    let bench = Bench::new();
+    let script = bench.counted("cat value; sleep 1");
+    std::fs::write(bench.path("value"), "one").unwrap();
+    let options = "--ttl 100ms --grace 1h";
+    assert!(bench.run(options, &script).output().unwrap().status.success());
+    pause(Duration::from_millis(200));
+    std::fs::write(bench.path("value"), "two").unwrap();
+    // Its group is ended as that of a terminal that closes.
+    let mut command = bench.run(options, &script);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut shell = Running::start(&mut command);
+    until("the shell has its answer", || shell.has_ended());
+    drop(shell);
+    until("the new answer is there", || {
+        let run = bench.run("--ttl 1h --grace 1h", &script).output().unwrap();
+        run.stdout == b"two"
+    });
+}
+
+#[test]
+fn a_failing_refresh_keeps_the_success_and_says_so() {
+    let bench = Bench::new();
+    let script = bench.counted("[ ! -e broken ] && echo good || exit 7");
+    let options = "--ttl 100ms --grace 1h -v";
+    assert!(bench.run(options, &script).output().unwrap().status.success());
+    std::fs::write(bench.path("broken"), "").unwrap();
+    pause(Duration::from_millis(200));
+    let stale = bench.run(options, &script).output().unwrap();
+    assert_eq!((stale.status.code(), text(&stale.stdout)), (Some(0), "good\n"));
+    until("the failure is told", || {
+        let again = bench.run(options, &script).output().unwrap();
+        assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), "good\n"));
+        text(&again.stderr).contains("failed with status 7")
+    });
+    // It is not tried again at once.
+    let runs = bench.runs();
+    assert!(bench.run(options, &script).output().unwrap().status.success());
+    pause(Duration::from_millis(300));
+    assert_eq!(bench.runs(), runs);
+}
+
+#[test]
+fn an_answer_of_age_is_served_and_refreshed() {
+    let bench = Bench::new();
+    let script = bench.counted("wc -c < runs");
+    let options = "--ttl 1h --refresh-after 300ms";
+    assert_eq!(text(&bench.run(options, &script).output().unwrap().stdout).trim(), "1");
+    pause(Duration::from_millis(400));
+    assert_eq!(text(&bench.run(options, &script).output().unwrap().stdout).trim(), "1");
+    until("the refresh has run", || bench.runs() == 2);
+    until("its answer is there", || {
+        text(&bench.run("--ttl 1h", &script).output().unwrap().stdout).trim() == "2"
+    });
+}
+
+#[test]
+fn a_refresh_reads_the_same_stdin_in_the_same_environment() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+
+    let bench = Bench::new();
+    let script = bench.counted("cat; printf \"$WHO\"; cat value");
+    std::fs::write(bench.path("value"), "one").unwrap();
+    let run = || {
+        let mut command = bench.run("--ttl 100ms --grace 1h --stdin --env WHO", &script);
+        command.env("WHO", "me").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"in").unwrap();
+        text(&child.wait_with_output().unwrap().stdout).to_owned()
+    };
+    assert_eq!(run(), "inmeone");
+    std::fs::write(bench.path("value"), "two").unwrap();
+    pause(Duration::from_millis(200));
+    assert_eq!(run(), "inmeone");
+    until("the new answer is there", || run() == "inmetwo");
+}

@@ -1,0 +1,137 @@
+//! A store in a folder of its own, and commands over it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A temporary folder that goes with the test: `store` in it is the cache, all else is the test's.
+pub(crate) struct Bench {
+    path: PathBuf,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("larder-cli-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self { path }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// `larder` over this bench's store, in its folder, with nothing on stdin.
+    pub(crate) fn larder<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+        command.arg("--url").arg(format!("file:{}", self.store().display()));
+        command.args(arguments).current_dir(&self.path).stdin(Stdio::null());
+        command.env_remove("LARDER_URL");
+        command
+    }
+
+    /// What `larder` answers to these words.
+    pub(crate) fn say(&self, words: &str) -> Output {
+        self.larder(words.split_whitespace()).output().unwrap()
+    }
+
+    /// `larder run` with these options, of a script.
+    pub(crate) fn run(&self, options: &str, script: &str) -> Command {
+        let mut command = self.larder(["run"]);
+        command.args(options.split_whitespace()).args(["--", "sh", "-c", script]);
+        command
+    }
+
+    /// How often a script that calls [`counted`](Self::counted) has run.
+    pub(crate) fn runs(&self) -> usize {
+        fs::read(self.path("runs")).map_or(0, |runs| runs.len())
+    }
+
+    /// The script, which leaves a mark when it begins.
+    pub(crate) fn counted(&self, script: &str) -> String {
+        format!("printf x >> '{}'; {script}", self.path("runs").display())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A process that is ended with the test.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self(Some(child))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.0.as_ref().unwrap().id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn wait(mut self) -> Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "other processes pass real time")]
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+/// Time as it passes for processes.
+#[expect(clippy::disallowed_methods, reason = "other processes pass real time")]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// Waits until it holds; a test that waits for ever fails.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+        pause(Duration::from_millis(10));
+    }
+}
+
+/// Whether any file below the folder holds these bytes.
+pub(crate) fn is_anywhere(folder: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(folder).unwrap().any(|entry| {
+        let content = fs::read(entry.unwrap().path()).unwrap();
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
