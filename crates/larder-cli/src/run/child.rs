@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::output::remark;
 use crate::run::answer::Stream;
 use crate::run::echo::{Echo, Sink};
 use crate::run::end::End;
@@ -167,7 +168,10 @@ impl Copy<'_> {
             };
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return };
             lock(self.recording).push(self.stream, bytes);
-            if self.sink.write(bytes).await.is_err() {
+            if let Err(error) = self.sink.write(bytes).await {
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    remark(&format!("output: {error}"));
+                }
                 // Our end of the pipe closes with this, and the command's next write fails as it
                 // would have without us in between.
                 lock(self.recording).leave_out(Gap::Unread);
