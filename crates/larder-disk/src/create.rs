@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use larder_core::Result;
+use larder_core::{Error, ErrorKind, Result};
+use rusqlite::Connection;
 
 use crate::aside;
 use crate::config::DiskConfig;
@@ -41,7 +42,7 @@ pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, damaged: Option<&Path>
     let saved = damaged.map_or(Ok(None), |from| salvage::copy(folder, config, from, &connection));
     let (origin, saved) = saved?.unwrap_or_else(|| (Origin::new(now, now, 0), 0));
     origin.write(&connection).map_err(failed)?;
-    connection.close().map_err(|(_, error)| failed(error))?;
+    close(connection)?;
     fs::rename(path, folder.database()).map_err(files)?;
     Ok(saved)
 }
@@ -55,8 +56,18 @@ pub(crate) fn unfinished(folder: &Folder, config: &DiskConfig) -> Result<String>
     connection.execute_batch(first).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
     schema::migrate(&connection)?;
-    connection.close().map_err(|(_, error)| failed(error))?;
+    close(connection)?;
     Ok(name)
+}
+
+/// Closes a database that is whole without its log: what fails in closing nobody is told.
+fn close(connection: Connection) -> Result<()> {
+    let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let is_busy: bool = connection.query_row(empty, [], |row| row.get(0)).map_err(failed)?;
+    if is_busy {
+        return Err(Error::new(ErrorKind::Unavailable, "open", "the log could not be emptied"));
+    }
+    connection.close().map_err(|(_, error)| failed(error))
 }
 
 pub(crate) fn writer(config: &DiskConfig) -> Role {
@@ -67,6 +78,6 @@ pub(crate) fn writer(config: &DiskConfig) -> Role {
     }
 }
 
-fn failed(error: rusqlite::Error) -> larder_core::Error {
+fn failed(error: rusqlite::Error) -> Error {
     of_sqlite("open", error)
 }
