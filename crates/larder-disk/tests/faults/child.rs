@@ -137,6 +137,7 @@ fn play(role: &str, arguments: &[&str]) {
         ("give away", [folder]) => crate::folders::give_away(folder),
         ("bustle", [folder, seed]) => crate::crowds::bustle(folder, seed.parse().unwrap()),
         ("work", [folder]) => crate::crowds::work(folder),
+        ("endure", [folder, lifted]) => crate::calls::endure(folder, lifted),
         ("hold", [folder]) => crate::store::hold(folder),
         _ => panic!("no such role"),
     }

@@ -11,7 +11,7 @@ use crate::store::{Files, Folder, Store};
 
 /// A store of small, middling and large values under plain and hashed keys, closed.
 fn mixed() -> Files {
-    let folder = Folder::new();
+    let folder = Folder::quick();
     let store = Store::open(folder.config()).unwrap();
     for (key, length) in mixed_keys() {
         assert!(store.put(&key, 1, length).is_done());
@@ -68,7 +68,7 @@ fn judge(files: &Files, folder: &Folder, what: &str) -> Option<Store> {
 }
 
 fn truncate(lengths: impl Iterator<Item = usize>) {
-    let (whole, folder) = (mixed(), Folder::new());
+    let (whole, folder) = (mixed(), Folder::quick());
     for length in lengths {
         let mut files = whole.clone();
         files.database().truncate(length);
@@ -93,7 +93,7 @@ fn f02_a_database_cut_short_at_every_byte_is_a_miss_or_right() {
 
 /// In a process of its own, so that its memory is its own, too.
 pub(crate) fn flip(seed: u64, count: usize) {
-    let (whole, folder) = (mixed(), Folder::new());
+    let (whole, folder) = (mixed(), Folder::quick());
     let mut random = fastrand::Rng::with_seed(seed);
     judge(&whole, &folder, "whole").unwrap();
     let before = peak_memory();
@@ -130,7 +130,7 @@ fn f03_a_thousand_flipped_bits_are_misses_in_little_memory() {
 
 #[test]
 fn f03_a_flipped_bit_in_the_log_is_a_miss_or_right() {
-    let (origin, folder) = (Folder::new(), Folder::new());
+    let (origin, folder) = (Folder::quick(), Folder::quick());
     let mut holder = Child::start("hold", &[origin.text()]);
     assert_eq!(holder.hear().unwrap(), "full");
     holder.kill();

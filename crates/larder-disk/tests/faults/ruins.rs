@@ -13,7 +13,7 @@ use crate::store::{Files, Folder, Store};
 fn many() -> Files {
     static MANY: OnceLock<Files> = OnceLock::new();
     let make = || {
-        let folder = Folder::new();
+        let folder = Folder::quick();
         let store = Store::open(folder.config()).unwrap();
         for number in 0..COUNT {
             assert!(store.put(&name(number), 1, 100 + number % 200).is_done());
@@ -28,7 +28,7 @@ fn many() -> Files {
 fn killed() -> Files {
     static KILLED: OnceLock<Files> = OnceLock::new();
     let make = || {
-        let folder = Folder::new();
+        let folder = Folder::quick();
         let mut holder = Child::start("hold", &[folder.text()]);
         assert_eq!(holder.hear().unwrap(), "full");
         holder.kill();
@@ -43,7 +43,7 @@ fn name(number: usize) -> String {
 
 /// Opens within five seconds, gives what it has, and works; how many entries that are.
 fn kept(files: &Files, what: &str) -> Result<usize, Error> {
-    let folder = Folder::new();
+    let folder = Folder::quick();
     files.put_into(&folder);
     let watch = Watch::start();
     let store = Store::open(folder.config())?;
@@ -111,7 +111,7 @@ impl Spoil {
 fn f04_a_log_whose_end_is_overwritten_keeps_what_comes_before() {
     for cut in [1, 100, 5_000, 40_000] {
         for noise in [false, true] {
-            let (mut files, folder) = (killed(), Folder::new());
+            let (mut files, folder) = (killed(), Folder::quick());
             let log = files.0.get_mut("larder.db-wal").unwrap();
             let end = log.len() - cut;
             if noise {
@@ -140,7 +140,7 @@ fn f04_whichever_file_is_gone_the_store_opens() {
         ("larder.lock", true),
         ("CACHEDIR.TAG", true),
     ] {
-        let (mut files, folder) = (killed(), Folder::new());
+        let (mut files, folder) = (killed(), Folder::quick());
         assert!(files.0.remove(gone).is_some(), "{gone}");
         files.put_into(&folder);
         let store = Store::open(folder.config()).unwrap();
@@ -158,7 +158,7 @@ fn f04_whichever_file_is_gone_the_store_opens() {
 #[test]
 fn f04_whichever_file_is_gone_from_under_it_the_store_goes_on() {
     for gone in ["larder.db", "larder.lock", "CACHEDIR.TAG"] {
-        let folder = Folder::new();
+        let folder = Folder::quick();
         let store = Store::open(folder.config()).unwrap();
         assert!(store.put("key", 1, 100).is_done());
         std::fs::remove_file(folder.path().join(gone)).unwrap();
@@ -176,7 +176,7 @@ fn f04_swapped_files_are_misses_or_one_clear_error() {
     let names = ["larder.db", "larder.db-wal", "larder.db-shm", "larder.lock", "CACHEDIR.TAG"];
     for (place, one) in names.iter().enumerate() {
         for other in &names[place + 1..] {
-            let (mut files, folder) = (killed(), Folder::new());
+            let (mut files, folder) = (killed(), Folder::quick());
             let swapped = (files.0[*one].clone(), files.0[*other].clone());
             files.0.insert((*other).into(), swapped.0);
             files.0.insert((*one).into(), swapped.1);
@@ -199,7 +199,7 @@ fn f04_swapped_files_are_misses_or_one_clear_error() {
 
 #[test]
 fn f04_three_databases_that_were_set_aside_are_kept() {
-    let folder = Folder::new();
+    let folder = Folder::quick();
     for round in 0..6 {
         let store = Store::open(folder.config()).unwrap();
         assert!(store.put("key", round, 100).is_done());
