@@ -47,16 +47,43 @@ impl Folder {
         // SQLite refuses links anywhere in a path; those above the folder are its owner's business.
         let path = path.canonicalize().map_err(|error| of_files("open", error))?;
         let folder = Self { path };
+        folder.judge_names()?;
+        Ok(folder)
+    }
+
+    fn judge_names(&self) -> Result<()> {
         for name in [DATABASE, LOCK, MARKER] {
-            judge_file(&folder.join(name))?;
+            judge_file(&self.join(name))?;
         }
         for companion in COMPANIONS {
-            judge_file(&folder.join(&format!("{DATABASE}{companion}")))?;
+            judge_file(&self.join(&format!("{DATABASE}{companion}")))?;
         }
-        if folder.is_foreign().map_err(|error| of_files("open", error))? {
+        if self.is_foreign().map_err(|error| of_files("open", error))? {
             return Err(unsafe_folder("the folder holds files of something else than Larder"));
         }
-        Ok(folder)
+        Ok(())
+    }
+
+    /// The folder at this path as it is, safe or not, if there is one.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is no folder, or somebody else's.
+    pub(crate) fn present(path: &Path) -> Result<Option<Self>> {
+        let found = match path.symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
+            Err(error) => return Err(of_files("open", error)),
+        };
+        judge_kind(&found)?;
+        let folder = Self { path: path.canonicalize().map_err(|error| of_files("open", error))? };
+        folder.judge_names()?;
+        Ok(Some(folder))
+    }
+
+    /// The files of the store that are there.
+    pub(crate) fn own_files(&self) -> std::io::Result<Vec<PathBuf>> {
+        let is_own = |name: &String| name == MARKER || is_ours(name);
+        Ok(self.names()?.iter().filter(|name| is_own(name)).map(|name| self.join(name)).collect())
     }
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
@@ -160,15 +187,17 @@ impl Folder {
 
     /// Whether it holds what no store of ours does, and is not marked as one.
     fn is_foreign(&self) -> std::io::Result<bool> {
-        let is_ours = |name: &String| {
-            let companion = name.strip_prefix(DATABASE);
-            name == LOCK
-                || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
-                || name.starts_with(UNFINISHED)
-                || name.starts_with(SET_ASIDE)
-        };
-        Ok(!self.names()?.iter().all(is_ours) && !self.is_marked()?)
+        Ok(!self.names()?.iter().all(|name| is_ours(name)) && !self.is_marked()?)
     }
+}
+
+/// Whether no other program has files of this name. The marker others have, too.
+fn is_ours(name: &str) -> bool {
+    let companion = name.strip_prefix(DATABASE);
+    name == LOCK
+        || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
+        || name.starts_with(UNFINISHED)
+        || name.starts_with(SET_ASIDE)
 }
 
 /// A name part that no other process and no other call uses now.
@@ -195,6 +224,14 @@ fn create(path: &Path) -> std::io::Result<()> {
 
 fn judge(path: &Path) -> Result<()> {
     let found = path.symlink_metadata().map_err(|error| of_files("open", error))?;
+    judge_kind(&found)?;
+    if found.mode() & 0o022 != 0 {
+        return Err(unsafe_folder("others can write into the folder: take that from them first"));
+    }
+    Ok(())
+}
+
+fn judge_kind(found: &fs::Metadata) -> Result<()> {
     if found.is_symlink() {
         return Err(unsafe_folder("the folder is a symbolic link"));
     }
@@ -203,9 +240,6 @@ fn judge(path: &Path) -> Result<()> {
     }
     if found.uid() != rustix::process::geteuid().as_raw() {
         return Err(unsafe_folder("the folder belongs to another user"));
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(unsafe_folder("others can write into the folder: take that from them first"));
     }
     Ok(())
 }

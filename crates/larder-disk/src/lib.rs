@@ -36,6 +36,8 @@
 pub use crate::backend::DiskBackend;
 pub use crate::config::{DiskConfig, Durability, OnCorrupt};
 pub use crate::event::DiskEvent;
+pub use crate::examine::{Examine, examine};
+pub use crate::report::{Finding, Problem, Report};
 pub use crate::room::DiskUsage;
 
 mod aside;
@@ -48,6 +50,7 @@ mod connection;
 mod create;
 mod error;
 mod event;
+mod examine;
 mod folder;
 mod lock;
 mod origin;
@@ -55,6 +58,7 @@ mod queue;
 mod read;
 mod readers;
 mod rebuild;
+mod report;
 mod room;
 mod row;
 mod salvage;

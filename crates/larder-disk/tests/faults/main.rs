@@ -10,6 +10,7 @@ mod calls;
 mod crowds;
 mod damage;
 mod eviction;
+mod examined;
 mod folders;
 mod kills;
 mod ruins;
