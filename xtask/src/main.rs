@@ -3,6 +3,7 @@
 mod bench;
 mod budget;
 mod check;
+mod driver_range;
 mod json;
 mod rust_version;
 mod step;

@@ -5,9 +5,11 @@
 //! the same order, and are asked for the same ones.
 //!
 //! `--rounds` (7), `--entries` (200,000 of 100 bytes, a quarter as many of 4 KiB), `--operations`
-//! (20,000), `--only` (a word of a title).
+//! (20,000), `--only` (a word of a title), `--diskcache` (a Python that has the package diskcache,
+//! which then takes part).
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -26,18 +28,27 @@ fn main() {
         rounds: number("rounds", 7) as usize,
         operations: number("operations", 20_000) as usize,
         only: asked("only").unwrap_or_default(),
+        python: asked("diskcache"),
         runtime: Builder::new_multi_thread().worker_threads(2).build().expect("it starts"),
     };
     for (length, count) in [(100, entries), (4_096, entries / 4)] {
         let folder = Scratch::new();
         let bare = Bare::filled(&folder.0.join("bare"), count, length);
         let disk = Disk::filled(&folder.0.join("larder"), count, length);
+        let python = bench.python.as_ref().map(|python| {
+            let peer = Python { program: python.clone(), folder: folder.0.join("diskcache") };
+            peer.run("fill", length, count, 0);
+            peer
+        });
         if length == 100 {
             sizes(&bare, &disk, count, length);
             bench.opening(&bare, &disk);
         }
         std::thread::sleep(std::time::Duration::from_secs(3));
         bench.reads(&bare, &disk, count, length);
+        if let Some(python) = &python {
+            bench.beside_python(&disk, python, count, length);
+        }
         bench.writes(&bare, &disk, count, length);
     }
 }
@@ -46,6 +57,7 @@ struct Bench {
     rounds: usize,
     operations: usize,
     only: String,
+    python: Option<String>,
     runtime: Runtime,
 }
 
@@ -98,11 +110,15 @@ impl Bench {
                     per(start, operations)
                 }),
                 Contender::new("larder-disk, 16 tasks", || {
-                    self.tasks(operations, |disk: Disk, mut random, share| async move {
-                        for _ in 0..share {
-                            disk.get(random.below(count), length).await;
-                        }
-                    }, disk)
+                    self.tasks(
+                        operations,
+                        |disk: Disk, mut random, share| async move {
+                            for _ in 0..share {
+                                disk.get(random.below(count), length).await;
+                            }
+                        },
+                        disk,
+                    )
                 }),
             ]
         });
@@ -129,11 +145,15 @@ impl Bench {
                     })
                 }),
                 Contender::new("larder-disk, 16 tasks", || {
-                    self.tasks(operations, |disk: Disk, mut random, share| async move {
-                        for _ in 0..share {
-                            disk.set(random.below(count), length).await;
-                        }
-                    }, disk)
+                    self.tasks(
+                        operations,
+                        |disk: Disk, mut random, share| async move {
+                            for _ in 0..share {
+                                disk.set(random.below(count), length).await;
+                            }
+                        },
+                        disk,
+                    )
                 }),
             ]
         });
@@ -164,6 +184,41 @@ impl Bench {
                         per(start, operations / 2_000 * 1_000)
                     })
                 }),
+            ]
+        });
+    }
+
+    fn beside_python(&self, disk: &Disk, python: &Python, count: usize, length: usize) {
+        let operations = self.operations;
+        self.table(&format!("get of {length} bytes, beside Python"), || {
+            vec![
+                Contender::new("larder-disk, one task", || {
+                    let mut random = random();
+                    self.runtime.block_on(async {
+                        let start = Instant::now();
+                        for _ in 0..operations {
+                            disk.get(random.below(count), length).await;
+                        }
+                        per(start, operations)
+                    })
+                }),
+                Contender::new("diskcache", || python.run("get", length, count, operations)),
+            ]
+        });
+        self.table(&format!("set of {length} bytes, beside Python"), || {
+            vec![
+                Contender::new("larder-disk, 16 tasks", || {
+                    self.tasks(
+                        operations,
+                        |disk: Disk, mut random, share| async move {
+                            for _ in 0..share {
+                                disk.set(random.below(count), length).await;
+                            }
+                        },
+                        disk,
+                    )
+                }),
+                Contender::new("diskcache", || python.run("set", length, count, operations / 4)),
             ]
         });
     }
@@ -252,6 +307,24 @@ fn bare_set(connection: &Connection, index: usize, length: usize) {
     let sql = "INSERT OR REPLACE INTO entries (key, value, dies) VALUES (?1, ?2, NULL)";
     let mut statement = connection.prepare_cached(sql).expect("it is prepared");
     statement.execute(params![text(index), body(index, length)]).expect("it is stored");
+}
+
+/// Python's diskcache, in a process of its own for each sample.
+struct Python {
+    program: String,
+    folder: PathBuf,
+}
+
+impl Python {
+    fn run(&self, what: &str, length: usize, count: usize, operations: usize) -> f64 {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/diskcache_peer.py");
+        let numbers = [length, count, operations].map(|number| number.to_string());
+        let mut command = Command::new(&self.program);
+        command.arg(script).arg(&self.folder).arg(what).args(numbers);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
+    }
 }
 
 /// The same through the contract.

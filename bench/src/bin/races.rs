@@ -31,7 +31,8 @@ fn main() {
     let columns =
         ["engine", "change", "in order: rounds", "old kept", "at random: rounds", "old kept"];
     let mut table = Table::new(&columns);
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("it starts");
+    let runtime =
+        Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("it starts");
     blocking(&mut table, rounds);
     asynchronous(&mut table, rounds, &runtime);
     println!("### Old values brought back by a load that a change has overtaken\n\n{table}");
