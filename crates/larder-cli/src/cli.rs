@@ -62,12 +62,13 @@ pub(crate) fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => return refused(&error, &arguments),
     };
-    let url = url.as_deref();
+    // An empty variable names no store, as one that is not set.
+    let url = url.as_deref().filter(|url| !url.is_empty());
     let result = match command {
         Command::Run(run) => return run::execute(&run, url),
         Command::Refresh(run) => return run::execute_refresh(&run, url),
         Command::Get(get) => over(url, &get.common, async |s, p| get.execute(s, p).await),
-        Command::Set(set) => over(url, &set.common, async |s, _| set.execute(s).await),
+        Command::Set(set) => over(url, &set.common, async |s, p| set.execute(s, p).await),
         Command::Delete(delete) => {
             over(url, &delete.common, async |s, p| delete.execute(s, p).await)
         }
@@ -76,7 +77,7 @@ pub(crate) fn main() -> u8 {
         Command::Keys(keys) => over(url, &keys.common, async |s, p| keys.execute(s, p).await),
         Command::Count(count) => over(url, &count.common, async |s, p| count.execute(s, p).await),
         Command::Clear(clear) => over(url, &clear.common, async |s, p| clear.execute(s, p).await),
-        Command::Tag(tag) => over(url, tag.common(), async |s, _| tag.execute(s).await),
+        Command::Tag(tag) => over(url, tag.common(), async |s, p| tag.execute(s, p).await),
         Command::Inspect(inspect) => {
             over(url, &inspect.common, async |s, p| inspect.execute(s, p).await)
         }

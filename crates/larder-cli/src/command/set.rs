@@ -6,10 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use larder::{Options, Ttl};
+use serde_json::json;
 
 use crate::cli::Common;
 use crate::command::Answer;
 use crate::exit::Failure;
+use crate::output::Printer;
 use crate::parse;
 use crate::store::{Store, raw};
 
@@ -35,13 +37,20 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    pub(crate) async fn execute(&self, store: &Store) -> Result<Answer, Failure> {
+    pub(crate) async fn execute(
+        &self,
+        store: &Store,
+        printer: &mut Printer,
+    ) -> Result<Answer, Failure> {
         let options = Options::new()
             .ttl(self.ttl)
             .grace(self.grace)
             .tags(self.tags.iter().map(String::as_str));
         let value = value(self.value.as_deref())?;
         store.entries(raw())?.with(options).insert(self.key.clone(), value).await?;
+        if printer.is_json() {
+            printer.json(&json!({ "key": self.key, "stored": true }))?;
+        }
         Ok(Answer::Yes)
     }
 }

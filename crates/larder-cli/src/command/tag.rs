@@ -1,10 +1,12 @@
 //! `tag`: what is done to all entries with a tag.
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::cli::Common;
 use crate::command::Answer;
 use crate::exit::Failure;
+use crate::output::Printer;
 use crate::store::{Store, raw};
 
 /// Invalidate entries by their tags
@@ -33,11 +35,18 @@ impl Tag {
         common
     }
 
-    pub(crate) async fn execute(&self, store: &Store) -> Result<Answer, Failure> {
+    pub(crate) async fn execute(
+        &self,
+        store: &Store,
+        printer: &mut Printer,
+    ) -> Result<Answer, Failure> {
         let Action::Invalidate { tags, .. } = &self.action;
         let entries = store.entries(raw())?;
         for tag in tags {
             entries.invalidate_tag(tag).await?;
+        }
+        if printer.is_json() {
+            printer.json(&json!({ "invalidated": tags }))?;
         }
         Ok(Answer::Yes)
     }

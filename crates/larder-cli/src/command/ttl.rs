@@ -33,7 +33,13 @@ impl SetTtl {
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
         match self.new {
-            Some(ttl) => self.change(store, ttl).await,
+            Some(ttl) => {
+                let is_changed = self.change(store, ttl).await?;
+                if printer.is_json() {
+                    printer.json(&json!({ "key": self.key, "changed": is_changed }))?;
+                }
+                Ok(is_changed.into())
+            }
             None => self.show(store, printer).await,
         }
     }
@@ -58,8 +64,9 @@ impl SetTtl {
         }
     }
 
-    async fn change(&self, store: &Store, ttl: Ttl) -> Result<Answer, Failure> {
-        let Some(record) = store.record(&self.key).await? else { return Ok(Answer::No) };
+    /// Whether a fresh entry was there to be given this life.
+    async fn change(&self, store: &Store, ttl: Ttl) -> Result<bool, Failure> {
+        let Some(record) = store.record(&self.key).await? else { return Ok(false) };
         let is_changed = match record.header.kind {
             Kind::Counter => {
                 let life = match ttl {
@@ -70,7 +77,7 @@ impl SetTtl {
             }
             _ => store.entries(record.header.codec)?.set_ttl(&self.key, ttl).await?,
         };
-        Ok(is_changed.into())
+        Ok(is_changed)
     }
 }
 

@@ -94,4 +94,4 @@ Examples:
   larder run --ttl 1m --grace 1h -- gh pr list     # after a minute: the old list at once
   larder run --env AWS_PROFILE -- aws s3 ls        # one answer for each profile
   git diff | larder run --stdin --any-cwd -- ./explain
-  larder run --key prices --tag shop -- ./prices   # larder --namespace run tag invalidate shop";
+  larder run --key prices --tag shop -- ./prices   # larder tag invalidate shop --namespace run";

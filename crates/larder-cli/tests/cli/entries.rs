@@ -78,6 +78,10 @@ fn lives_are_shown_and_changed() {
     assert_eq!(bench.tell("get a"), no());
     assert_eq!(bench.tell("ttl a"), no());
     assert_eq!(bench.tell("ttl a soon").0, 2);
+    assert_eq!(bench.json("ttl a 1h"), [json!({ "key": "a", "changed": false })]);
+    assert_eq!(bench.json("set a x --tag t"), [json!({ "key": "a", "stored": true })]);
+    assert_eq!(bench.json("ttl a 1h"), [json!({ "key": "a", "changed": true })]);
+    assert_eq!(bench.json("tag invalidate t"), [json!({ "invalidated": ["t"] })]);
 }
 
 #[test]
