@@ -107,8 +107,9 @@ pub(crate) fn verify(connection: &Connection) -> rusqlite::Result<()> {
         select_row!("name, payload FROM entries INDEXED BY entries_by_death WHERE dies <= ?1"),
         "SELECT incarnation, created, start, start_offset, checks, hand FROM store WHERE one = 1",
     ];
-    let is_unknown = |error: &rusqlite::Error| {
-        error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_ERROR)
+    let is_unknown = |error: &rusqlite::Error| match error {
+        rusqlite::Error::SqlInputError { .. } => true,
+        error => error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_ERROR),
     };
     for sql in asked {
         let prepared = connection.prepare(sql).map(drop);

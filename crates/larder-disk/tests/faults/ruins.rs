@@ -89,6 +89,17 @@ fn f04_the_loss_of_any_one_page_leaves_the_others_records() {
     assert!(lost.is_empty(), "of {COUNT}: {lost:#?}");
 }
 
+#[test]
+fn f04_tables_with_other_columns_are_damage_and_their_records_are_saved() {
+    for (column, other) in [("payload BLOB", "paxload BLOB"), ("start TEXT", "stort TEXT")] {
+        let mut files = many();
+        let page = &mut files.database()[..PAGE];
+        let place = page.windows(column.len()).position(|text| text == column.as_bytes()).unwrap();
+        page[place..place + other.len()].copy_from_slice(other.as_bytes());
+        assert_eq!(kept(&files, other).unwrap(), COUNT, "{other}");
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Spoil {
     Zeros,
