@@ -68,7 +68,26 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        // A refresh that nobody waits for would make the folder anew.
+        for _ in 0..100 {
+            if !self.is_in_use() {
+                break;
+            }
+            pause(Duration::from_millis(50));
+        }
         let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Bench {
+    /// Whether a process was started over this bench's store, where the system tells.
+    fn is_in_use(&self) -> bool {
+        let store = self.store().into_os_string().into_encoded_bytes();
+        let names_it = |process: std::io::Result<fs::DirEntry>| {
+            let line = fs::read(process.ok()?.path().join("cmdline")).ok()?;
+            line.windows(store.len()).any(|part| part == store).then_some(())
+        };
+        fs::read_dir("/proc").is_ok_and(|mut processes| processes.find_map(names_it).is_some())
     }
 }
 
