@@ -1,16 +1,11 @@
 //! `doctor`: whether a store is well, and what would be done about it.
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-
 use clap::Args;
-use larder_disk::{DiskBackend, DiskConfig, OnCorrupt};
-use serde_json::json;
+use larder_disk::{DiskConfig, DiskUsage, Examine, Finding, Report, examine};
+use serde_json::{Value, json};
 
 use crate::command::Answer;
-use crate::exit::{Failure, with_causes};
+use crate::exit::Failure;
 use crate::output::{Printer, size};
 use crate::store::config;
 
@@ -21,127 +16,79 @@ pub(crate) struct Doctor {
     /// Do it
     #[arg(long)]
     repair: bool,
-    /// Print JSON, one object a line
+    /// Print JSON, one object
     #[arg(long)]
     json: bool,
-}
-
-/// One thing that was looked at.
-struct Finding {
-    about: &'static str,
-    found: String,
-    /// What is or would be done; none if all is well.
-    remedy: Option<&'static str>,
-    /// Whether all is well now.
-    is_well: bool,
-}
-
-impl Finding {
-    fn well(about: &'static str, found: impl Into<String>) -> Self {
-        Self { about, found: found.into(), remedy: None, is_well: true }
-    }
-
-    fn ill(about: &'static str, found: impl Into<String>, remedy: &'static str) -> Self {
-        Self { about, found: found.into(), remedy: Some(remedy), is_well: false }
-    }
-
-    fn mended(mut self, done: io::Result<()>) -> Self {
-        match done {
-            Ok(()) => self.is_well = true,
-            Err(error) => self.found = format!("{}; it cannot be mended: {error}", self.found),
-        }
-        self
-    }
 }
 
 impl Doctor {
     pub(crate) fn execute(&self, url: Option<&str>) -> Result<Answer, Failure> {
         let config = config(url)?;
-        let findings = self.examine(&config);
-        let is_well = findings.iter().all(|finding| finding.is_well);
+        let how = if self.repair { Examine::Repair } else { Examine::Look };
+        let report = examine(&config, how)?;
         let mut printer = Printer::new(self.json);
-        Self::print(&findings, &mut printer)?;
-        printer.finish()?;
-        Ok(is_well.into())
-    }
-
-    fn examine(&self, config: &DiskConfig) -> Vec<Finding> {
-        let folder = config.folder();
-        let shown = folder.display().to_string();
-        if !folder.exists() {
-            return vec![Finding::well("folder", format!("{shown} is not there yet"))];
-        }
-        let mut findings = vec![Finding::well("folder", shown)];
-        findings.extend(self.modes(folder));
-        findings.push(database(config, self.repair));
-        findings
-    }
-
-    /// Only the owner may read what is cached, or write into it.
-    fn modes(&self, folder: &Path) -> Vec<Finding> {
-        let files = FILES.iter().map(|name| (folder.join(name), 0o600));
-        let all = std::iter::once((folder.to_owned(), 0o700)).chain(files);
-        let open: Vec<_> = all.filter(|(path, mode)| is_wider(path, *mode)).collect();
-        if open.is_empty() {
-            return vec![Finding::well("modes", "only you can read it")];
-        }
-        open.into_iter().map(|open| self.mode(&open)).collect()
-    }
-
-    fn mode(&self, (path, mode): &(PathBuf, u32)) -> Finding {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let found = format!("others than you have rights on {name}");
-        let finding = Finding::ill("modes", found, "take them away");
-        if !self.repair {
-            return finding;
-        }
-        finding.mended(fs::set_permissions(path, Permissions::from_mode(*mode)))
-    }
-
-    fn print(findings: &[Finding], printer: &mut Printer) -> Result<(), Failure> {
         if printer.is_json() {
-            return findings.iter().try_for_each(|Finding { about, found, remedy, is_well }| {
-                printer.json(&json!({
-                    "about": about, "found": found, "remedy": remedy, "ok": is_well,
-                }))
-            });
+            printer.json(&in_json(&config, &report))?;
+        } else {
+            printer.table(&in_words(&config, &report))?;
         }
-        let row = |finding: &Finding| {
-            let text = match (finding.remedy, finding.is_well) {
-                (None, _) => finding.found.clone(),
-                (Some(remedy), true) => format!("{}; done: {remedy}", finding.found),
-                (Some(remedy), false) => format!("{}; --repair would: {remedy}", finding.found),
-            };
-            (finding.about, text)
-        };
-        printer.table(&findings.iter().map(row).collect::<Vec<_>>())
+        printer.finish()?;
+        Ok(report.is_well().into())
     }
 }
 
-/// Whether it opens, and how much it holds. Without repair a damaged one is left as it is.
-fn database(config: &DiskConfig, repair: bool) -> Finding {
-    let on_corrupt = if repair { OnCorrupt::SetAside } else { OnCorrupt::Fail };
-    let config = config.clone().on_corrupt(on_corrupt).purge_every(None);
-    match DiskBackend::open(config).and_then(|backend| backend.usage()) {
-        Ok(usage) => {
-            let used = size(usage.used_bytes);
-            Finding::well("database", format!("it opens; {} records in {used}", usage.records))
-        }
-        Err(error) => {
-            let remedy = "set a damaged database aside and save what can be read of it";
-            Finding::ill("database", with_causes(&error), remedy)
-        }
+fn in_words(config: &DiskConfig, report: &Report) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("folder", config.folder().display().to_string()),
+        ("database", database(report.usage.as_ref(), report.is_well())),
+    ];
+    rows.extend(report.set_aside.iter().map(|path| ("set aside", path.display().to_string())));
+    rows.extend(report.findings.iter().map(|finding| ("found", found(finding))));
+    if report.findings.is_empty() {
+        rows.push(("found", "nothing wrong".to_owned()));
+    }
+    rows
+}
+
+fn database(usage: Option<&DiskUsage>, is_well: bool) -> String {
+    match usage {
+        Some(usage) => format!("{} records in {}", usage.records, size(usage.used_bytes)),
+        None if is_well => "not there yet".to_owned(),
+        None => "cannot be read".to_owned(),
     }
 }
 
-fn is_wider(path: &Path, mode: u32) -> bool {
-    let found = fs::symlink_metadata(path).map(|found| found.permissions().mode() & 0o777);
-    found.is_ok_and(|found| found & !mode != 0)
+fn found(finding: &Finding) -> String {
+    let (problem, remedy) = (&finding.problem, finding.problem.remedy());
+    let done = if finding.is_mended { "done" } else { "--repair would" };
+    format!("{problem}; {done}: {remedy}")
 }
 
-const FILES: [&str; 4] = ["larder.db", "larder.db-wal", "larder.db-shm", "larder.lock"];
+fn in_json(config: &DiskConfig, report: &Report) -> Value {
+    let finding = |finding: &Finding| {
+        json!({
+            "problem": finding.problem.to_string(),
+            "remedy": finding.problem.remedy(),
+            "mended": finding.is_mended,
+        })
+    };
+    let set_aside = report.set_aside.iter().map(|path| path.display().to_string());
+    json!({
+        "folder": config.folder().display().to_string(),
+        "ok": report.is_well(),
+        "schema": report.schema,
+        "records": report.usage.map(|usage| usage.records),
+        "used_bytes": report.usage.map(|usage| usage.used_bytes),
+        "file_bytes": report.usage.map(|usage| usage.file_bytes),
+        "log_bytes": report.usage.map(|usage| usage.log_bytes),
+        "max_bytes": report.usage.and_then(|usage| usage.max_bytes),
+        "set_aside": set_aside.collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
 
 const EXAMPLES: &str = "\
+Other processes may use the store meanwhile. It reads all of the store, and checks each record.
 Exit status: 0 if all is well or has been mended; 1 if not.
 
 Examples:

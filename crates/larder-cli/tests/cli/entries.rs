@@ -210,7 +210,29 @@ fn the_doctor_finds_open_doors_and_closes_them_if_asked() {
     assert_eq!(bench.tell("doctor --repair").0, 0);
     assert_eq!(bench.tell("doctor").0, 0);
     assert_eq!(database.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(bench.json("doctor").iter().all(|finding| finding["ok"] == true));
+    let report = &bench.json("doctor")[0];
+    assert_eq!((&report["ok"], &report["findings"]), (&json!(true), &json!([])));
+}
+
+#[test]
+fn the_doctor_sets_a_damaged_database_aside_only_if_asked() {
+    let bench = Bench::new();
+    for key in 0..200 {
+        assert_eq!(bench.tell(&format!("incr k{key}")).0, 0);
+    }
+    let database = bench.store().join("larder.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xAA);
+    std::fs::write(&database, &bytes).unwrap();
+    let (code, output) = bench.tell("doctor");
+    assert!(code == 1 && output.contains("--repair would"), "{output}");
+    assert_eq!(std::fs::read(&database).unwrap(), bytes);
+    let (code, output) = bench.tell("doctor --repair");
+    assert!(code == 0 && output.contains("done: set it aside"), "{output}");
+    assert_eq!(bench.json("doctor")[0]["set_aside"].as_array().unwrap().len(), 1);
+    assert_eq!(bench.tell("set a x"), ok(""));
+    assert_eq!(bench.tell("get a"), ok("x"));
 }
 
 #[test]
