@@ -1,6 +1,8 @@
 //! The contract over a database: small reads where the caller stands, all else on two threads.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -40,6 +42,8 @@ pub struct DiskBackend(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     threads: Mutex<Threads>,
+    /// Held while threads are waited for. Never taken by them.
+    closing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -103,7 +107,8 @@ impl DiskBackend {
             marks,
         };
         let threads = Mutex::default();
-        Ok(Self(Arc::new(Handle { shared: Arc::new(shared), threads })))
+        let closing = Mutex::default();
+        Ok(Self(Arc::new(Handle { shared: Arc::new(shared), threads, closing })))
     }
 
     /// How much the store holds. Counts the records, which takes a while where there are many.
@@ -223,8 +228,9 @@ impl DiskBackend {
     fn settle(&self, key: &Key, read: Read) -> Option<Result<Option<Record>>> {
         match read {
             Read::Answer(answer, unused) => {
-                if let Some(id) = unused {
-                    self.0.shared.marks.add(id);
+                let is_time = unused.is_some_and(|id| self.0.shared.marks.add(id));
+                if is_time && self.0.start_writer("read").is_ok() {
+                    self.0.shared.writes.push_now(Job::Marks);
                 }
                 Some(answer)
             }
@@ -325,7 +331,16 @@ impl Backend for DiskBackend {
     }
 
     async fn close(&self) -> Result<()> {
-        self.0.close();
+        let (done, is_done) = oneshot::channel();
+        let handle = Arc::clone(&self.0);
+        let close = move || {
+            handle.close();
+            let _ = done.send(());
+        };
+        // Threads are waited for elsewhere than where tasks run.
+        if spawn("larder-disk-close", "close", close).is_err() || is_done.await.is_err() {
+            self.0.close();
+        }
         Ok(())
     }
 }
@@ -340,11 +355,13 @@ impl Handle {
         if store.is_current() {
             return Ok(());
         }
+        // All look, and wait, until it is replaced: nobody reads what others have given up.
+        self.shared.look_again();
         self.start_writer(operation)?;
         let (answer, answered) = oneshot::channel();
         self.shared.writes.push_now(Job::Check(store, None, answer));
         match answered.await {
-            Ok(checked) => checked.inspect_err(|_| self.shared.look_again()),
+            Ok(checked) => checked,
             Err(_) => Err(closed(operation)),
         }
     }
@@ -371,7 +388,8 @@ impl Handle {
             let run = move || {
                 while let Taken::Jobs(errands, weight) = shared.reads.take(None) {
                     for errand in errands {
-                        errand();
+                        // Its caller finds that the answer will not come.
+                        let _ = catch_unwind(AssertUnwindSafe(errand));
                     }
                     shared.reads.done(weight);
                 }
@@ -381,8 +399,10 @@ impl Handle {
         Ok(())
     }
 
-    /// Does what was asked for, and no more. Waits for the threads: a transaction at most.
+    /// Does what was asked for, and no more. Waits for the threads.
     fn close(&self) {
+        // Who closes second waits for the first.
+        let _one = lock(&self.closing);
         if !self.shared.marks.is_empty() {
             // What was used is worth a moment; without a thread it is lost, and harms nobody.
             let _ = self.start_writer("close");
@@ -467,7 +487,7 @@ impl Shared {
 #[derive(Default)]
 pub(crate) struct Marks {
     is_wanted: AtomicBool,
-    ids: Mutex<Vec<i64>>,
+    ids: Mutex<HashSet<i64>>,
 }
 
 impl Marks {
@@ -476,13 +496,13 @@ impl Marks {
         self.is_wanted.store(is_wanted, Ordering::Relaxed);
     }
 
-    fn add(&self, id: i64) {
-        if self.is_wanted.load(Ordering::Relaxed) {
-            let mut ids = lock(&self.ids);
-            if ids.len() < MAX_MARKS {
-                ids.push(id);
-            }
+    /// Whether there are as many now as should be noted at once.
+    fn add(&self, id: i64) -> bool {
+        if !self.is_wanted.load(Ordering::Relaxed) {
+            return false;
         }
+        let mut ids = lock(&self.ids);
+        ids.len() < MAX_MARKS && ids.insert(id) && ids.len() == MAX_MARKS
     }
 
     fn is_empty(&self) -> bool {
@@ -490,7 +510,7 @@ impl Marks {
     }
 
     pub(crate) fn take(&self) -> Vec<i64> {
-        std::mem::take(&mut *lock(&self.ids))
+        std::mem::take(&mut *lock(&self.ids)).into_iter().collect()
     }
 }
 
@@ -531,7 +551,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// SQLite takes no longer rows.
 const MAX_VALUE_BYTES: u64 = 999_000_000;
-const MAX_MARKS: usize = 4_096;
+const MAX_MARKS: usize = 1_024;
 const READ_TRIES: usize = 100;
 /// How long a database that has been replaced may go unnoticed by a reader.
 const LOOK_MICROS: i64 = 50_000;

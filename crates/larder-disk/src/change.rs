@@ -26,7 +26,8 @@ impl Change {
         }
     }
 
-    /// Judges and applies it. `asked` is when the caller asked: ages count from there.
+    /// Judges and applies it. `asked` is when the caller asked: ages count from there. It is not
+    /// after `now`, which the time of a store that has been replaced since might be.
     ///
     /// An error means that the statement, and maybe the transaction, came to nothing.
     pub(crate) fn apply(

@@ -116,14 +116,15 @@ impl DiskConfig {
         self
     }
 
-    /// How long a call waits for other processes that write. Default 5 seconds.
+    /// How long a call waits for other processes that write. Default 5 seconds, at most a day.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// How often what is dead is freed without being asked; none for never. Default 1 second.
+    /// How often what is dead is freed without being asked; none for never. Default 1 second, at
+    /// least a millisecond.
     #[must_use]
     pub fn purge_every(mut self, interval: Option<Duration>) -> Self {
         self.purge_every = interval;
@@ -160,6 +161,12 @@ impl DiskConfig {
         }
         if self.max_bytes.is_some_and(|bytes| bytes < MIN_BYTES) {
             return Err(invalid("a store has at least 256 KiB"));
+        }
+        if self.busy_timeout > MAX_BUSY_TIMEOUT {
+            return Err(invalid("a busy timeout is at most a day"));
+        }
+        if self.purge_every.is_some_and(|every| every < MIN_PURGE_EVERY) {
+            return Err(invalid("a purge comes at most every millisecond"));
         }
         Ok(())
     }
@@ -206,6 +213,8 @@ fn invalid(message: &'static str) -> Error {
 }
 
 const MIN_BYTES: u64 = 256 << 10;
+const MAX_BUSY_TIMEOUT: Duration = Duration::from_secs(86_400);
+const MIN_PURGE_EVERY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {

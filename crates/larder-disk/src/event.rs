@@ -1,6 +1,7 @@
 //! What nobody asked for and somebody should know.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ impl Observer {
 
     pub(crate) fn tell(&self, event: &DiskEvent) {
         if let Some(tell) = &self.0 {
-            tell(event);
+            // Whoever is told may panic: that is no reason to stop what tells.
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(event)));
         }
     }
 }

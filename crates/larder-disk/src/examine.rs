@@ -149,7 +149,7 @@ impl Examination<'_> {
         let records = damaged.len() as u64;
         if self.how == Examine::Repair {
             let lock = self.folder.lock_file().map_err(files)?;
-            let _hold = Hold::new(&lock).map_err(files)?;
+            let _hold = Hold::new(&lock, self.config.busy_timeout)?;
             match self.drop_all(damaged) {
                 Err(error) if is_damage(&error) => return Ok(Some(error.to_string())),
                 done => done.map_err(|error| of_sqlite("examine", error))?,

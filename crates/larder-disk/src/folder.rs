@@ -129,6 +129,17 @@ impl Folder {
         Ok(modified(&rustix::fs::fstat(&file)?))
     }
 
+    /// When the database or its log were last written, by the file system's clock, in microseconds
+    /// since 1970.
+    pub(crate) fn last_written(&self) -> std::io::Result<i64> {
+        let written = |name: &str| match rustix::fs::stat(self.join(name)) {
+            Ok(stat) => Ok(stat.st_mtime.saturating_mul(1_000_000)),
+            Err(rustix::io::Errno::NOENT) => Ok(i64::MIN),
+            Err(error) => Err(std::io::Error::from(error)),
+        };
+        Ok(written(DATABASE)?.max(written(&format!("{DATABASE}-wal"))?))
+    }
+
     /// Removes databases that were never completed: whoever made them is gone. The lock is held.
     pub(crate) fn remove_unfinished(&self) -> std::io::Result<()> {
         for name in self.names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {

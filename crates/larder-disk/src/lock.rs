@@ -14,8 +14,10 @@ use crate::folder::Folder;
 pub(crate) struct Hold<'a>(&'a File);
 
 impl<'a> Hold<'a> {
-    pub(crate) fn new(lock: &'a File) -> std::io::Result<Self> {
-        lock.lock_shared()?;
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) if another is alone for longer than this.
+    pub(crate) fn new(lock: &'a File, timeout: Duration) -> Result<Self> {
+        patiently(timeout, || lock.try_lock_shared())?;
         Ok(Self(lock))
     }
 }
@@ -33,16 +35,24 @@ impl Drop for Hold<'_> {
 /// [`Unavailable`](ErrorKind::Unavailable) if others keep it for longer than this.
 pub(crate) fn alone(folder: &Folder, timeout: Duration) -> Result<File> {
     let file = folder.lock_file().map_err(|error| of_files("open", error))?;
+    patiently(timeout, || file.try_lock())?;
+    Ok(file)
+}
+
+fn patiently(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<()> {
     let mut left = timeout.as_millis() / STEP.as_millis();
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
+        match attempt() {
+            Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if left > 0 => pause(STEP),
             Err(TryLockError::WouldBlock) => {
                 let message = "another process keeps the store locked";
-                return Err(Error::new(ErrorKind::Unavailable, "open", message));
+                return Err(Error::new(ErrorKind::Unavailable, "lock", message));
             }
-            Err(TryLockError::Error(error)) => return Err(of_files("open", error)),
+            Err(TryLockError::Error(error)) => return Err(of_files("lock", error)),
         }
         left -= 1;
     }

@@ -81,29 +81,69 @@ pub(crate) fn mark_used(connection: &Connection, ids: &[i64]) -> rusqlite::Resul
     ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
 }
 
-/// Moves the hand until so many bytes are free, or twice round; how many live records went.
-pub(crate) fn evict(connection: &Connection, bytes: u64, now: i64) -> rusqlite::Result<u64> {
-    let start: i64 =
-        connection.prepare_cached("SELECT hand FROM store")?.query_row([], |row| row.get(0))?;
-    let mut hand = Hand { at: start, freed: 0, evicted: 0, takes_all: false };
-    // The first round may find all used; the third, nothing but leases and tags.
-    for _ in 0..4 {
-        if hand.go_round(connection, bytes, now)? {
-            break;
-        }
-        hand.takes_all = hand.evicted == 0 && hand.freed == 0;
-    }
-    connection.prepare_cached("UPDATE store SET hand = ?1")?.execute([hand.at])?;
-    Ok(hand.evicted)
+/// What the hand spares. It becomes harder where a whole round has freed nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Mercy {
+    fruitless_rounds: u32,
+    turns: u32,
 }
 
-struct Hand {
+impl Mercy {
+    /// Notes a turn; whether another may free more.
+    pub(crate) fn goes_on(&mut self, turn: &Turn) -> bool {
+        self.turns += 1;
+        if turn.freed > 0 {
+            self.fruitless_rounds = 0;
+        } else if turn.came_to_the_end {
+            self.fruitless_rounds += 1;
+        }
+        self.fruitless_rounds < 6
+    }
+
+    /// The rest of a round, and a whole one, have told who was used; and so may many turns.
+    fn spares_the_used(&self) -> bool {
+        self.fruitless_rounds < 2 && self.turns < 32
+    }
+
+    /// Leases, locks and the versions of tags go only when there is nothing else.
+    fn spares_what_has_no_payload(&self) -> bool {
+        self.fruitless_rounds < 4
+    }
+}
+
+/// What one turn of the hand came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Bytes, about.
+    pub(crate) freed: u64,
+    /// Live records.
+    pub(crate) evicted: u64,
+    came_to_the_end: bool,
+}
+
+/// Moves the hand on until so many bytes are free, it comes to the end of the records, or it has
+/// passed as many as one transaction should hold.
+pub(crate) fn evict(
+    connection: &Connection,
+    bytes: u64,
+    now: i64,
+    mercy: &Mercy,
+) -> rusqlite::Result<Turn> {
+    let at: i64 =
+        connection.prepare_cached("SELECT hand FROM store")?.query_row([], |row| row.get(0))?;
+    let mut hand = Hand { at, freed: 0, evicted: 0, mercy };
+    let came_to_the_end = hand.go_on(connection, bytes, now)?;
+    let next = if came_to_the_end { 0 } else { hand.at };
+    connection.prepare_cached("UPDATE store SET hand = ?1")?.execute([next])?;
+    Ok(Turn { freed: hand.freed, evicted: hand.evicted, came_to_the_end })
+}
+
+struct Hand<'a> {
     /// The id of the record that it passed last.
     at: i64,
     freed: u64,
     evicted: u64,
-    /// Whether it takes what has no payload, too.
-    takes_all: bool,
+    mercy: &'a Mercy,
 }
 
 /// What the hand sees of a record.
@@ -115,36 +155,31 @@ struct Seen {
     is_absence: bool,
 }
 
-impl Hand {
-    /// Goes on to the end of the records and begins anew; whether enough is free.
-    fn go_round(
-        &mut self,
-        connection: &Connection,
-        bytes: u64,
-        now: i64,
-    ) -> rusqlite::Result<bool> {
-        loop {
+impl Hand<'_> {
+    /// Whether it came to the end.
+    fn go_on(&mut self, connection: &Connection, bytes: u64, now: i64) -> rusqlite::Result<bool> {
+        for _ in 0..MAX_LOOKS {
             let seen = look(connection, self.at, now)?;
             if seen.is_empty() {
-                self.at = 0;
-                return Ok(self.freed >= bytes);
+                return Ok(true);
             }
             for record in seen {
                 if self.freed >= bytes {
-                    return Ok(true);
+                    return Ok(false);
                 }
                 self.pass(connection, &record)?;
             }
         }
+        Ok(false)
     }
 
     fn pass(&mut self, connection: &Connection, record: &Seen) -> rusqlite::Result<()> {
         self.at = record.id;
-        let is_for_taking = record.payload > 0 || record.is_absence || self.takes_all;
-        if !record.is_dead && !is_for_taking {
+        let has_payload = record.payload > 0 || record.is_absence;
+        if !record.is_dead && !has_payload && self.mercy.spares_what_has_no_payload() {
             return Ok(());
         }
-        if !record.is_dead && record.is_used {
+        if !record.is_dead && record.is_used && self.mercy.spares_the_used() {
             let sql = "UPDATE entries SET used = 0 WHERE id = ?1";
             return connection.prepare_cached(sql)?.execute([record.id]).map(drop);
         }
@@ -172,6 +207,8 @@ fn look(connection: &Connection, after: i64, now: i64) -> rusqlite::Result<Vec<S
     seen.collect()
 }
 
+/// Looks at 64 records each.
+const MAX_LOOKS: usize = 64;
 const MAX_WAL_BYTES: u64 = 16 << 20;
 /// What a record takes up beside its payload, name and indices included.
 const ROW_BYTES: u64 = 100;

@@ -19,7 +19,7 @@ use crate::error::{of_files, of_sqlite};
 use crate::folder::Folder;
 use crate::origin::{Origin, last_stamp};
 use crate::rebuild;
-use crate::row::{self, Found, ROW_COLUMNS, UPSERT, select_row};
+use crate::row::{self, Found, INSERT, ROW_COLUMNS, select_row};
 
 /// Copies what can be read of a damaged database into empty tables; the origin to go on from, and
 /// how many records there are. None if nothing can be read.
@@ -39,6 +39,9 @@ pub(crate) fn copy(
     let first = walk(damaged)?;
     if let Some(Walked { origin, saved: saved @ 1.., has_gaps: false }) = first {
         return Ok(Some((origin, saved)));
+    }
+    if coarse() > deadline {
+        return Ok(first.map(|walked| (walked.origin, walked.saved)));
     }
     let second = match rebuild::copy(folder, config, damaged)? {
         Some(name) => {
@@ -154,8 +157,9 @@ impl Walk<'_> {
             return Ok(());
         }
         if let Ok(record) = found.record(&key, payload) {
-            let mut statement = self.fresh.prepare_cached(UPSERT).map_err(Stop::Fresh)?;
-            // One that cannot be written was not read as it was written.
+            let mut statement = self.fresh.prepare_cached(INSERT).map_err(Stop::Fresh)?;
+            // What an earlier walk found is newer. One that cannot be written was not read as it was
+            // written.
             let _ = row::upsert(&mut statement, &key, &record, self.now).map_err(Stop::Fresh)?;
             self.uncommitted += 1;
         }

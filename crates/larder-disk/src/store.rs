@@ -4,16 +4,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Incarnation, Result};
 use rusqlite::Connection;
+use rusqlite::ffi::SQLITE_BUSY;
 
 use crate::aside;
 use crate::clock::{Anchor, StoreClock};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
 use crate::create::{create, writer};
-use crate::error::{damage, is_damage, of_files, of_sqlite};
+use crate::error::{damage, is_damage, of_code, of_files, of_sqlite};
 use crate::folder::Folder;
 use crate::lock::{self, Hold};
 use crate::origin::{Origin, last_stamp};
@@ -117,7 +119,12 @@ impl Store {
     /// A connection to read through.
     pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.map_or_else(|| connection::open(&self.path, Role::Reader), Ok)
+        if let Some(first) = first {
+            return Ok(first);
+        }
+        let connection = connection::open(&self.path, Role::Reader)?;
+        // Another database in its place has another time.
+        if self.is_current() { Ok(connection) } else { Err(of_code(SQLITE_BUSY)) }
     }
 
     pub(crate) fn writer(&self, config: &DiskConfig) -> rusqlite::Result<Connection> {
@@ -128,7 +135,7 @@ impl Store {
     pub(crate) fn empty_log(&self, config: &DiskConfig) -> Result<()> {
         // A lock of its own: the writing thread's ends with each of its transactions.
         let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
-        let _hold = Hold::new(&lock).map_err(|error| of_files("checkpoint", error))?;
+        let _hold = Hold::new(&lock, config.busy_timeout)?;
         if self.is_current() {
             let failed = |error| of_sqlite("checkpoint", error);
             let connection = self.writer(config).map_err(failed)?;
@@ -138,8 +145,11 @@ impl Store {
     }
 
     /// Keeps the database from being replaced until the guard goes.
-    pub(crate) fn hold(&self) -> std::io::Result<Hold<'_>> {
-        Hold::new(&self.lock)
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) if another is alone with it for longer than this.
+    pub(crate) fn hold(&self, timeout: Duration) -> Result<Hold<'_>> {
+        Hold::new(&self.lock, timeout)
     }
 
     /// Replaces the database, if nobody has done so yet.
@@ -191,7 +201,8 @@ fn renew_anchor(connection: &Connection, folder: &Folder) -> Result<Origin, Fail
         return Ok(origin);
     }
     // What was written last is not of the future.
-    let last = last_stamp(connection)?.as_micros();
+    let written = folder.last_written().map_err(|error| of_files("open", error))?;
+    let last = last_stamp(connection)?.as_micros().max(written - origin.created);
     let now = folder.file_system_now().map_err(|error| of_files("open", error))?;
     origin.anchor = Anchor::renewed(origin.created, now, last);
     origin.write(connection)?;

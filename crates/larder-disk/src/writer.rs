@@ -1,5 +1,6 @@
 //! The one thread that writes: what callers ask for at once becomes one transaction.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Key, Outcome, Result, StoreTime};
@@ -9,11 +10,12 @@ use tokio::sync::oneshot;
 use crate::backend::Shared;
 use crate::change::{Change, drop_damaged};
 use crate::checkpoint::Checkpoints;
-use crate::error::{is_busy, is_damage, of_files, of_sqlite};
+use crate::clock::coarse;
+use crate::error::{damage, is_busy, is_damage, of_sqlite};
 use crate::event::DiskEvent;
 use crate::lock;
 use crate::queue::Taken;
-use crate::room;
+use crate::room::{self, Mercy};
 use crate::space::{self, DiskSpace, Left};
 use crate::store::Store;
 
@@ -23,6 +25,8 @@ pub(crate) enum Job {
     Changes(Vec<Change>, StoreTime, oneshot::Sender<Vec<Outcome>>),
     /// To free so many dead records.
     Purge(usize, oneshot::Sender<Result<usize>>),
+    /// To note which records were used.
+    Marks,
     /// To drop a record that a reader found damaged.
     DropDamaged(i64, Key),
     /// To look whether the store is the one in the folder, and to open that if not. A reader may
@@ -38,6 +42,8 @@ pub(crate) struct Writer {
     uncounted: u64,
     checkpoints: Checkpoints,
     space: DiskSpace,
+    /// When what nobody asks for was last done.
+    tidied: i64,
 }
 
 /// One change on its way.
@@ -63,6 +69,7 @@ impl Writer {
             uncounted: u64::MAX,
             checkpoints: Checkpoints::default(),
             space: DiskSpace::default(),
+            tidied: coarse(),
         }
     }
 
@@ -71,15 +78,37 @@ impl Writer {
         loop {
             match self.shared.writes.take(self.shared.config.purge_every) {
                 Taken::Jobs(jobs, weight) => {
-                    self.work(jobs);
+                    self.guarded(|writer| writer.work(jobs));
                     self.shared.writes.done(weight);
                 }
-                Taken::Idle => self.tidy(),
+                Taken::Idle => {}
                 Taken::Closed => break,
             }
+            // Also where changes never end.
+            let every = self.shared.config.purge_every.map(|every| every.as_micros());
+            if every.is_some_and(|every| i128::from(coarse() - self.tidied) >= every.cast_signed())
+            {
+                self.guarded(Self::tidy);
+                self.tidied = coarse();
+            }
         }
-        self.flush_marks();
+        if self.is_present() {
+            self.guarded(Self::flush_marks);
+        }
         self.checkpoints.finish();
+    }
+
+    /// A panic, of whoever is told of events, must not leave callers waiting for ever.
+    fn guarded(&mut self, run: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
+            self.open = None;
+        }
+    }
+
+    /// Whether the store is in its folder. One that somebody has removed is made anew for whoever
+    /// asks for something, not for what nobody asked for.
+    fn is_present(&self) -> bool {
+        self.shared.present("purge").is_ok_and(|store| store.is_current())
     }
 
     fn work(&mut self, jobs: Vec<Job>) {
@@ -98,6 +127,10 @@ impl Writer {
                 Job::Purge(limit, answer) => {
                     self.answer(&mut calls, &mut items);
                     let _ = answer.send(self.purge(limit));
+                }
+                Job::Marks => {
+                    self.answer(&mut calls, &mut items);
+                    self.flush_marks();
                 }
                 Job::DropDamaged(id, key) => {
                     self.answer(&mut calls, &mut items);
@@ -174,11 +207,15 @@ impl Writer {
     }
 
     fn attempt(&mut self, items: &mut [Item], bytes: usize) -> Result<Result<(), Broken>> {
-        self.make_room(bytes as u64)?;
+        match self.make_room(bytes as u64) {
+            // Deletes need no room.
+            Err(_) if bytes == 0 => {}
+            made => made?,
+        }
         self.make_room_on_disk(bytes as u64)?;
         self.transaction(|connection, now| {
             for item in &mut *items {
-                item.outcome = Some(item.change.apply(connection, item.asked, now)?);
+                item.outcome = Some(item.change.apply(connection, item.asked.min(now), now)?);
             }
             Ok(())
         })
@@ -190,9 +227,10 @@ impl Writer {
         &mut self,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
+        let patience = self.shared.config.busy_timeout;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
-            let hold = store.hold().map_err(|error| of_files("write", error))?;
+            let hold = store.hold(patience)?;
             if !store.is_current() {
                 drop(hold);
                 self.open = None;
@@ -201,11 +239,15 @@ impl Writer {
             let done = in_transaction(connection, |connection| run(connection, store.clock.now()));
             drop(hold);
             match done {
-                Err(Broken::Undone(error) | Broken::Unclear(error))
-                    if is_damage(&error) && !is_last =>
-                {
+                Err(Broken::Undone(error)) if is_damage(&error) && !is_last => {
                     let store = Arc::clone(store);
                     self.check(&store, Some(error))?;
+                }
+                // What was to be done may be there: to do it again would be to judge it by itself.
+                Err(Broken::Unclear(error)) if is_damage(&error) => {
+                    let store = Arc::clone(store);
+                    let _ = self.check(&store, Some(damage()));
+                    return Ok(Err(Broken::Unclear(error)));
                 }
                 Err(Broken::Undone(error)) if is_full(&error) && !is_last => {
                     // The log keeps the room of what was undone until it is emptied.
@@ -261,8 +303,7 @@ impl Writer {
 
     /// What nobody asked for: frees the dead, notes uses, gives room back.
     fn tidy(&mut self) {
-        // A folder that somebody has removed is made anew for whoever asks, not for this.
-        if !self.shared.present("purge").is_ok_and(|store| store.is_current()) {
+        if !self.is_present() {
             return;
         }
         self.flush_marks();
@@ -289,17 +330,22 @@ impl Writer {
             return;
         }
         let Some((store, connection)) = &self.open else { return };
-        let mut left = self.shared.config.busy_timeout.as_millis() / lock::STEP.as_millis();
-        while store.file_bytes().1 > bound && store.is_current() && left > 0 {
+        let busy_timeout = self.shared.config.busy_timeout;
+        // A reader that keeps the log does not keep all writers.
+        let end = coarse() + i64::try_from(busy_timeout.as_micros()).unwrap_or(0).min(MAX_WAIT);
+        let _ = connection.busy_timeout(4 * lock::STEP);
+        while store.file_bytes().1 > bound && store.is_current() && coarse() < end {
             self.checkpoints.finish();
             // SQLite does not wait for another that empties the log.
-            let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(false);
+            let is_busy = store.hold(lock::STEP).is_ok_and(|_hold| {
+                connection.query_row(EMPTY_LOG, [], |row| row.get(0)) == Ok(true)
+            });
             if !is_busy {
                 break;
             }
             lock::pause(lock::STEP);
-            left -= 1;
         }
+        let _ = connection.busy_timeout(busy_timeout);
     }
 
     fn purge_some(&mut self) -> Result<()> {
@@ -307,7 +353,11 @@ impl Writer {
         let now = store.clock.now().as_micros();
         let next = room::next_death(connection).map_err(|error| of_sqlite("purge", error))?;
         if next.is_some_and(|death| death <= now) {
-            self.purge(PURGE_STEP)?;
+            for _ in 0..PURGE_STEPS {
+                if self.purge(PURGE_STEP)? < PURGE_STEP {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -329,7 +379,8 @@ impl Writer {
         }
         self.uncounted = 0;
         let failed = |error| of_sqlite("write", error);
-        for _ in 0..MAX_EVICTIONS {
+        let mut mercy = Mercy::default();
+        for _ in 0..MAX_TURNS {
             let (used, _) = room::pages(self.open()?.1).map_err(failed)?;
             self.shared.marks.set_wanted(used > max / 2);
             let after = used.saturating_add(bytes);
@@ -338,13 +389,16 @@ impl Writer {
             }
             self.flush_marks();
             let excess = after - max + max / 32;
-            let evicted = self.transaction(|connection, now| {
-                room::evict(connection, excess.min(max / 8), now.as_micros())
+            let turn = self.transaction(|connection, now| {
+                room::evict(connection, excess.min(max / 8), now.as_micros(), &mercy)
             })?;
-            match evicted {
-                Ok(0) => break,
-                Ok(records) => self.shared.config.observer.tell(&DiskEvent::Evicted { records }),
-                Err(broken) => return Err(failed(broken.into())),
+            let turn = turn.map_err(|broken| failed(broken.into()))?;
+            if turn.evicted > 0 {
+                let records = turn.evicted;
+                self.shared.config.observer.tell(&DiskEvent::Evicted { records });
+            }
+            if !mercy.goes_on(&turn) {
+                break;
             }
         }
         Ok(())
@@ -426,8 +480,12 @@ fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {
 const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Changes in one transaction: others must not wait for long.
 const MAX_CHANGES: usize = 4_096;
+/// Microseconds for which a log that has outgrown its bound holds up changes.
+const MAX_WAIT: i64 = 200_000;
+const PURGE_STEPS: usize = 20;
 const PURGE_STEP: usize = 1_000;
-const MAX_EVICTIONS: usize = 64;
+/// Turns of the hand for one group of changes. Where all was used, the next group goes on.
+const MAX_TURNS: usize = 64;
 const SHRINK_PAGES: usize = 1_000;
 const MAX_SHRINKS: usize = 1_000;
 const SPARE_BYTES: u64 = 4 << 20;

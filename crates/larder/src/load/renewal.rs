@@ -48,8 +48,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     async fn renew(&self, shared: &Shared<V>, key: &Key, lease: Header) {
+        let clock = self.errand.inner.clock();
+        let end = clock.now().after(LONGEST_LOAD);
         loop {
-            Sleep::new(self.errand.inner.clock(), lease.times.kept_for / 3).await;
+            Sleep::new(clock, lease.times.kept_for / 3).await;
+            if clock.now() >= end {
+                return pending().await;
+            }
             match shared.authority.retime(key, &lease, lease.times).await {
                 Outcome::Done => {}
                 // It has run out, or a change has taken it. The callers still get their value.
