@@ -190,10 +190,11 @@ fn f09_a_runtime_may_end_while_calls_are_under_way() {
         let (backend, runtime) = (DiskBackend::open(folder.config()).unwrap(), runtime());
         calls(&backend, &runtime);
         pause(Duration::from_millis(round));
-        runtime.shutdown_background();
+        let ending = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(5)));
         // The handle is of use without it.
         let read = larder_testkit::block_on(backend.read_one(&key("key-0")));
         assert!(read.is_ok(), "{read:?}");
+        ending.join().unwrap();
         drop(backend);
         reopens_clean(&folder);
     }
