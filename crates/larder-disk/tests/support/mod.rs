@@ -1,6 +1,6 @@
 //! Folders that go with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +26,12 @@ impl Folder {
     pub(crate) fn manual(&self, clock: &ManualClock) -> DiskBackend {
         let config = self.config().clock(Arc::new(clock.clone())).purge_every(None);
         DiskBackend::open(config).expect("a store in a fresh folder")
+    }
+}
+
+impl AsRef<Path> for Folder {
+    fn as_ref(&self) -> &Path {
+        &self.0
     }
 }
 
