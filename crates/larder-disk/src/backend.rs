@@ -1,11 +1,7 @@
 //! The contract over a database: small reads where the caller stands, all else on two threads.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use larder_core::{
@@ -16,16 +12,15 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::change::Change;
-use crate::clock::coarse;
 use crate::config::DiskConfig;
 use crate::error::{closed, is_busy, is_damage, of_sqlite};
-use crate::event::DiskEvent;
-use crate::queue::{Queue, Taken};
+use crate::handle::{Handle, spawn};
 use crate::read::{self, Read, SMALL_BYTES};
-use crate::readers::Readers;
 use crate::room::{self, DiskUsage};
+use crate::row::Unreadable;
+use crate::shared::Shared;
 use crate::store::Store;
-use crate::writer::{Job, Writer};
+use crate::writer::Job;
 
 /// Records in a folder, shared by the processes of one host.
 ///
@@ -37,39 +32,6 @@ use crate::writer::{Job, Writer};
 /// A change whose future is dropped is applied or not, key by key, never in half.
 #[derive(Clone)]
 pub struct DiskBackend(Arc<Handle>);
-
-/// Ends the threads with the last clone.
-struct Handle {
-    shared: Arc<Shared>,
-    threads: Mutex<Threads>,
-    /// Held while threads are waited for. Never taken by them.
-    closing: Mutex<()>,
-}
-
-#[derive(Default)]
-struct Threads {
-    writer: Option<JoinHandle<()>>,
-    reader: Option<JoinHandle<()>>,
-    is_closed: bool,
-}
-
-type Errand = Box<dyn FnOnce() + Send>;
-
-/// What callers and threads share.
-pub(crate) struct Shared {
-    pub(crate) config: DiskConfig,
-    capabilities: Capabilities,
-    /// None when closed.
-    store: Mutex<Option<Arc<Store>>>,
-    /// Changes with `store`, and after it.
-    generation: AtomicU64,
-    readers: Readers,
-    /// When somebody last looked whether the store is still the one in the folder.
-    looked: AtomicI64,
-    pub(crate) writes: Queue<Job>,
-    reads: Queue<Errand>,
-    pub(crate) marks: Marks,
-}
 
 impl DiskBackend {
     /// Opens the store in the configured folder, and creates what is missing.
@@ -85,30 +47,7 @@ impl DiskBackend {
     pub fn open(config: DiskConfig) -> Result<Self> {
         config.check()?;
         let store = Store::open(&config)?;
-        let mut capabilities =
-            Capabilities::new(Scope::Host).with_max_value_bytes(max_value(&config));
-        if config.max_bytes.is_some() {
-            capabilities = capabilities.with_eviction();
-        }
-        let marks = Marks::default();
-        if let Some(max) = config.max_bytes {
-            let (file, _) = store.file_bytes();
-            marks.set_wanted(file > max / 2);
-        }
-        let shared = Shared {
-            config,
-            capabilities,
-            store: Mutex::new(Some(Arc::new(store))),
-            generation: AtomicU64::new(0),
-            readers: Readers::default(),
-            looked: AtomicI64::new(coarse()),
-            writes: Queue::new(),
-            reads: Queue::new(),
-            marks,
-        };
-        let threads = Mutex::default();
-        let closing = Mutex::default();
-        Ok(Self(Arc::new(Handle { shared: Arc::new(shared), threads, closing })))
+        Ok(Self(Arc::new(Handle::new(Shared::new(config, store)))))
     }
 
     /// How much the store holds. Counts the records, which takes a while where there are many.
@@ -238,7 +177,7 @@ impl DiskBackend {
                 if self.0.start_writer("read").is_ok() {
                     self.0.shared.writes.push_now(Job::DropDamaged(damaged.id, key.clone()));
                 }
-                Some(Err(crate::row::Unreadable::Damaged(damaged).error()))
+                Some(Err(Unreadable::Damaged(damaged).error()))
             }
             Read::Large => None,
         }
@@ -247,7 +186,9 @@ impl DiskBackend {
 
 impl Backend for DiskBackend {
     fn capabilities(&self) -> Capabilities {
-        self.0.shared.capabilities
+        let config = &self.0.shared.config;
+        let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(config));
+        if config.max_bytes.is_some() { capabilities.with_eviction() } else { capabilities }
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
@@ -285,7 +226,7 @@ impl Backend for DiskBackend {
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
-        let max = self.0.shared.capabilities.max_value_bytes.unwrap_or(usize::MAX);
+        let max = max_value(&self.0.shared.config);
         if writes.iter().all(|write| write.record.payload.len() <= max) {
             return self.change("write", writes.iter().cloned().map(Change::Write).collect()).await;
         }
@@ -345,175 +286,6 @@ impl Backend for DiskBackend {
     }
 }
 
-impl Handle {
-    /// Looks whether the store is still the one in the folder, if that is due.
-    async fn look(&self, operation: &'static str) -> Result<()> {
-        if !self.shared.is_look_due() {
-            return Ok(());
-        }
-        let store = self.shared.present(operation)?;
-        if store.is_current() {
-            return Ok(());
-        }
-        // All look, and wait, until it is replaced: nobody reads what others have given up.
-        self.shared.look_again();
-        self.start_writer(operation)?;
-        let (answer, answered) = oneshot::channel();
-        self.shared.writes.push_now(Job::Check(store, None, answer));
-        match answered.await {
-            Ok(checked) => checked,
-            Err(_) => Err(closed(operation)),
-        }
-    }
-
-    fn start_writer(&self, operation: &'static str) -> Result<()> {
-        let mut threads = self.lock_threads();
-        if threads.is_closed {
-            return Err(closed(operation));
-        }
-        if threads.writer.is_none() {
-            let writer = Writer::new(Arc::clone(&self.shared));
-            threads.writer = Some(spawn("larder-disk-write", operation, || writer.run())?);
-        }
-        Ok(())
-    }
-
-    fn start_reader(&self, operation: &'static str) -> Result<()> {
-        let mut threads = self.lock_threads();
-        if threads.is_closed {
-            return Err(closed(operation));
-        }
-        if threads.reader.is_none() {
-            let shared = Arc::clone(&self.shared);
-            let run = move || {
-                while let Taken::Jobs(errands, weight) = shared.reads.take(None) {
-                    for errand in errands {
-                        // Its caller finds that the answer will not come.
-                        let _ = catch_unwind(AssertUnwindSafe(errand));
-                    }
-                    shared.reads.done(weight);
-                }
-            };
-            threads.reader = Some(spawn("larder-disk-read", operation, run)?);
-        }
-        Ok(())
-    }
-
-    /// Does what was asked for, and no more. Waits for the threads.
-    fn close(&self) {
-        // Who closes second waits for the first.
-        let _one = lock(&self.closing);
-        if !self.shared.marks.is_empty() {
-            // What was used is worth a moment; without a thread it is lost, and harms nobody.
-            let _ = self.start_writer("close");
-        }
-        let (writer, reader) = {
-            let mut threads = self.lock_threads();
-            threads.is_closed = true;
-            (threads.writer.take(), threads.reader.take())
-        };
-        self.shared.writes.close();
-        self.shared.reads.close();
-        for thread in [reader, writer].into_iter().flatten() {
-            if thread.thread().id() != thread::current().id() {
-                // One that panicked has told so itself.
-                let _ = thread.join();
-            }
-        }
-        *lock(&self.shared.store) = None;
-        self.shared.generation.fetch_add(1, Ordering::Release);
-        self.shared.readers.close();
-    }
-
-    fn lock_threads(&self) -> MutexGuard<'_, Threads> {
-        lock(&self.threads)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Shared {
-    /// The store as it was when somebody last looked.
-    pub(crate) fn present(&self, operation: &'static str) -> Result<Arc<Store>> {
-        lock(&self.store).clone().ok_or_else(|| closed(operation))
-    }
-
-    /// Reads on the caller's thread. The inner error is the database's.
-    fn read<T>(
-        &self,
-        operation: &'static str,
-        run: impl FnOnce(&Connection, StoreTime) -> rusqlite::Result<T>,
-    ) -> Result<rusqlite::Result<T>> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let present = || self.present(operation);
-        self.readers
-            .read(generation, present, |store, connection| run(connection, store.clock.now()))
-    }
-
-    /// The store in the folder: this one, or what has taken its place. For the writing thread.
-    pub(crate) fn replace(&self, operation: &'static str, old: &Arc<Store>) -> Result<Arc<Store>> {
-        let present = self.present(operation)?;
-        if !Arc::ptr_eq(&present, old) || present.is_current() {
-            return Ok(present);
-        }
-        let store = Arc::new(Store::open(&self.config)?);
-        match &mut *lock(&self.store) {
-            Some(present) => *present = Arc::clone(&store),
-            None => return Err(closed(operation)),
-        }
-        self.generation.fetch_add(1, Ordering::Release);
-        self.config.observer.tell(&DiskEvent::Reopened);
-        Ok(store)
-    }
-
-    /// Whether nobody has looked for a while. Whoever is told so looks.
-    fn is_look_due(&self) -> bool {
-        let now = coarse();
-        let last = self.looked.load(Ordering::Relaxed);
-        now - last > LOOK_MICROS
-            && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    fn look_again(&self) {
-        self.looked.store(i64::MIN / 2, Ordering::Relaxed);
-    }
-}
-
-/// Records that were read and that eviction takes for unused, until the writing thread notes them.
-#[derive(Default)]
-pub(crate) struct Marks {
-    is_wanted: AtomicBool,
-    ids: Mutex<HashSet<i64>>,
-}
-
-impl Marks {
-    /// Whether uses matter: not while there is room for as much again.
-    pub(crate) fn set_wanted(&self, is_wanted: bool) {
-        self.is_wanted.store(is_wanted, Ordering::Relaxed);
-    }
-
-    /// Whether there are as many now as should be noted at once.
-    fn add(&self, id: i64) -> bool {
-        if !self.is_wanted.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut ids = lock(&self.ids);
-        ids.len() < MAX_MARKS && ids.insert(id) && ids.len() == MAX_MARKS
-    }
-
-    fn is_empty(&self) -> bool {
-        lock(&self.ids).is_empty()
-    }
-
-    pub(crate) fn take(&self) -> Vec<i64> {
-        std::mem::take(&mut *lock(&self.ids)).into_iter().collect()
-    }
-}
-
 impl fmt::Debug for DiskBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiskBackend").field("config", &self.0.shared.config).finish_non_exhaustive()
@@ -531,27 +303,11 @@ fn in_snapshot<T>(
     Ok(answer)
 }
 
-fn spawn(
-    name: &str,
-    operation: &'static str,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>> {
-    let spawned = thread::Builder::new().name(name.into()).spawn(run);
-    spawned.map_err(|error| Error::with_source(ErrorKind::Unavailable, operation, error))
-}
-
 fn max_value(config: &DiskConfig) -> usize {
     let share = config.max_bytes.map_or(MAX_VALUE_BYTES, |bytes| bytes / 4);
     usize::try_from(share.min(MAX_VALUE_BYTES)).unwrap_or(usize::MAX)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// SQLite takes no longer rows.
 const MAX_VALUE_BYTES: u64 = 999_000_000;
-const MAX_MARKS: usize = 1_024;
 const READ_TRIES: usize = 100;
-/// How long a database that has been replaced may go unnoticed by a reader.
-const LOOK_MICROS: i64 = 50_000;

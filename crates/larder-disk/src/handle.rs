@@ -1,0 +1,135 @@
+//! The threads of a store: started when they are first needed, ended with the last clone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use larder_core::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
+
+use crate::error::closed;
+use crate::queue::Taken;
+use crate::shared::Shared;
+use crate::writer::{Job, Writer};
+
+/// Ends the threads with the last clone.
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    threads: Mutex<Threads>,
+    /// Held while threads are waited for. Never taken by them.
+    closing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
+    is_closed: bool,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), threads: Mutex::default(), closing: Mutex::default() }
+    }
+
+    /// Looks whether the store is still the one in the folder, if that is due.
+    pub(crate) async fn look(&self, operation: &'static str) -> Result<()> {
+        if !self.shared.is_look_due() {
+            return Ok(());
+        }
+        let store = self.shared.present(operation)?;
+        if store.is_current() {
+            return Ok(());
+        }
+        // All look, and wait, until it is replaced: nobody reads what others have given up.
+        self.shared.look_again();
+        self.start_writer(operation)?;
+        let (answer, answered) = oneshot::channel();
+        self.shared.writes.push_now(Job::Check(store, None, answer));
+        match answered.await {
+            Ok(checked) => checked,
+            Err(_) => Err(closed(operation)),
+        }
+    }
+
+    pub(crate) fn start_writer(&self, operation: &'static str) -> Result<()> {
+        let mut threads = self.lock_threads();
+        if threads.is_closed {
+            return Err(closed(operation));
+        }
+        if threads.writer.is_none() {
+            let writer = Writer::new(Arc::clone(&self.shared));
+            threads.writer = Some(spawn("larder-disk-write", operation, || writer.run())?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn start_reader(&self, operation: &'static str) -> Result<()> {
+        let mut threads = self.lock_threads();
+        if threads.is_closed {
+            return Err(closed(operation));
+        }
+        if threads.reader.is_none() {
+            let shared = Arc::clone(&self.shared);
+            let run = move || {
+                while let Taken::Jobs(errands, weight) = shared.reads.take(None) {
+                    for errand in errands {
+                        // Its caller finds that the answer will not come.
+                        let _ = catch_unwind(AssertUnwindSafe(errand));
+                    }
+                    shared.reads.done(weight);
+                }
+            };
+            threads.reader = Some(spawn("larder-disk-read", operation, run)?);
+        }
+        Ok(())
+    }
+
+    /// Does what was asked for, and no more. Waits for the threads.
+    pub(crate) fn close(&self) {
+        // Who closes second waits for the first.
+        let _one = lock(&self.closing);
+        if !self.shared.marks.is_empty() {
+            // What was used is worth a moment; without a thread it is lost, and harms nobody.
+            let _ = self.start_writer("close");
+        }
+        let (writer, reader) = {
+            let mut threads = self.lock_threads();
+            threads.is_closed = true;
+            (threads.writer.take(), threads.reader.take())
+        };
+        self.shared.writes.close();
+        self.shared.reads.close();
+        for thread in [reader, writer].into_iter().flatten() {
+            if thread.thread().id() != thread::current().id() {
+                // One that panicked has told so itself.
+                let _ = thread.join();
+            }
+        }
+        self.shared.close();
+    }
+
+    fn lock_threads(&self) -> MutexGuard<'_, Threads> {
+        lock(&self.threads)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Starts a thread.
+pub(crate) fn spawn(
+    name: &str,
+    operation: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let spawned = thread::Builder::new().name(name.into()).spawn(run);
+    spawned.map_err(|error| Error::with_source(ErrorKind::Unavailable, operation, error))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,114 @@
+//! What callers and threads share: the present store, its connections, and the queues.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use larder_core::{Result, StoreTime};
+use rusqlite::Connection;
+
+use crate::clock::coarse;
+use crate::config::DiskConfig;
+use crate::error::closed;
+use crate::event::DiskEvent;
+use crate::marks::Marks;
+use crate::queue::Queue;
+use crate::readers::Readers;
+use crate::store::Store;
+use crate::writer::Job;
+
+/// Something to be read elsewhere than where a caller stands.
+pub(crate) type Errand = Box<dyn FnOnce() + Send>;
+
+/// What callers and threads share.
+pub(crate) struct Shared {
+    pub(crate) config: DiskConfig,
+    /// None when closed.
+    store: Mutex<Option<Arc<Store>>>,
+    /// Changes with `store`, and after it.
+    generation: AtomicU64,
+    readers: Readers,
+    /// When somebody last looked whether the store is still the one in the folder.
+    looked: AtomicI64,
+    pub(crate) writes: Queue<Job>,
+    pub(crate) reads: Queue<Errand>,
+    pub(crate) marks: Marks,
+}
+
+impl Shared {
+    pub(crate) fn new(config: DiskConfig, store: Store) -> Self {
+        let marks = Marks::default();
+        if let Some(max) = config.max_bytes {
+            let (file, _) = store.file_bytes();
+            marks.set_wanted(file > max / 2);
+        }
+        Self {
+            config,
+            store: Mutex::new(Some(Arc::new(store))),
+            generation: AtomicU64::new(0),
+            readers: Readers::default(),
+            looked: AtomicI64::new(coarse()),
+            writes: Queue::new(),
+            reads: Queue::new(),
+            marks,
+        }
+    }
+
+    /// Gives up the store and its connections.
+    pub(crate) fn close(&self) {
+        *self.lock_store() = None;
+        self.generation.fetch_add(1, Ordering::Release);
+        self.readers.close();
+    }
+
+    /// The store as it was when somebody last looked.
+    pub(crate) fn present(&self, operation: &'static str) -> Result<Arc<Store>> {
+        self.lock_store().clone().ok_or_else(|| closed(operation))
+    }
+
+    /// Reads on the caller's thread. The inner error is the database's.
+    pub(crate) fn read<T>(
+        &self,
+        operation: &'static str,
+        run: impl FnOnce(&Connection, StoreTime) -> rusqlite::Result<T>,
+    ) -> Result<rusqlite::Result<T>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let present = || self.present(operation);
+        self.readers
+            .read(generation, present, |store, connection| run(connection, store.clock.now()))
+    }
+
+    /// The store in the folder: this one, or what has taken its place. For the writing thread.
+    pub(crate) fn replace(&self, operation: &'static str, old: &Arc<Store>) -> Result<Arc<Store>> {
+        let present = self.present(operation)?;
+        if !Arc::ptr_eq(&present, old) || present.is_current() {
+            return Ok(present);
+        }
+        let store = Arc::new(Store::open(&self.config)?);
+        match &mut *self.lock_store() {
+            Some(present) => *present = Arc::clone(&store),
+            None => return Err(closed(operation)),
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+        self.config.observer.tell(&DiskEvent::Reopened);
+        Ok(store)
+    }
+
+    /// Whether nobody has looked for a while. Whoever is told so looks.
+    pub(crate) fn is_look_due(&self) -> bool {
+        let now = coarse();
+        let last = self.looked.load(Ordering::Relaxed);
+        now - last > LOOK_MICROS
+            && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    pub(crate) fn look_again(&self) {
+        self.looked.store(i64::MIN / 2, Ordering::Relaxed);
+    }
+
+    fn lock_store(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a database that has been replaced may go unnoticed by a reader.
+const LOOK_MICROS: i64 = 50_000;
