@@ -9,29 +9,7 @@ use larder::{Cache, MessagePack};
 use larder_disk::{DiskBackend, DiskConfig};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, pause, text};
-
-impl Bench {
-    /// The exit code and the output.
-    fn tell(&self, words: &str) -> (i32, String) {
-        let output = self.say(words);
-        (output.status.code().unwrap(), text(&output.stdout).to_owned())
-    }
-
-    /// The lines of an answer in JSON.
-    fn json(&self, words: &str) -> Vec<Value> {
-        let (_, output) = self.tell(&format!("{words} --json"));
-        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-fn ok(output: &str) -> (i32, String) {
-    (0, output.to_owned())
-}
-
-fn no() -> (i32, String) {
-    (1, String::new())
-}
+use crate::support::{Bench, no, ok, pause, text};
 
 #[test]
 fn a_value_is_set_got_and_deleted() {

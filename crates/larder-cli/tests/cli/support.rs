@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// A temporary folder that goes with the test: `store` in it is the cache, all else is the test's.
 pub(crate) struct Bench {
@@ -153,4 +154,26 @@ pub(crate) fn is_anywhere(folder: &Path, bytes: &[u8]) -> bool {
         let content = fs::read(entry.unwrap().path()).unwrap();
         content.windows(bytes.len()).any(|window| window == bytes)
     })
+}
+
+impl Bench {
+    /// The exit code and the output.
+    pub(crate) fn tell(&self, words: &str) -> (i32, String) {
+        let output = self.say(words);
+        (output.status.code().unwrap(), text(&output.stdout).to_owned())
+    }
+
+    /// The lines of an answer in JSON.
+    pub(crate) fn json(&self, words: &str) -> Vec<Value> {
+        let (_, output) = self.tell(&format!("{words} --json"));
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+pub(crate) fn ok(output: &str) -> (i32, String) {
+    (0, output.to_owned())
+}
+
+pub(crate) fn no() -> (i32, String) {
+    (1, String::new())
 }
