@@ -1,5 +1,6 @@
 //! Values of arguments: sizes, lives and patterns.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use larder::{Pattern, Ttl};
@@ -46,6 +47,22 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 /// A glob over keys.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| error.to_string())
+}
+
+/// A tag of 1 to 255 bytes.
+pub(crate) fn tag(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 => Ok(text.to_owned()),
+        _ => Err("a tag has 1 to 255 bytes".to_owned()),
+    }
+}
+
+/// The name of an environment variable.
+pub(crate) fn variable(text: &str) -> Result<OsString, String> {
+    if text.is_empty() || text.contains('=') {
+        return Err("a variable has a name, without `=`".to_owned());
+    }
+    Ok(text.into())
 }
 
 #[cfg(test)]

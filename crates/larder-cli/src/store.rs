@@ -1,6 +1,6 @@
 //! The cache that a sub-command means: a folder on disk and a namespace in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,10 @@ use bytes::Bytes;
 use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
 use larder::ops::Swap;
 use larder::{Cache, CacheBuilder, Error, ErrorKind, MessagePack, Raw, Result, SystemClock};
-use larder_disk::{DiskBackend, DiskConfig};
+use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
+
+use crate::exit::with_causes;
+use crate::output::remark;
 
 /// A store that is open, and the namespace that is meant.
 pub(crate) struct Store {
@@ -20,9 +23,27 @@ pub(crate) struct Store {
 impl Store {
     /// Opens what the URL names, else the folder under the user's cache directory.
     pub(crate) fn open(url: Option<&str>, namespace: &str) -> Result<Self> {
-        let config = config(url)?;
+        Self::open_within(url, namespace, BUSY_TIMEOUT)
+    }
+
+    /// The same, waiting at most so long for each change by others that are in the way.
+    pub(crate) fn open_within(
+        url: Option<&str>,
+        namespace: &str,
+        busy_timeout: Duration,
+    ) -> Result<Self> {
+        let config = config(url)?.busy_timeout(busy_timeout);
+        let folder = config.folder().to_owned();
         // A process that lives for milliseconds leaves the purge to those that write.
-        let backend = DiskBackend::open(config.purge_every(None))?;
+        let config = config.purge_every(None).on_event(|event| {
+            if let DiskEvent::SetAside { path, saved } = event {
+                let path = path.display();
+                remark(&format!(
+                    "the store was damaged; it lies in {path} now, {saved} records were saved"
+                ));
+            }
+        });
+        let backend = DiskBackend::open(config).map_err(|error| refused(&folder, &error))?;
         Ok(Self { backend, namespace: Namespace::new(namespace)?, name: namespace.to_owned() })
     }
 
@@ -75,6 +96,12 @@ pub(crate) fn config(url: Option<&str>) -> Result<DiskConfig> {
     }
 }
 
+/// The store in this folder cannot be used: that is not the fault of what was asked.
+pub(crate) fn refused(folder: &Path, error: &Error) -> Error {
+    let source = format!("{}: {}", folder.display(), with_causes(error));
+    Error::with_source(ErrorKind::Unavailable, "store", source)
+}
+
 /// Whatever a codec has made of a value, untouched.
 struct Verbatim(u16);
 
@@ -117,3 +144,6 @@ fn default_folder() -> Result<PathBuf> {
         .map_err(|error| Error::with_source(ErrorKind::Unavailable, "open", error))?;
     Ok(cache.join("larder"))
 }
+
+/// As long as a library waits by default.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -34,7 +34,7 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         Role::Reader => {
             // Readers never wait for writers; for a moment they may wait for a recovery.
             connection.busy_timeout(READER_TIMEOUT)?;
-            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;")?;
+            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -16000;")?;
         }
         Role::Writer { durability, wal_bytes, busy_timeout } => {
             connection.busy_timeout(busy_timeout)?;

@@ -73,6 +73,8 @@ struct Inside {
 impl Examination<'_> {
     fn modes(&self, report: &mut Report) -> Result<()> {
         let files_of_ours = self.folder.own_files().map_err(files)?;
+        // An empty folder may be anybody's: its rights are not ours to take.
+        let is_ours = self.folder.is_marked().map_err(files)? || self.folder.has_database();
         for path in std::iter::once(self.folder.join("")).chain(files_of_ours) {
             let Ok(found) = path.symlink_metadata() else { continue };
             let mode = found.mode() & 0o7777;
@@ -80,11 +82,13 @@ impl Examination<'_> {
             if found.is_symlink() || !is_open {
                 continue;
             }
-            if self.how == Examine::Repair {
+            let is_mended = self.how == Examine::Repair && is_ours;
+            if is_mended {
                 let owner_only = Permissions::from_mode(mode & 0o700);
                 fs::set_permissions(&path, owner_only).map_err(files)?;
             }
-            self.tell(report, Problem::Open { path: trimmed(&path), mode });
+            let problem = Problem::Open { path: trimmed(&path), mode };
+            report.findings.push(Finding { problem, is_mended });
         }
         Ok(())
     }

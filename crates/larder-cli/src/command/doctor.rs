@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::{Printer, size};
-use crate::store::config;
+use crate::store::{config, refused};
 
 /// Look whether the store is well, and say what would be done about it
 #[derive(Args, Debug)]
@@ -25,7 +25,7 @@ impl Doctor {
     pub(crate) fn execute(&self, url: Option<&str>) -> Result<Answer, Failure> {
         let config = config(url)?;
         let how = if self.repair { Examine::Repair } else { Examine::Look };
-        let report = examine(&config, how)?;
+        let report = examine(&config, how).map_err(|error| refused(config.folder(), &error))?;
         let mut printer = Printer::new(self.json);
         if printer.is_json() {
             printer.json(&in_json(&config, &report))?;

@@ -1,5 +1,6 @@
 //! The answers that are kept, and beside them the refreshes that failed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,10 @@ pub(super) struct Answers {
 
 /// What went wrong beside an answer: the last of it.
 #[derive(Clone, Default)]
-struct Trouble(Arc<Mutex<Option<String>>>);
+struct Trouble {
+    last: Arc<Mutex<Option<String>>>,
+    is_overtaken: Arc<AtomicBool>,
+}
 
 /// A kept answer.
 pub(super) struct Kept {
@@ -36,7 +40,8 @@ pub(super) struct Kept {
 impl Answers {
     /// Opens the store, for answers that live as the run says.
     pub(super) fn open(run: &Run, url: Option<&str>) -> Result<Self> {
-        let store = Store::open(url, NAMESPACE)?;
+        // A store that others keep busy costs a moment, not what the command takes.
+        let store = Store::open_within(url, NAMESPACE, BUSY_TIMEOUT)?;
         let trouble = Trouble::default();
         let observer = trouble.clone();
         let cache = store.cache_with(MessagePack, |builder| {
@@ -96,21 +101,27 @@ impl Answers {
         let _ = self.store.backend.purge(PURGED_AT_ONCE).await;
     }
 
+    /// Whether an answer was not kept because a change, or another process's answer, came first.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.trouble.is_overtaken.load(Ordering::Relaxed)
+    }
+
     /// What has kept the store from doing its part.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.trouble.last.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Trouble {
     fn note(&self, event: &Event) {
         let text = match event {
+            Event::LoadOvertaken => return self.is_overtaken.store(true, Ordering::Relaxed),
             Event::SharedFailed(error) | Event::NotStored(error) | Event::NotConfirmed(error) => {
                 with_causes(error)
             }
             _ => return,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 }
 
@@ -118,4 +129,5 @@ impl Trouble {
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The namespace of refreshes that failed.
 const FAILURES: &str = "run-failures";
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const PURGED_AT_ONCE: usize = 1_000;

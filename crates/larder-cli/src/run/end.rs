@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
+use rustix::process::Signal;
+
 use crate::exit;
 use crate::run::answer::Answer;
 use crate::run::recording::{Gap, Recording};
@@ -34,6 +36,16 @@ impl End {
             Self::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => exit::NOT_FOUND,
             Self::NotStarted(_) => exit::NOT_EXECUTABLE,
             Self::Lost(_) => exit::OWN_FAILURE,
+        }
+    }
+
+    /// Ends this process by INT or QUIT, if that has ended the command: a shell goes on with its loop
+    /// after a status of 130, as the command may have meant it, and stops after a death.
+    pub(super) fn die_of_interrupt(&self) {
+        if let Self::Signalled(signal) = self
+            && [Signal::INT, Signal::QUIT].iter().any(|one| one.as_raw() == i32::from(*signal))
+        {
+            let _ = signal_hook::low_level::emulate_default_handler(i32::from(*signal));
         }
     }
 

@@ -141,6 +141,9 @@ impl Foreground<'_> {
             Some(_) => self.verbose(&format!("not kept: {end}")),
             None => match self.answers.trouble() {
                 Some(trouble) => remark(&format!("not kept: {trouble}")),
+                None if self.answers.is_overtaken() => {
+                    self.verbose("not kept: a change, or another process's answer, came first");
+                }
                 None => self.verbose(&format!("kept for {}", span(self.run.ttl))),
             },
         }
@@ -161,6 +164,7 @@ fn told(run: &Run, end: &End) -> u8 {
         let program = run.command.first().map(|program| program.to_string_lossy());
         remark(&format!("{}: {error}", program.unwrap_or_default()));
     }
+    end.die_of_interrupt();
     end.code()
 }
 

@@ -48,10 +48,10 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) key: Option<String>,
     /// Tag of the answer, for `larder tag invalidate`; may be repeated
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = parse::tag)]
     pub(crate) tags: Vec<String>,
     /// Environment variable whose value the answer depends on; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse::variable)]
     pub(crate) env: Vec<OsString>,
     /// The answer does not depend on the working directory
     #[arg(long)]

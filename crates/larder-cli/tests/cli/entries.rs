@@ -1,5 +1,6 @@
 //! The sub-commands on entries: what they print in each form, and their exit codes.
 
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
@@ -181,7 +182,7 @@ fn the_doctor_finds_open_doors_and_closes_them_if_asked() {
     assert_eq!(bench.tell("set a x"), ok(""));
     assert_eq!(bench.tell("doctor").0, 0);
     let database = bench.store().join("larder.db");
-    let open = |mode| std::fs::set_permissions(&database, std::fs::Permissions::from_mode(mode));
+    let open = |mode| std::fs::set_permissions(&database, Permissions::from_mode(mode));
     open(0o644).unwrap();
     let (code, output) = bench.tell("doctor");
     assert!(code == 1 && output.contains("--repair would"), "{output}");
@@ -211,6 +212,17 @@ fn the_doctor_sets_a_damaged_database_aside_only_if_asked() {
     assert_eq!(bench.json("doctor")[0]["set_aside"].as_array().unwrap().len(), 1);
     assert_eq!(bench.tell("set a x"), ok(""));
     assert_eq!(bench.tell("get a"), ok("x"));
+}
+
+#[test]
+fn a_folder_that_may_be_anybodys_keeps_its_rights() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.store()).unwrap();
+    std::fs::set_permissions(bench.store(), Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(bench.tell("get a").0, 3);
+    assert_eq!(bench.tell("doctor --repair").0, 1);
+    let mode = std::fs::metadata(bench.store()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o777);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Signals and time: what reaches the command, and how larder ends.
 
 use rustix::process::Signal;
+use std::os::unix::process::ExitStatusExt as _;
 
 use crate::support::{Bench, Running, text, until};
 
@@ -96,4 +97,19 @@ fn a_command_that_ignores_its_timeout_is_killed() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(124));
+}
+
+#[test]
+fn an_interrupt_that_ends_the_command_ends_larder_in_the_same_way() {
+    let bench = Bench::new();
+    let status = bench.run("", "kill -INT $$").status().unwrap();
+    assert_eq!(status.signal(), Some(2), "a loop around it would go on: {status}");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_no_reason_to_go_without_a_cache() {
+    let bench = Bench::new();
+    for options in ["--tag=", "--env=A=B", "--env="] {
+        assert_eq!(bench.run(options, "echo x").status().unwrap().code(), Some(125), "{options}");
+    }
 }
