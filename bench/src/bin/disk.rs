@@ -29,6 +29,7 @@ fn main() {
         operations: number("operations", 20_000) as usize,
         only: asked("only").unwrap_or_default(),
         python: asked("diskcache"),
+        alone: Builder::new_current_thread().build().expect("it starts"),
         runtime: Builder::new_multi_thread().worker_threads(2).build().expect("it starts"),
     };
     for (length, count) in [(100, entries), (4_096, entries / 4)] {
@@ -58,6 +59,8 @@ struct Bench {
     operations: usize,
     only: String,
     python: Option<String>,
+    /// For what one thread does.
+    alone: Runtime,
     runtime: Runtime,
 }
 
@@ -71,7 +74,6 @@ impl Bench {
 
     fn reads(&self, bare: &Bare, disk: &Disk, count: usize, length: usize) {
         let operations = self.operations;
-        let runtime = Builder::new_current_thread().build().expect("it starts");
         self.table(&format!("get of {length} bytes, one thread"), || {
             vec![
                 Contender::new("rusqlite", || {
@@ -80,16 +82,7 @@ impl Bench {
                         micros(operations, || bare_get(connection, random.below(count), length))
                     })
                 }),
-                Contender::new("larder-disk", || {
-                    let mut random = random();
-                    runtime.block_on(async {
-                        let start = Instant::now();
-                        for _ in 0..operations {
-                            disk.get(random.below(count), length).await;
-                        }
-                        per(start, operations)
-                    })
-                }),
+                Contender::new("larder-disk", || self.gets(disk, count, length)),
             ]
         });
         self.table(&format!("get of {length} bytes, 16 tasks on two threads"), || {
@@ -144,17 +137,7 @@ impl Bench {
                         per(start, operations / 4)
                     })
                 }),
-                Contender::new("larder-disk, 16 tasks", || {
-                    self.tasks(
-                        operations,
-                        |disk: Disk, mut random, share| async move {
-                            for _ in 0..share {
-                                disk.set(random.below(count), length).await;
-                            }
-                        },
-                        disk,
-                    )
-                }),
+                Contender::new("larder-disk, 16 tasks", || self.sets_by_tasks(disk, count, length)),
             ]
         });
         self.table(&format!("set of 1,000 times {length} bytes at once"), || {
@@ -192,32 +175,13 @@ impl Bench {
         let operations = self.operations;
         self.table(&format!("get of {length} bytes, beside Python"), || {
             vec![
-                Contender::new("larder-disk, one task", || {
-                    let mut random = random();
-                    self.runtime.block_on(async {
-                        let start = Instant::now();
-                        for _ in 0..operations {
-                            disk.get(random.below(count), length).await;
-                        }
-                        per(start, operations)
-                    })
-                }),
+                Contender::new("larder-disk, one task", || self.gets(disk, count, length)),
                 Contender::new("diskcache", || python.run("get", length, count, operations)),
             ]
         });
         self.table(&format!("set of {length} bytes, beside Python"), || {
             vec![
-                Contender::new("larder-disk, 16 tasks", || {
-                    self.tasks(
-                        operations,
-                        |disk: Disk, mut random, share| async move {
-                            for _ in 0..share {
-                                disk.set(random.below(count), length).await;
-                            }
-                        },
-                        disk,
-                    )
-                }),
+                Contender::new("larder-disk, 16 tasks", || self.sets_by_tasks(disk, count, length)),
                 Contender::new("diskcache", || python.run("set", length, count, operations / 4)),
             ]
         });
@@ -240,6 +204,28 @@ impl Bench {
                 }),
             ]
         });
+    }
+
+    /// One task that reads records of chance.
+    fn gets(&self, disk: &Disk, count: usize, length: usize) -> f64 {
+        let mut random = random();
+        self.alone.block_on(async {
+            let start = Instant::now();
+            for _ in 0..self.operations {
+                disk.get(random.below(count), length).await;
+            }
+            per(start, self.operations)
+        })
+    }
+
+    /// Sixteen tasks that write records of chance.
+    fn sets_by_tasks(&self, disk: &Disk, count: usize, length: usize) -> f64 {
+        let sets = move |disk: Disk, mut random: Random, share| async move {
+            for _ in 0..share {
+                disk.set(random.below(count), length).await;
+            }
+        };
+        self.tasks(self.operations, sets, disk)
     }
 
     /// Sixteen tasks that share so many operations.
