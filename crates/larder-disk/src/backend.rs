@@ -56,9 +56,7 @@ impl DiskBackend {
     /// [`Closed`](ErrorKind::Closed), and the database's own.
     pub fn usage(&self) -> Result<DiskUsage> {
         let read = self.0.shared.read("usage", |connection, _| {
-            let sql = "SELECT count(*) FROM entries";
-            let records: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-            Ok((u64::try_from(records).unwrap_or(0), room::pages(connection)?.0))
+            Ok((room::records(connection)?, room::pages(connection)?.0))
         })?;
         let (records, used) = read.map_err(|error| of_sqlite("usage", error))?;
         let (file_bytes, log_bytes) = self.0.shared.present("usage")?.file_bytes();
@@ -227,9 +225,6 @@ impl Backend for DiskBackend {
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
         let max = max_value(&self.0.shared.config);
-        if writes.iter().all(|write| write.record.payload.len() <= max) {
-            return self.change("write", writes.iter().cloned().map(Change::Write).collect()).await;
-        }
         let is_small = |write: &&Write| write.record.payload.len() <= max;
         let small = writes.iter().filter(is_small).cloned().map(Change::Write).collect();
         let mut outcomes = self.change("write", small).await.into_iter();

@@ -1,9 +1,7 @@
 //! One change of one key, within a transaction that nobody else writes in.
 
 use bytes::Bytes;
-use larder_core::{
-    Delete, Expect, Header, Key, Life, Outcome, Record, Retime, StoreTime, Version, Write,
-};
+use larder_core::{Delete, Expect, Key, Life, Outcome, Record, Retime, StoreTime, Write};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::damage;
@@ -101,10 +99,7 @@ fn apply_delete(
 /// # Errors
 /// Damage of the database if the name leads to another name's row: to change that would harm it.
 pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
-    let by_name = "SELECT id FROM entries WHERE name = ?1";
-    let found =
-        connection.prepare_cached(by_name)?.query_row([row::name(key.name())], |row| row.get(0));
-    if found.optional()? != Some(id) {
+    if row::id_of(connection, key)? != Some(id) {
         return Ok(false);
     }
     let sql = select_row!("name, payload FROM entries NOT INDEXED WHERE id = ?1");
@@ -161,16 +156,10 @@ fn refusal(
     let current = current(connection, key, now)?;
     let is_met = match (expect, &current) {
         (Expect::Absent, None) => true,
-        (Expect::Version(version, _), Some(current)) => {
-            is_version(&current.record.header, *version)
-        }
+        (Expect::Version(version, _), Some(current)) => current.record.header.version == *version,
         _ => false,
     };
     Ok((!is_met).then(|| refused(current)))
-}
-
-fn is_version(header: &Header, version: Version) -> bool {
-    header.version == version
 }
 
 fn refused(current: Option<Current>) -> Outcome {

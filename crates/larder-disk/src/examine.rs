@@ -192,11 +192,9 @@ impl Examination<'_> {
     fn usage(&self) -> Result<(i64, DiskUsage), Unfit> {
         let connection = self.reader()?;
         let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let sql = "SELECT count(*) FROM entries";
-        let records: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         let size = |name: &str| fs::metadata(self.folder.join(name)).map_or(0, |found| found.len());
         let usage = DiskUsage {
-            records: u64::try_from(records).unwrap_or(0),
+            records: room::records(&connection)?,
             used_bytes: room::pages(&connection)?.0,
             file_bytes: size(DATABASE),
             log_bytes: size(&format!("{DATABASE}-wal")),

@@ -51,6 +51,13 @@ pub(crate) fn pages(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     Ok((all.saturating_sub(pragma("PRAGMA freelist_count")?), all))
 }
 
+/// How many records there are, the dead that are not freed yet included.
+pub(crate) fn records(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM entries";
+    let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// Frees dead records, those that died first; how many.
 pub(crate) fn purge(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM entries WHERE id IN

@@ -28,7 +28,7 @@ use larder_core::{
     layout,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::varint::{Input, put, put_signed};
@@ -208,6 +208,12 @@ pub(crate) fn with_life(key: &Key, record: &Record, life: StoredLife) -> Vec<u8>
 /// A name as a column holds it: text, because SQLite compares text faster than blobs.
 pub(crate) fn name(name: &[u8]) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Text(name))
+}
+
+/// To which row the name of a key leads.
+pub(crate) fn id_of(connection: &Connection, key: &Key) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM entries WHERE name = ?1";
+    connection.prepare_cached(sql)?.query_row([name(key.name())], |row| row.get(0)).optional()
 }
 
 /// The bytes of a column that holds some.

@@ -19,6 +19,7 @@ use crate::error::{of_files, of_sqlite};
 use crate::folder::Folder;
 use crate::origin::{Origin, last_stamp};
 use crate::rebuild;
+use crate::room;
 use crate::row::{self, Found, INSERT, ROW_COLUMNS, select_row};
 
 /// Copies what can be read of a damaged database into empty tables; the origin to go on from, and
@@ -118,10 +119,7 @@ impl Walk<'_> {
         fresh.execute_batch("COMMIT")?;
         // The index knows of rows that the table does not lead to any more.
         walk.has_gaps |= walk.named().is_ok_and(|named| named > walk.met);
-        let count = "SELECT count(*) FROM entries";
-        let saved: i64 = fresh.query_row(count, [], |row| row.get(0))?;
-        let saved = u64::try_from(saved).unwrap_or(0);
-        Ok(Some(Walked { origin, saved, has_gaps: walk.has_gaps }))
+        Ok(Some(Walked { origin, saved: room::records(fresh)?, has_gaps: walk.has_gaps }))
     }
 
     /// Saves the records after this id, until there are no more or one cannot be read. `after` is
@@ -177,12 +175,7 @@ impl Walk<'_> {
     }
 
     fn is_reachable(&self, key: &Key, id: i64) -> bool {
-        let sql = "SELECT id FROM entries WHERE name = ?1";
-        let by_name = || {
-            let mut statement = self.damaged.prepare_cached(sql)?;
-            statement.query_row([row::name(key.name())], |row| row.get::<_, i64>(0)).optional()
-        };
-        by_name().map_or(true, |found| found == Some(id))
+        row::id_of(self.damaged, key).map_or(true, |found| found == Some(id))
     }
 
     /// From where one can go on, if not from here: the record that is unreadable by itself, or the

@@ -76,7 +76,7 @@ impl Writer {
     pub(crate) fn flush_marks(&mut self) {
         let ids = self.shared.marks.take();
         if !ids.is_empty() {
-            let _ = self.transaction(|connection, _| room::mark_used(connection, &ids));
+            let _ = self.upkeep("read", |connection, _| room::mark_used(connection, &ids));
         }
     }
 
@@ -100,10 +100,9 @@ impl Writer {
             }
             self.flush_marks();
             let excess = after - max + max / 32;
-            let turn = self.transaction(|connection, now| {
+            let turn = self.upkeep("write", |connection, now| {
                 room::evict(connection, excess.min(max / 8), now.as_micros(), &mercy)
             })?;
-            let turn = turn.map_err(|broken| failed(broken.into()))?;
             if turn.evicted > 0 {
                 let records = turn.evicted;
                 self.shared.config.observer.tell(&DiskEvent::Evicted { records });
@@ -129,9 +128,7 @@ impl Writer {
                 Left::Plenty | Left::Enough => return Ok(()),
                 Left::TooLittle => break,
                 Left::InFreePages => {
-                    let shrunk =
-                        self.transaction(|connection, _| room::give_back(connection, 16))?;
-                    shrunk.map_err(|broken| failed(broken.into()))?;
+                    self.upkeep("write", |connection, _| room::give_back(connection, 16))?;
                 }
             }
         }
@@ -142,13 +139,10 @@ impl Writer {
     fn shrink(&mut self) -> Result<()> {
         let max = self.shared.config.max_bytes;
         let (_, connection) = self.open()?;
-        let failed = |error| of_sqlite("purge", error);
-        let (used, all) = room::pages(connection).map_err(failed)?;
+        let (used, all) = room::pages(connection).map_err(|error| of_sqlite("purge", error))?;
         let is_wasteful = all - used > used.max(SPARE_BYTES);
         if is_wasteful || max.is_some_and(|max| all > room::page_bytes(max)) {
-            let shrunk =
-                self.transaction(|connection, _| room::give_back(connection, SHRINK_PAGES))?;
-            shrunk.map_err(|broken| failed(broken.into()))?;
+            self.upkeep("purge", |connection, _| room::give_back(connection, SHRINK_PAGES))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::change::{Change, drop_damaged};
 use crate::checkpoint::Checkpoints;
 use crate::clock::coarse;
-use crate::error::{damage, is_busy, is_damage, of_sqlite};
+use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
 use crate::queue::Taken;
 use crate::room;
@@ -53,7 +53,7 @@ struct Item {
 }
 
 /// Why a transaction came to nothing, or maybe did not.
-pub(crate) enum Broken {
+enum Broken {
     /// Nothing of it is there.
     Undone(rusqlite::Error),
     /// It may be there.
@@ -187,21 +187,21 @@ impl Writer {
             Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
                 fail(items, Outcome::Failed, &of_sqlite("write", error));
             }
-            Ok(Err(Broken::Undone(_))) => {
-                for item in items {
-                    self.group(std::slice::from_mut(item));
-                }
-            }
+            Ok(Err(Broken::Undone(_))) => self.each_alone(items),
             Ok(Err(Broken::Unclear(error))) => {
                 fail(items, Outcome::Unknown, &of_sqlite("write", error));
             }
             // Deletes need no room of their own.
             Err(error) if error.kind() == ErrorKind::NoSpace && items.len() > 1 => {
-                for item in items {
-                    self.group(std::slice::from_mut(item));
-                }
+                self.each_alone(items);
             }
             Err(error) => fail(items, Outcome::Failed, &error),
+        }
+    }
+
+    fn each_alone(&mut self, items: &mut [Item]) {
+        for item in items {
+            self.group(std::slice::from_mut(item));
         }
     }
 
@@ -222,7 +222,7 @@ impl Writer {
 
     /// Runs a transaction in the present database, and once more in the next if this one is damaged
     /// or full of what can be freed.
-    pub(crate) fn transaction<T>(
+    fn transaction<T>(
         &mut self,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
@@ -288,23 +288,26 @@ impl Writer {
     }
 
     fn drop_damaged(&mut self, id: i64, key: &Key) {
-        let dropped = self.transaction(|connection, _| drop_damaged(connection, id, key));
-        if matches!(dropped, Ok(Ok(true))) {
+        let dropped = self.upkeep("read", |connection, _| drop_damaged(connection, id, key));
+        if matches!(dropped, Ok(true)) {
             self.shared.config.observer.tell(&DiskEvent::Damaged);
         }
     }
 
     pub(crate) fn purge(&mut self, limit: usize) -> Result<usize> {
-        let purged =
-            self.transaction(|connection, now| room::purge(connection, now.as_micros(), limit))?;
-        purged.map_err(|broken| of_sqlite("purge", broken.into()))
+        self.upkeep("purge", |connection, now| room::purge(connection, now.as_micros(), limit))
     }
-}
 
-impl From<Broken> for rusqlite::Error {
-    fn from(broken: Broken) -> Self {
-        let (Broken::Undone(error) | Broken::Unclear(error)) = broken;
-        error
+    /// A transaction of which it does not matter whether it failed surely or maybe.
+    pub(crate) fn upkeep<T>(
+        &mut self,
+        operation: &'static str,
+        run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.transaction(run)?.map_err(|broken| {
+            let (Broken::Undone(error) | Broken::Unclear(error)) = broken;
+            of_sqlite(operation, error)
+        })
     }
 }
 
@@ -323,10 +326,6 @@ fn in_transaction<T>(
         let _ = step("ROLLBACK");
     }
     done
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {
