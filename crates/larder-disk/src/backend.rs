@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::change::Change;
 use crate::config::DiskConfig;
 use crate::error::{closed, is_busy, is_damage, of_sqlite};
-use crate::handle::{Handle, spawn};
+use crate::handle::{Handle, spawn, thread_ended};
 use crate::read::{self, Read, SMALL_BYTES};
 use crate::room::{self, DiskUsage};
 use crate::row::Unreadable;
@@ -95,9 +95,7 @@ impl DiskBackend {
         if !self.0.shared.writes.push(job(answer), bytes).await {
             return Err(closed(operation));
         }
-        answered.await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, operation, "the thread that writes has ended")
-        })
+        answered.await.map_err(|_| thread_ended(operation))
     }
 
     /// Reads where the caller stands; elsewhere what may have to wait there, for a recovery or for
@@ -125,7 +123,7 @@ impl DiskBackend {
         let store = self.0.shared.present(operation)?;
         match self.errand(operation, Arc::clone(&run)).await? {
             Err(error) if is_damage(&error) => {
-                self.ask(operation, 0, |answer| Job::Check(store, Some(error), answer)).await??;
+                self.0.check(operation, store, Some(error)).await?;
                 let read = self.errand(operation, run).await?;
                 read.map_err(|error| of_sqlite(operation, error))
             }
@@ -156,9 +154,7 @@ impl DiskBackend {
         if !self.0.shared.reads.push(errand, 0).await {
             return Err(closed(operation));
         }
-        answered.await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, operation, "the thread that reads has ended")
-        })?
+        answered.await.map_err(|_| thread_ended(operation))?
     }
 
     /// What a read came to, with its damage and its use noted.

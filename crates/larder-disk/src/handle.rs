@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::error::closed;
 use crate::queue::Taken;
 use crate::shared::Shared;
+use crate::store::Store;
 use crate::writer::{Job, Writer};
 
 /// Ends the threads with the last clone.
@@ -39,17 +40,27 @@ impl Handle {
         }
         let store = self.shared.present(operation)?;
         if store.is_current() {
+            self.shared.note_found();
             return Ok(());
         }
         // All look, and wait, until it is replaced: nobody reads what others have given up.
-        self.shared.look_again();
+        self.check(operation, store, None).await
+    }
+
+    /// Has a store that is not the one in the folder, or is damaged, replaced.
+    pub(crate) async fn check(
+        &self,
+        operation: &'static str,
+        store: Arc<Store>,
+        error: Option<rusqlite::Error>,
+    ) -> Result<()> {
         self.start_writer(operation)?;
         let (answer, answered) = oneshot::channel();
-        self.shared.writes.push_now(Job::Check(store, None, answer));
-        match answered.await {
-            Ok(checked) => checked,
-            Err(_) => Err(closed(operation)),
+        // It takes no room, so it never waits for changes that wait for it.
+        if !self.shared.writes.push_now(Job::Check(store, error, answer)) {
+            return Err(closed(operation));
         }
+        answered.await.map_err(|_| thread_ended(operation))?
     }
 
     pub(crate) fn start_writer(&self, operation: &'static str) -> Result<()> {
@@ -118,6 +129,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// What a caller is told whose answer will not come.
+pub(crate) fn thread_ended(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, operation, "the thread that was to do it has ended")
 }
 
 /// Starts a thread.

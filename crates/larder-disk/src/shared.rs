@@ -27,8 +27,8 @@ pub(crate) struct Shared {
     /// Changes with `store`, and after it.
     generation: AtomicU64,
     readers: Readers,
-    /// When somebody last looked whether the store is still the one in the folder.
-    looked: AtomicI64,
+    /// When somebody last found the store to be the one in the folder.
+    found: AtomicI64,
     pub(crate) writes: Queue<Job>,
     pub(crate) reads: Queue<Errand>,
     pub(crate) marks: Marks,
@@ -46,7 +46,7 @@ impl Shared {
             store: Mutex::new(Some(Arc::new(store))),
             generation: AtomicU64::new(0),
             readers: Readers::default(),
-            looked: AtomicI64::new(coarse()),
+            found: AtomicI64::new(coarse()),
             writes: Queue::new(),
             reads: Queue::new(),
             marks,
@@ -93,16 +93,14 @@ impl Shared {
         Ok(store)
     }
 
-    /// Whether nobody has looked for a while. Whoever is told so looks.
+    /// Whether it is a while since somebody found the store to be the one in the folder.
     pub(crate) fn is_look_due(&self) -> bool {
-        let now = coarse();
-        let last = self.looked.load(Ordering::Relaxed);
-        now - last > LOOK_MICROS
-            && self.looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        coarse() - self.found.load(Ordering::Relaxed) > LOOK_MICROS
     }
 
-    pub(crate) fn look_again(&self) {
-        self.looked.store(i64::MIN / 2, Ordering::Relaxed);
+    /// Notes that the store is the one in the folder.
+    pub(crate) fn note_found(&self) {
+        self.found.store(coarse(), Ordering::Relaxed);
     }
 
     fn lock_store(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
