@@ -78,6 +78,8 @@
 //! | give a call its own ttl, grace, tags, timeouts | [`Cache::with`], [`Options`], [`Ttl`] |
 //! | let the loader decide ttl and tags | [`Load::tags`], [`Loaded`] |
 //! | change a key | [`insert`](Cache::insert), [`insert_if_absent`](Cache::insert_if_absent), [`replace`](Cache::replace), [`remove`](Cache::remove) |
+//! | read, load or change many keys at once | [`get_many`](Cache::get_many), [`get_many_with`](Cache::get_many_with), [`insert_many`](Cache::insert_many), [`invalidate_many`](Cache::invalidate_many), [`remove_many`](Cache::remove_many), [`contains_many`](Cache::contains_many); [`Batch`] |
+//! | make one load of many small ones | [`Cache::batch_loader`] |
 //! | invalidate | [`invalidate`](Cache::invalidate), [`invalidate_tag`](Cache::invalidate_tag), [`invalidate_all`](Cache::invalidate_all); how far it got: [`Reach`] |
 //! | make stale, give a new life | [`mark_stale`](Cache::mark_stale), [`touch`](Cache::touch), [`set_ttl`](Cache::set_ttl), [`revive`](Cache::revive) |
 //! | refresh before the ttl ends | [`refresh_after`](CacheBuilder::refresh_after), [`early_refresh`](Options::early_refresh), [`Cache::refresh`] |
@@ -112,7 +114,7 @@
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
-pub use crate::cache::{Blocking, Cache, CacheBuilder, Reach};
+pub use crate::cache::{Batch, BatchLoader, Blocking, Cache, CacheBuilder, NewEntry, Reach};
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::event::Event;

@@ -11,7 +11,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::clock::{LocalClock, SystemClock};
 
-pub(crate) use tokio::sync::{Notify, Semaphore};
+pub(crate) use tokio::sync::{Notify, Semaphore, oneshot};
+pub(crate) use tokio::task::unconstrained;
 
 /// A runtime's identity.
 pub(crate) type RuntimeId = tokio::runtime::Id;
@@ -75,7 +76,7 @@ pub(crate) fn single_threaded() -> Option<RuntimeId> {
 /// possible.
 pub(crate) fn blocking<T>(future: impl Future<Output = T>) -> T {
     // A task has so many steps until it must yield. One that blocks cannot: it would wait for ever.
-    let run = || crate::park::block_on(tokio::task::unconstrained(future));
+    let run = || crate::park::block_on(unconstrained(future));
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
         _ => run(),
@@ -90,7 +91,7 @@ fn no_runtime() -> Error {
 #[derive(Debug)]
 pub(crate) struct IoThread {
     handle: Handle,
-    _stop: tokio::sync::oneshot::Sender<()>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl IoThread {
@@ -99,7 +100,7 @@ impl IoThread {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let handle = runtime.handle().clone();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel::<()>();
         std::thread::Builder::new()
             .name("larder-io".into())
             .spawn(move || {
@@ -118,7 +119,7 @@ impl IoThread {
             // A listener that runs there and calls the cache: it cannot wait for itself.
             return Self::start()?.run(task);
         }
-        let (answer, answered) = tokio::sync::oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
         blocking(answered).map_err(|_| Error::panicked("blocking"))
     }

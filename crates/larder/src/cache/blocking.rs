@@ -193,7 +193,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     }
 
     fn io(&self) -> Result<&IoThread> {
-        let io = &self.cache.inner.io;
+        let io = &self.cache.inner.work.io;
         if let Some(io) = io.get() {
             return Ok(io);
         }

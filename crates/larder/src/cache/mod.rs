@@ -19,17 +19,23 @@ use crate::stats::Stats;
 use crate::tier::held::Held;
 
 mod apply;
+mod batch;
+mod batch_loader;
 mod blocking;
 mod builder;
 mod change;
 mod edit;
 mod insert;
 mod invalidate;
+mod many;
 mod read;
 mod write;
 
+pub use crate::cache::batch::Batch;
+pub use crate::cache::batch_loader::BatchLoader;
 pub use crate::cache::blocking::Blocking;
 pub use crate::cache::builder::CacheBuilder;
+pub use crate::cache::many::NewEntry;
 pub use crate::cache::write::Reach;
 
 /// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.

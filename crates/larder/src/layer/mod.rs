@@ -1,5 +1,7 @@
 //! Behaviour around a backend, one wrapper each.
 
+mod gather;
 mod timeout;
 
+pub(crate) use gather::Gather;
 pub(crate) use timeout::Timeout;

@@ -12,9 +12,11 @@ use larder_core::{BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version}
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
+use crate::layer::Gather;
 use crate::load::about::{About, Arrival, Caller};
 use crate::load::flight::Flights;
 use crate::load::freshness::attend_at;
+use crate::load::together::Together;
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, Notify, Semaphore};
 use crate::stats::Counters;
@@ -29,13 +31,21 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) shared: Option<Arc<Shared<V>>>,
     pub(crate) observer: Observer,
     /// At most this many loaders at once; none without a limit.
-    pub(crate) load_limit: Option<Semaphore>,
+    pub(crate) load_limit: Option<Arc<Semaphore>>,
     /// Whether loads wait for other processes' leases.
     pub(crate) wait_for_leases: bool,
     /// How long a lease lives at most that its load can renew.
     pub(crate) lease_limit: Duration,
     /// How long a result is kept here while the authority cannot be reached.
     pub(crate) degraded_ttl: Duration,
+    pub(crate) work: Arc<Work>,
+    /// The batch that this is a view for, if it is one.
+    together: Option<Arc<Together>>,
+}
+
+/// What runs for a cache beside its callers.
+#[derive(Default)]
+pub(crate) struct Work {
     pub(crate) io: OnceLock<IoThread>,
     closed: AtomicBool,
     running: AtomicUsize,
@@ -71,14 +81,39 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
             shared,
             observer,
-            load_limit: load_limit.map(Semaphore::new),
+            load_limit: load_limit.map(|limit| Arc::new(Semaphore::new(limit))),
             wait_for_leases,
             lease_limit,
             degraded_ttl,
-            io: OnceLock::new(),
-            closed: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
-            idle: Notify::new(),
+            work: Arc::default(),
+            together: None,
+        }
+    }
+
+    /// A view for calls that run together, and what runs them. Loaders there take no permit: whoever
+    /// runs one for all of them takes it.
+    pub(crate) fn together(&self) -> (Arc<Self>, Arc<Together>) {
+        let gather =
+            self.shared.as_ref().map(|shared| Gather::new(shared.authority.backend().clone()));
+        let through =
+            |(shared, gather): (&Arc<Shared<V>>, &Gather)| Arc::new(shared.through(gather.clone()));
+        let shared = self.shared.as_ref().zip(gather.as_ref()).map(through);
+        let together = Arc::new(Together::new(gather));
+        let view = Self { shared, together: Some(Arc::clone(&together)), ..self.unlimited() };
+        (Arc::new(view), together)
+    }
+
+    /// A view whose loaders take no permit.
+    pub(crate) fn unlimited(&self) -> Self {
+        Self {
+            local: Arc::clone(&self.local),
+            flights: Arc::clone(&self.flights),
+            shared: self.shared.clone(),
+            observer: self.observer.clone(),
+            load_limit: None,
+            work: Arc::clone(&self.work),
+            together: self.together.clone(),
+            ..*self
         }
     }
 
@@ -175,7 +210,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Refuses work after [`close`](Self::close).
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.work.closed.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
         }
         Ok(())
@@ -185,9 +220,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ///
     /// # Errors
     /// [`Closed`](ErrorKind::Closed) after `close` has begun, which then does not wait for it.
-    pub(crate) fn begin(self: &Arc<Self>) -> Result<Running<K, V>> {
+    pub(crate) fn begin(&self) -> Result<Running> {
         // Counted first: either `close` sees this count, or this sees that it has begun.
-        let running = Running::new(self);
+        let running = Running::new(&self.work);
         self.check_open().map(|()| running)
     }
 
@@ -197,10 +232,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
         let running = self.begin()?;
-        crate::runtime::spawn(async move {
+        let counted = async move {
             let _running = running;
             task.await;
-        })
+        };
+        match &self.together {
+            Some(together) => {
+                together.adopt(Box::pin(counted));
+                Ok(())
+            }
+            None => crate::runtime::spawn(counted),
+        }
     }
 
     /// The same, waiting for its end; the caller may go away meanwhile.
@@ -213,15 +255,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let _running = running;
             task.await
         };
-        crate::runtime::owned(counted).await
+        match &self.together {
+            // It runs in a task already.
+            Some(_) => Ok(counted.await),
+            None => crate::runtime::owned(counted).await,
+        }
     }
 
     /// Refuses new work, waits for what is running, and forgets what is held here.
     pub(crate) async fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.work.closed.store(true, Ordering::SeqCst);
         loop {
-            let idle = self.idle.notified();
-            if self.running.load(Ordering::SeqCst) == 0 {
+            let idle = self.work.idle.notified();
+            if self.work.running.load(Ordering::SeqCst) == 0 {
                 break;
             }
             idle.await;
@@ -234,16 +280,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 const FLIGHT_STRIPES: usize = 64;
 
 /// Work under way: counted for as long as it is there, also if its runtime drops it.
-pub(crate) struct Running<K: Hash + Eq, V>(Arc<Inner<K, V>>);
+pub(crate) struct Running(Arc<Work>);
 
-impl<K: Hash + Eq, V> Running<K, V> {
-    fn new(inner: &Arc<Inner<K, V>>) -> Self {
-        inner.running.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(inner))
+impl Running {
+    fn new(work: &Arc<Work>) -> Self {
+        work.running.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(work))
     }
 }
 
-impl<K: Hash + Eq, V> Drop for Running<K, V> {
+impl Drop for Running {
     fn drop(&mut self) {
         if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();

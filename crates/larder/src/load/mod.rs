@@ -35,6 +35,7 @@ use crate::tier::shared::Shared;
 use crate::tier::tag::Marks;
 
 pub(crate) mod about;
+pub(crate) mod asks;
 pub(crate) mod chain;
 mod commit;
 pub(crate) mod flight;
@@ -44,6 +45,7 @@ pub(crate) mod lease;
 pub(crate) mod loader;
 mod renewal;
 pub(crate) mod run;
+pub(crate) mod together;
 pub(crate) mod wait;
 
 /// A look-up that the fast path could not answer.

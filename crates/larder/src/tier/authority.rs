@@ -1,6 +1,6 @@
 //! The shared tier whose versions decide: one record at a time, within a time, never for ever.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder_core::{
@@ -28,8 +28,8 @@ pub(crate) struct Authority {
     pub(crate) timeout: Duration,
     /// How long the epoch and a tag are believed without asking again.
     pub(crate) tag_check: Duration,
-    pub(crate) table: Mutex<Table>,
-    sample: Mutex<Option<(Timestamp, Option<StoreTime>)>>,
+    pub(crate) table: Arc<Mutex<Table>>,
+    sample: Arc<Mutex<Option<(Timestamp, Option<StoreTime>)>>>,
 }
 
 impl Authority {
@@ -41,8 +41,20 @@ impl Authority {
         tag_check: Duration,
     ) -> Self {
         let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
-        let (table, sample) = (Mutex::default(), Mutex::new(None));
+        let (table, sample) = (Arc::default(), Arc::default());
         Self { backend, namespace, clock, timeout, tag_check, table, sample }
+    }
+
+    /// The same authority, asked through `backend`: what is known of it is shared.
+    pub(crate) fn through(&self, backend: impl Backend) -> Self {
+        Self {
+            backend: AnyBackend::new(backend),
+            namespace: self.namespace.clone(),
+            clock: self.clock.clone(),
+            table: Arc::clone(&self.table),
+            sample: Arc::clone(&self.sample),
+            ..*self
+        }
     }
 
     pub(crate) fn key(&self, class: Class, text: &str) -> Key {

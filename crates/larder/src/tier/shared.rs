@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Class, Codec, Error, ErrorKind, Header, Key, Kind, Life, Record, Result, TagVersion, Times,
-    Timestamp,
+    Backend, Class, Codec, Error, ErrorKind, Header, Key, Kind, Life, Record, Result, TagVersion,
+    Times, Timestamp,
 };
 
 use crate::event::{Event, Observer};
@@ -67,6 +67,16 @@ impl<V: 'static> Shared<V> {
         observer: Observer,
     ) -> Self {
         Self { authority, codec, local_cap, strict, observer }
+    }
+
+    /// The same tier, asked through `backend`.
+    pub(crate) fn through(&self, backend: impl Backend) -> Self {
+        Self {
+            authority: self.authority.through(backend),
+            codec: Arc::clone(&self.codec),
+            observer: self.observer.clone(),
+            ..*self
+        }
     }
 
     /// The key's name at the authority.
@@ -195,8 +205,6 @@ impl<V: 'static> Shared<V> {
     }
 
     fn encode(&self, value: &V) -> Result<Bytes> {
-        use larder_core::Backend as _;
-
         let payload = guarded("encode", || self.codec.encode(value))?;
         let limit = self.authority.backend().capabilities().max_value_bytes;
         if limit.is_some_and(|limit| payload.len() > limit) {

@@ -1,0 +1,326 @@
+//! The verbs for many keys: each key by the protocol of one, the backend asked once for all.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use larder_core::{BoxError, Result};
+
+use crate::cache::{Batch, Cache, LOAD, LOOK, Reach};
+use crate::key::CacheKey;
+use crate::load::asks::Asks;
+use crate::load::chain::{Inside, Link};
+use crate::load::loader::Loaded;
+use crate::lookup::Lookup;
+use crate::options::Ttl;
+use crate::tier::held::Held;
+
+/// An entry to insert: made from `(key, value)` or `(key, value, ttl)`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewEntry<K, V> {
+    /// Its key.
+    pub key: K,
+    /// Its value.
+    pub value: V,
+    /// How long it is fresh.
+    pub ttl: Ttl,
+}
+
+impl<K, V> From<(K, V)> for NewEntry<K, V> {
+    fn from((key, value): (K, V)) -> Self {
+        Self { key, value, ttl: Ttl::Default }
+    }
+}
+
+impl<K, V> From<(K, V, Ttl)> for NewEntry<K, V> {
+    fn from((key, value, ttl): (K, V, Ttl)) -> Self {
+        Self { key, value, ttl }
+    }
+}
+
+impl<K, V> From<(K, V, Duration)> for NewEntry<K, V> {
+    fn from((key, value, ttl): (K, V, Duration)) -> Self {
+        Self { key, value, ttl: Ttl::For(ttl) }
+    }
+}
+
+/// Of many keys at once. Each key is treated as by the verb for one key, with the same promises.
+/// The backend is asked for all of them in one call, or in one for each step where a change takes
+/// several. One key's failure leaves the others alone: see [`Batch`]. Of a key that is named twice
+/// the last one counts.
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// The fresh values under the keys: only of those that have one.
+    ///
+    /// # Errors
+    /// [`Closed`](crate::ErrorKind::Closed) after `close`,
+    /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime where a backend must be
+    /// asked. For each key, as [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("mget", "get_multi", "get_all"))]
+    pub async fn get_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Batch<K, V>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+    {
+        self.inner.check_open()?;
+        let (mut batch, missing) = self.held_here(distinct(keys));
+        let look = |cache: Self, (hash, key): (u64, K)| async move {
+            let found = cache.request(hash, key.clone(), LOOK).get().await;
+            (key, found.map(|held| held.and_then(Held::into_option)))
+        };
+        for (key, found) in self.each(missing, look).await? {
+            batch.add(key, found);
+        }
+        Ok(batch)
+    }
+
+    /// Whether there are values under the keys: an answer for each.
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("exists_many"))]
+    pub async fn contains_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Batch<K, bool>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+    {
+        let ask = |cache: Self, key: K| async move {
+            let is_there = cache.contains_key(&key).await;
+            (key, is_there.map(Some))
+        };
+        self.for_each_key(distinct(keys), ask).await
+    }
+
+    /// Stores values, each with its own ttl if it names one. The number of results is the number
+    /// that was stored.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// let short = Duration::from_secs(5);
+    /// let stored = cache.insert_many([(1, "one".to_owned(), short), (2, "two".to_owned(), short)]);
+    /// assert_eq!(stored.await?.len(), 2);
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many); for each key, as [`insert`](Self::insert).
+    ///
+    /// # Cancel safety
+    /// What has begun is finished, also if the future is dropped.
+    #[doc(alias("set_many", "mset", "put_all"))]
+    pub async fn insert_many<T>(
+        &self,
+        entries: impl IntoIterator<Item = T>,
+    ) -> Result<Batch<K, Reach>>
+    where
+        T: Into<NewEntry<K, V>>,
+    {
+        let entries = entries.into_iter().map(Into::into);
+        let last: HashMap<K, (V, Ttl)> =
+            entries.map(|entry| (entry.key, (entry.value, entry.ttl))).collect();
+        let insert = |cache: Self, (key, (value, ttl)): (K, (V, Ttl))| async move {
+            let cache = if ttl == Ttl::Default { cache } else { cache.with(ttl) };
+            let reach = cache.insert(key.clone(), value).await;
+            (key, reach.map(Some))
+        };
+        self.for_each_key(last.into_iter().collect(), insert).await
+    }
+
+    /// Drops the keys. Loads under way do not bring them back.
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many); for each key, as [`invalidate`](Self::invalidate).
+    ///
+    /// # Cancel safety
+    /// What has begun is finished, also if the future is dropped.
+    #[doc(alias("delete_many", "delete_multi"))]
+    pub async fn invalidate_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Batch<K, Reach>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+    {
+        let invalidate = |cache: Self, key: K| async move {
+            let reach = cache.invalidate(&key).await;
+            (key, reach.map(Some))
+        };
+        self.for_each_key(distinct(keys), invalidate).await
+    }
+
+    /// Takes the keys away; the values of those that had a fresh one.
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many); for each key, as [`remove`](Self::remove).
+    ///
+    /// # Cancel safety
+    /// What has begun is finished, also if the future is dropped.
+    #[doc(alias("take_many", "pop_many"))]
+    pub async fn remove_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Batch<K, V>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+    {
+        let remove = |cache: Self, key: K| async move {
+            let removed = cache.remove(&key).await;
+            (key, removed)
+        };
+        self.for_each_key(distinct(keys), remove).await
+    }
+
+    /// The values under the keys, those that are missing loaded by one call of the loader.
+    ///
+    /// The loader is called with the keys that nobody else is loading, and answers with a value or a
+    /// [`Loaded`] for each that there is; for the others it says that there is none. A key that
+    /// another caller or process is loading is waited for; should that load come to nothing, the
+    /// loader is called again with it.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// cache.insert(1, "one".to_owned()).await?;
+    /// let names = cache
+    ///     .get_many_with(&[1, 2, 3], |missing: Vec<u64>| async move {
+    ///         assert_eq!(missing, [2, 3]);
+    ///         Ok::<_, std::io::Error>(HashMap::from([(2, "two".to_owned())]))
+    ///     })
+    ///     .await?;
+    /// assert_eq!((names.len(), names.get(&3)), (2, None));
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime where a key is missing,
+    /// [`Closed`](crate::ErrorKind::Closed) after `close`. For each key, as [`load`](Self::load);
+    /// a failure of the loader is that of all keys it was called with, but for those with a stale
+    /// value inside grace.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the loads running for the others and for the cache.
+    #[doc(alias("get_or_create_multi", "load_many", "load_all"))]
+    pub async fn get_many_with<'q, Q, F, Fut, M, L, E>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+        loader: F,
+    ) -> Result<Batch<K, V>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<M, E>> + Send + 'static,
+        M: IntoIterator<Item = (K, L)>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        self.check()?;
+        let (mut batch, missing) = self.held_here(distinct(keys));
+        if missing.is_empty() {
+            return Ok(batch);
+        }
+        let asks = Asks::new(loader, self.inner.load_limit.clone(), None);
+        let (inner, together) = self.inner.together();
+        let cache = Self { inner, settings: self.settings.clone() };
+        let calls = missing.into_iter().map(|(hash, key)| {
+            let (cache, loader) = (cache.clone(), asks.loader());
+            inside(async move {
+                let held = cache.request(hash, key.clone(), LOAD).load(loader).await;
+                (key, held.map(Held::into_option))
+            })
+        });
+        for (key, value) in together.run(calls.collect(), move || asks.flush()).await? {
+            batch.add(key, value);
+        }
+        Ok(batch)
+    }
+
+    /// What a hit finds of the keys here, and the keys that need more.
+    fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
+        let (mut batch, mut missing) = (Batch::new(), Vec::new());
+        for key in keys {
+            let hash = self.inner.local.hash(&key);
+            match self.inner.local.get(hash, &key) {
+                Some(held) => batch.add(key, Ok(held.into_option())),
+                None => missing.push((hash, key)),
+            }
+        }
+        (batch, missing)
+    }
+
+    async fn for_each_key<A, T, Fut>(
+        &self,
+        arguments: Vec<A>,
+        call: impl Fn(Self, A) -> Fut,
+    ) -> Result<Batch<K, T>>
+    where
+        Fut: Future<Output = (K, Result<Option<T>>)> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.check()?;
+        let mut batch = Batch::new();
+        for (key, result) in self.each(arguments, call).await? {
+            batch.add(key, result);
+        }
+        Ok(batch)
+    }
+
+    /// Makes a call for each argument, side by side; without a backend, where none of them waits,
+    /// one after the other.
+    async fn each<A, T, Fut>(
+        &self,
+        arguments: Vec<A>,
+        call: impl Fn(Self, A) -> Fut,
+    ) -> Result<Vec<T>>
+    where
+        Fut: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        if self.inner.shared.is_none() || arguments.is_empty() {
+            let mut results = Vec::with_capacity(arguments.len());
+            for argument in arguments {
+                results.push(call(self.clone(), argument).await);
+            }
+            return Ok(results);
+        }
+        let (inner, together) = self.inner.together();
+        let cache = Self { inner, settings: self.settings.clone() };
+        let calls = arguments.into_iter().map(|argument| inside(call(cache.clone(), argument)));
+        together.run(calls.collect(), || ()).await
+    }
+}
+
+/// A call that runs in another task, and still inside the load that this code runs in.
+fn inside<T>(call: impl Future<Output = T> + Send + 'static) -> larder_core::BoxFuture<'static, T> {
+    match Link::current() {
+        Some(link) => Box::pin(Inside::new(link, call)),
+        None => Box::pin(call),
+    }
+}
+
+/// Each key once, in the order in which they are named.
+fn distinct<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
+where
+    Q: ?Sized + Lookup<K> + 'q,
+{
+    let mut seen = HashSet::new();
+    let keys = keys.into_iter().map(Lookup::to_key);
+    keys.filter(|key: &K| seen.insert(key.clone())).collect()
+}
