@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Codec,
     /// The store has no room for the value, or the value is larger than it takes.
     NoSpace,
+    /// There is nothing under the key, and the call was told to fail then: load or insert it.
+    NotFound,
     /// The loader failed or panicked: see [`Error::loader_error`] and [`Error::is_panic`].
     Loader,
     /// A loader asked for a key that waits for this very load: change the loader.
@@ -45,6 +47,7 @@ impl ErrorKind {
             Self::Timeout => "timed out",
             Self::Codec => "encoding failed",
             Self::NoSpace => "no space",
+            Self::NotFound => "not found",
             Self::Loader => "the loader failed",
             Self::Reentrant => "the loader asked for a key that waits for it",
             Self::Closed => "closed",

@@ -57,6 +57,14 @@ impl LocalClock {
         }
     }
 
+    /// The same for who takes any clock.
+    pub(crate) fn shared(&self) -> Arc<dyn Clock> {
+        match self {
+            Self::System => Arc::new(SystemClock),
+            Self::Injected(clock) => Arc::clone(clock),
+        }
+    }
+
     /// Whether this reading still lies ahead: coarse first, exact in the last 16 ms, and without any
     /// clock for what never comes.
     #[inline]

@@ -80,6 +80,9 @@
 //! | change a key | [`insert`](Cache::insert), [`insert_if_absent`](Cache::insert_if_absent), [`replace`](Cache::replace), [`remove`](Cache::remove) |
 //! | read, load or change many keys at once | [`get_many`](Cache::get_many), [`get_many_with`](Cache::get_many_with), [`insert_many`](Cache::insert_many), [`invalidate_many`](Cache::invalidate_many), [`remove_many`](Cache::remove_many), [`contains_many`](Cache::contains_many); [`Batch`] |
 //! | make one load of many small ones | [`Cache::batch_loader`] |
+//! | count | [`incr`](Cache::incr), [`counter`](Cache::counter) |
+//! | change what is as expected | [`compare_and_set`](Cache::compare_and_set), [`replace_if`](Cache::replace_if) |
+//! | list, count or drop keys by a glob | [`keys`](Cache::keys), [`count`](Cache::count), [`clear`](Cache::clear); [`Pattern`] |
 //! | invalidate | [`invalidate`](Cache::invalidate), [`invalidate_tag`](Cache::invalidate_tag), [`invalidate_all`](Cache::invalidate_all); how far it got: [`Reach`] |
 //! | make stale, give a new life | [`mark_stale`](Cache::mark_stale), [`touch`](Cache::touch), [`set_ttl`](Cache::set_ttl), [`revive`](Cache::revive) |
 //! | refresh before the ttl ends | [`refresh_after`](CacheBuilder::refresh_after), [`early_refresh`](Options::early_refresh), [`Cache::refresh`] |
@@ -90,7 +93,6 @@
 //! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`] |
 //! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
 //! | count, swap or lock over a backend | [`ops`] |
-//! | say which keys are meant by a glob | [`Pattern`] |
 //! | write a backend, a codec or a clock | [`backend::Backend`], [`backend::Codec`], [`backend::Clock`] |
 //! | test with a clock that stands still | the crate `larder-testkit` |
 //!
@@ -114,7 +116,7 @@
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
-pub use crate::cache::{Batch, BatchLoader, Blocking, Cache, CacheBuilder, NewEntry, Reach};
+pub use crate::cache::{Batch, BatchLoader, Blocking, Cache, CacheBuilder, Keys, NewEntry, Reach};
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::event::Event;

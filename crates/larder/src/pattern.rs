@@ -89,6 +89,12 @@ impl Pattern {
         }
     }
 
+    /// Whether every key is meant.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.tokens == [Token::Many]
+    }
+
     /// What every key that matches begins with: all before the first special character.
     #[must_use]
     pub fn literal_prefix(&self) -> &str {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
 const ORDER: [&str; 23] = [
-    "cache", "local", "ops", "load", "tier", "engine", "layer", "janitor", "listener", "memory",
+    "cache", "local", "load", "tier", "ops", "engine", "layer", "janitor", "listener", "memory",
     "codec", "runtime", "park", "event", "info", "options", "pattern", "key", "lookup", "rule",
     "stats", "clock", "sync",
 ];

@@ -101,8 +101,8 @@ fn a_load_of_many_keys_takes_a_round_trip_for_each_step() {
         // The first call makes the namespace's marks.
         source.get(&cache, &["first"]).await;
         rig.store().forget_calls();
-        let loaded = source.get(&cache, &keys).await;
-        assert_eq!((loaded.len(), loaded["key-7"]), (200, 5));
+        let values = source.get(&cache, &keys).await;
+        assert_eq!((values.len(), values["key-7"]), (200, 5));
         let calls = rig.store().calls();
         assert_eq!(sizes(&calls, Operation::Read), [200]);
         assert_eq!(sizes(&calls, Operation::Write), [200, 200], "leases, then values");
@@ -177,8 +177,8 @@ fn a_batch_loads_only_what_nobody_else_is_loading_and_waits_for_the_rest() {
         // What it led is there already for others.
         assert_eq!(cache.get("cc").await.unwrap(), Some(2));
         gate.add_permits(1);
-        let loaded = in_time(batch).await.unwrap();
-        assert_eq!((loaded["a"], loaded["b"], loaded["cc"]), (1, 99, 2));
+        let values = in_time(batch).await.unwrap();
+        assert_eq!((values["a"], values["b"], values["cc"]), (1, 99, 2));
         assert_eq!(single.await.unwrap(), 99);
     });
 }
@@ -239,8 +239,8 @@ fn a_key_whose_load_elsewhere_fails_is_asked_for_again() {
         gate.add_permits(1);
         settle().await;
         rig.advance(1);
-        let loaded = in_time(batch).await.unwrap();
-        assert_eq!((loaded["a"], loaded["b"]), (1, 1));
+        let values = in_time(batch).await.unwrap();
+        assert_eq!((values["a"], values["b"]), (1, 1));
         assert_eq!(source.calls(), [["a"], ["b"]]);
         assert!(failing.await.unwrap().is_err());
     });
@@ -280,9 +280,9 @@ fn a_failing_loader_fails_its_keys_and_serves_what_is_stale() {
         cache.insert("old".into(), 7).await.unwrap();
         rig.advance(6);
         let loader = |_: Vec<String>| async { Err::<Vec<(String, u32)>, _>("down") };
-        let loaded = cache.get_many_with(["old", "new"], loader).await.unwrap();
-        assert_eq!(loaded.get("old"), Some(&7));
-        assert_eq!(loaded.failure("new").unwrap().kind(), ErrorKind::Loader);
+        let values = cache.get_many_with(["old", "new"], loader).await.unwrap();
+        assert_eq!(values.get("old"), Some(&7));
+        assert_eq!(values.failure("new").unwrap().kind(), ErrorKind::Loader);
     });
 }
 
@@ -294,8 +294,8 @@ fn a_panicking_loader_is_a_failure_and_leaves_nothing_behind() {
             assert!(keys.is_empty(), "expected");
             Ok::<_, std::io::Error>(Vec::<(String, u32)>::new())
         };
-        let loaded = cache.get_many_with(["a", "b"], loader).await.unwrap();
-        assert_eq!(loaded.failures().count(), 2);
+        let values = cache.get_many_with(["a", "b"], loader).await.unwrap();
+        assert_eq!(values.failures().count(), 2);
         assert_eq!(Source::default().get(&cache, &["a", "b"]).await.len(), 2);
     });
 }
@@ -315,8 +315,8 @@ fn a_batch_loader_that_asks_for_one_of_its_keys_is_told() {
                 Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 5)))
             }
         };
-        let loaded = in_time(cache.get_many_with(["a", "b"], loader)).await.unwrap();
-        assert_eq!(loaded.into_result().unwrap().len(), 2);
+        let values = in_time(cache.get_many_with(["a", "b"], loader)).await.unwrap();
+        assert_eq!(values.into_result().unwrap().len(), 2);
     });
 }
 
@@ -326,8 +326,8 @@ impl Source {
         let loader = |keys: Vec<String>| async move {
             Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 5)))
         };
-        let loaded = cache.get_many_with(["b"], loader).await.unwrap();
-        loaded.failure("b").unwrap().kind()
+        let values = cache.get_many_with(["b"], loader).await.unwrap();
+        values.failure("b").unwrap().kind()
     }
 }
 
@@ -361,8 +361,8 @@ fn an_answer_per_key_has_its_own_ttl_and_tags_and_may_say_there_is_none() {
             let tagged = Loaded::new(2).tags(["t"]);
             Ok::<_, std::io::Error>([("short".to_owned(), short), ("tagged".to_owned(), tagged)])
         };
-        let loaded = cache.get_many_with(["short", "tagged", "none"], loader).await.unwrap();
-        assert_eq!(loaded.len(), 2);
+        let values = cache.get_many_with(["short", "tagged", "none"], loader).await.unwrap();
+        assert_eq!(values.len(), 2);
         assert!(cache.is_known_absent("none").await.unwrap());
         rig.advance(5);
         assert_eq!(cache.get_many(["short", "tagged"]).await.unwrap().len(), 1);
@@ -455,17 +455,17 @@ fn batches_on_every_runtime_end_and_lose_nothing() {
                     loads.fetch_add(keys.len(), Ordering::SeqCst);
                     async move { Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, key * 2))) }
                 };
-                let loaded = cache.get_many_with(&keys, loader).await.unwrap();
-                let loaded = loaded.into_result().unwrap();
-                assert_eq!(loaded.len(), 100);
-                assert!(loaded.iter().all(|(key, value)| *value == key * 2));
+                let values = cache.get_many_with(&keys, loader).await.unwrap();
+                let values = values.into_result().unwrap();
+                assert_eq!(values.len(), 100);
+                assert!(values.iter().all(|(key, value)| *value == key * 2));
             }));
         }
         for task in tasks {
             task.await.unwrap();
         }
     }));
-    assert_eq!(loads.load(Ordering::SeqCst), 290, "each key is loaded once");
+    assert_eq!(loads.load(Ordering::SeqCst), 290, "each key is values once");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::key::CacheKey;
 use crate::load::freshness::lives;
 use crate::load::inner::Inner;
 use crate::lookup::Lookup;
+use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::shared::Shared;
@@ -42,13 +43,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         hash: u64,
         key: &K,
         looked: Looked<V>,
-        wanted: fn(bool) -> bool,
+        wanted: impl Fn(Option<&V>) -> bool,
     ) -> bool {
         // What is not put is dropped out here, where its end may call the cache.
         let mut draft = Some(self.draft(key, looked));
         let done = self.flights.change_if(hash, key, || {
-            let fresh = self.outline(hash, key).is_some_and(|looked| looked.is_fresh_value());
-            let draft = draft.take_if(|_| wanted(fresh))?;
+            let is_wanted = self.local.look(hash, key, |view| match view.value {
+                Held::Value(value) if view.life == Life::Fresh => wanted(Some(value)),
+                _ => wanted(None),
+            });
+            let draft = draft.take_if(|_| is_wanted.unwrap_or_else(|| wanted(None)))?;
             Some(self.local.put(hash, key.clone(), draft))
         });
         done.is_some()
@@ -70,8 +74,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) -> Option<Looked<V>> {
         let apply = || {
             let now = self.now();
-            let mut changed = self.outline(hash, key).filter(|there| edit.fits(there))?;
-            let looked = self.look(hash, key)?;
+            let there = self.outline(hash, key).filter(|there| edit.fits(there));
+            let Some((mut changed, looked)) = there.zip(self.look(hash, key)) else {
+                let deletes = matches!(edit.otherwise(), Step::Delete);
+                return (None, deletes.then(|| self.local.remove(hash, key).1));
+            };
             let whole = looked.fresh_until.since(looked.note.written_at);
             let grace = looked.kept_until.since(looked.fresh_until);
             let dropped = match edit.lives(settings, now, whole, grace) {
@@ -89,7 +96,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     self.retime(hash, key, &changed.with_refresh(settings))
                 }
             };
-            Some((looked, dropped))
+            (Some(looked), Some(dropped))
         };
         let done = match edit {
             // What a load under way brings is older than the mark; a change of life is no reason
@@ -97,10 +104,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
             Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
         };
-        done.map(|(looked, dropped)| {
-            drop(dropped);
-            looked
-        })
+        let (looked, dropped) = done;
+        drop(dropped);
+        looked
     }
 
     /// What the authority's answer to a change means.

@@ -313,7 +313,7 @@ fn require_conditional(backend: &AnyBackend) -> Result<()> {
 fn weigh_held<K: 'static, V: 'static>(weigher: Weigher<K, V>) -> Weigher<K, Held<V>> {
     Arc::new(move |key, held| match held {
         Held::Value(value) => weigher(key, value),
-        Held::Absent => 1,
+        Held::Absent | Held::Counter(_) => 1,
     })
 }
 

@@ -52,7 +52,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         hash: u64,
         key: K,
         held: Held<V>,
-        wanted: fn(bool) -> bool,
+        wanted: impl Fn(Option<&V>) -> bool + Send + Sync,
     ) -> Result<bool> {
         let name = self.shared.key(&key);
         let marks = self.inner.local.marks();
@@ -60,8 +60,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let record = self.shared_record(&held, &current).await;
         let mut is_wanted = false;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
-            let fresh = there.is_some_and(|(looked, _)| looked.is_fresh_value());
-            is_wanted = wanted(fresh);
+            let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
+            is_wanted = wanted(match fresh.map(|looked| &looked.held) {
+                Some(Held::Value(value)) => Some(value),
+                _ => None,
+            });
             Ok(match &record {
                 _ if !is_wanted => Step::Keep,
                 Ok(Some(record)) => Step::Write(record.clone()),

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use larder_core::{Life, Result};
+use larder_core::{Error, ErrorKind, Key, Life, NEVER, Record, Result};
 
 use crate::cache::Cache;
 use crate::info::{EntryInfo, Tier};
 use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::lookup::Lookup;
+use crate::options::Ttl;
 use crate::tier::held::Looked;
 use crate::tier::mark::Age;
+use crate::tier::scan::Met;
+use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// The value under the key, if it is fresh: without counting, without renewing its idle time,
@@ -27,7 +30,64 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(fresh.and_then(|looked| looked.held.into_option()))
     }
 
-    /// Whether [`peek`](Self::peek) would find a value.
+    /// The fresh value under the key, or else this one, which is not stored.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("get_default"))]
+    pub async fn get_or<Q: ?Sized + Lookup<K>>(&self, key: &Q, default: V) -> Result<V> {
+        Ok(self.get(key).await?.unwrap_or(default))
+    }
+
+    /// The fresh value under the key, or an error.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is none; otherwise as [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("get_or_fail", "get_or_raise"))]
+    pub async fn get_or_err<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<V> {
+        let missing = || Error::new(ErrorKind::NotFound, "get", "no fresh value is under the key");
+        self.get(key).await?.ok_or_else(missing)
+    }
+
+    /// How long the value or the number under the key stays fresh: none if there is no fresh one,
+    /// [`Ttl::Never`] if it stays so, else the time that is left.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::{Cache, Ttl};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, u64>::new(1_000)?;
+    /// assert_eq!(cache.ttl(&1).await?, None);
+    /// cache.insert(1, 10).await?;
+    /// assert_eq!(cache.ttl(&1).await?, Some(Ttl::Never));
+    /// cache.set_ttl(&1, Duration::from_secs(60)).await?;
+    /// assert!(matches!(cache.ttl(&1).await?, Some(Ttl::For(left)) if left.as_secs() < 61));
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    #[doc(alias("get_ttl", "time_to_live", "pttl"))]
+    pub async fn ttl<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<Ttl>> {
+        let stored = self.stored(key).await?.filter(|stored| stored.life == Life::Fresh);
+        Ok(stored.map(|stored| match stored.fresh_left {
+            NEVER => Ttl::Never,
+            left => Ttl::For(left),
+        }))
+    }
+
+    /// Whether [`peek`](Self::peek) would find a value, or [`counter`](Self::counter) a number.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -36,8 +96,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     #[doc(alias("exists", "has"))]
     pub async fn contains_key<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<bool> {
-        let found = self.find(key).await?;
-        Ok(found.is_some_and(|(looked, _)| self.is_served(&looked) && !looked.held.is_absent()))
+        let stored = self.stored(key).await?;
+        Ok(stored.is_some_and(|stored| stored.life == Life::Fresh || self.settings.allow_stale))
     }
 
     /// Age, life, tags and tier of what is under the key, stale or known to be absent included.
@@ -61,7 +121,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    #[doc(alias("ttl", "inspect", "metadata"))]
+    #[doc(alias("inspect", "metadata"))]
     pub async fn entry_info<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<EntryInfo>> {
         let found = self.find(key).await?;
         let now = self.inner.now();
@@ -96,6 +156,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         looked.life == Life::Fresh || self.settings.allow_stale
     }
 
+    async fn stored<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<Stored>> {
+        self.inner.check_open()?;
+        let hash = self.inner.local.hash(key);
+        self.inner.stored(hash, &key.to_key()).await
+    }
+
     async fn find<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<(Looked<V>, Tier)>> {
         self.inner.check_open()?;
         let hash = self.inner.local.hash(key);
@@ -103,7 +169,47 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
+/// A value or a number that is not dead.
+struct Stored {
+    life: Life,
+    fresh_left: Duration,
+}
+
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Whether a value or a number is under the key, without the value.
+    async fn stored(&self, hash: u64, key: &K) -> Result<Option<Stored>> {
+        let now = self.now();
+        let local = self.local.look(hash, key, |view| {
+            let is_sure = self.shared.is_none()
+                || view.note.is_some_and(|note| note.marks_due.min(note.copy_due) > now);
+            let (life, fresh_left) = (view.life, view.fresh_until.since(now));
+            is_sure.then(|| (!view.value.is_absent()).then_some(Stored { life, fresh_left }))
+        });
+        let Some(shared) = &self.shared else { return Ok(local.flatten().flatten()) };
+        if let Some(stored) = local.flatten() {
+            return Ok(stored);
+        }
+        crate::runtime::require()?;
+        match Box::pin(self.stored_there(shared, &shared.key(key))).await {
+            Ok(stored) => Ok(stored),
+            Err(error) => self.forgive(shared, error).map(|()| None),
+        }
+    }
+
+    async fn stored_there(&self, shared: &Shared<V>, key: &Key) -> Result<Option<Stored>> {
+        let Some(Record { header, .. }) = shared.authority.read(key).await? else {
+            return Ok(None);
+        };
+        let met = Met { key: key.clone(), text: String::new(), header };
+        if !met.is_stored() || !shared.is_own(&met.header) {
+            return Ok(None);
+        }
+        let met = [met];
+        let life = shared.authority.lives(self.local.marks(), &met).await?.pop();
+        let fresh_left = met.first().map_or(Duration::ZERO, |met| met.header.times.fresh_left());
+        Ok(life.filter(|life| *life != Life::Dead).map(|life| Stored { life, fresh_left }))
+    }
+
     /// What is under the key, from the first tier that has it and need not ask another.
     async fn find(&self, hash: u64, key: &K) -> Result<Option<(Looked<V>, Tier)>> {
         let local = self.look(hash, key);

@@ -64,7 +64,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`insert`](Self::insert).
     #[doc(alias("add", "set_if_not_exists", "put_if_absent", "setnx"))]
     pub async fn insert_if_absent(&self, key: K, value: V) -> Result<bool> {
-        self.insert_where(key, value, |there| !there).await
+        self.insert_where(key, value, |there| there.is_none()).await
     }
 
     /// Puts a value under the key if a fresh one is there; whether it did.
@@ -75,7 +75,51 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// As [`insert`](Self::insert).
     pub async fn replace(&self, key: K, value: V) -> Result<bool> {
-        self.insert_where(key, value, |there| there).await
+        self.insert_where(key, value, |there| there.is_some()).await
+    }
+
+    /// Stores a value only over a fresh one that this holds for; whether it did. Atomic.
+    ///
+    /// `is_wanted` runs under a lock, maybe several times: it must not call the cache.
+    ///
+    /// # Errors
+    /// As [`insert_if_absent`](Self::insert_if_absent).
+    ///
+    /// # Cancel safety
+    /// A change once begun is finished, also if the future is dropped.
+    pub async fn replace_if<F>(&self, key: K, value: V, is_wanted: F) -> Result<bool>
+    where
+        F: Fn(&V) -> bool + Send + Sync + 'static,
+    {
+        self.insert_where(key, value, move |there| there.is_some_and(&is_wanted)).await
+    }
+
+    /// Stores a value only over a fresh one that equals `current`; whether it did. Atomic.
+    ///
+    /// ```
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// cache.insert(1, "draft".to_owned()).await?;
+    /// let (draft, sent) = ("draft".to_owned(), "sent".to_owned());
+    /// assert!(cache.compare_and_set(1, draft.clone(), sent.clone()).await?);
+    /// assert!(!cache.compare_and_set(1, draft, sent).await?);
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`insert_if_absent`](Self::insert_if_absent).
+    ///
+    /// # Cancel safety
+    /// A change once begun is finished, also if the future is dropped.
+    #[doc(alias("cas", "compare_and_swap"))]
+    pub async fn compare_and_set(&self, key: K, current: V, value: V) -> Result<bool>
+    where
+        V: PartialEq,
+    {
+        self.replace_if(key, value, move |there| *there == current).await
     }
 
     /// Takes the key's value away and returns it, if it was fresh.
@@ -153,6 +197,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::SetTtl(ttl.into())).await?.is_some())
     }
 
+    /// Keeps a fresh value without end; whether there was one.
+    ///
+    /// # Errors
+    /// As [`set_ttl`](Self::set_ttl).
+    ///
+    /// # Cancel safety
+    /// A change once begun is finished, also if the future is dropped.
+    pub async fn persist<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<bool> {
+        self.set_ttl(key, Ttl::Never).await
+    }
+
     /// Lets a fresh entry's life begin anew, as long as it was; whether there was one.
     ///
     /// # Errors
@@ -186,7 +241,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.settings.check()
     }
 
-    async fn insert_where(&self, key: K, value: V, wanted: fn(bool) -> bool) -> Result<bool> {
+    async fn insert_where<F>(&self, key: K, value: V, wanted: F) -> Result<bool>
+    where
+        F: Fn(Option<&V>) -> bool + Send + Sync + 'static,
+    {
         self.check()?;
         let hash = self.inner.local.hash(&key);
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());

@@ -55,7 +55,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 let ttl = loaded.ttl.length(self.errand.inner.now(), settings.absent_ttl);
                 (ttl, ttl)
             }
-            Held::Value(_) => lives(settings, loaded.ttl, self.errand.inner.now(), fastrand::f64()),
+            Held::Value(_) | Held::Counter(_) => {
+                lives(settings, loaded.ttl, self.errand.inner.now(), fastrand::f64())
+            }
         };
         let times = Times::new(fresh_for, kept_for);
         let known = settings.tags();

@@ -173,6 +173,18 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         WriteMark { flights: Arc::clone(self), hash, token: Some(token), changes }
     }
 
+    /// The keys that are being loaded or written, with their hashes.
+    pub(crate) fn keys(&self) -> Vec<(u64, K)>
+    where
+        K: Clone,
+    {
+        let mut keys = Vec::new();
+        for stripe in &self.stripes {
+            keys.extend(lock(stripe).iter().map(|seat| (seat.hash, seat.key.clone())));
+        }
+        keys
+    }
+
     /// How many keys have a flight or a write under way. For tests and idle checks.
     #[cfg(test)]
     pub(crate) fn seats(&self) -> usize {

@@ -21,7 +21,7 @@ use crate::lookup::Lookup;
 use crate::runtime::{IoThread, Notify, Semaphore};
 use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
-use crate::tier::local::{Draft, Dropped, LocalTier};
+use crate::tier::local::{Draft, Dropped, LocalTier, View};
 use crate::tier::shared::Shared;
 
 /// The tiers, the flights and what runs beside them.
@@ -135,33 +135,46 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// A closer look at what the local tier holds.
     pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<V>> {
-        self.look_with(hash, key, Held::clone)
+        self.look_with(hash, key, |held| match held {
+            Held::Counter(_) => None,
+            held => Some(held.clone()),
+        })
     }
 
     /// The same without the value, whose end is the user's code: for use under a stripe's lock.
     pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<()>> {
         self.look_with(hash, key, |held| match held {
-            Held::Value(_) => Held::Value(()),
-            Held::Absent => Held::Absent,
+            Held::Value(_) => Some(Held::Value(())),
+            Held::Absent => Some(Held::Absent),
+            Held::Counter(_) => None,
         })
+    }
+
+    /// The life of a value or a counter here.
+    pub(crate) fn life<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Life> {
+        let life = |view: &View<'_, Held<V>, Note>| (!view.value.is_absent()).then_some(view.life);
+        self.local.look(hash, key, life).flatten()
     }
 
     fn look_with<Q: ?Sized + Lookup<K>, T>(
         &self,
         hash: u64,
         key: &Q,
-        take: impl FnOnce(&Held<V>) -> Held<T>,
+        take: impl FnOnce(&Held<V>) -> Option<Held<T>>,
     ) -> Option<Looked<T>> {
         let now = self.now();
-        self.local.look(hash, key, |view| Looked {
-            held: take(view.value),
-            life: view.life,
-            is_marked: view.life != Life::Fresh && view.fresh_until > now,
-            fresh_until: view.fresh_until,
-            kept_until: view.kept_until,
-            note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
-            seen: view.seen(),
-        })
+        let look = |view: &View<'_, Held<V>, Note>| {
+            Some(Looked {
+                held: take(view.value)?,
+                life: view.life,
+                is_marked: view.life != Life::Fresh && view.fresh_until > now,
+                fresh_until: view.fresh_until,
+                kept_until: view.kept_until,
+                note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
+                seen: view.seen(),
+            })
+        };
+        self.local.look(hash, key, look).flatten()
     }
 
     /// What is to be put for a value. Runs the weigher: call it outside all locks.

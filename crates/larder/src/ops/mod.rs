@@ -18,4 +18,5 @@ mod turns;
 
 pub use counter::Counter;
 pub use lock::Lock;
+pub(crate) use swap::renewed;
 pub use swap::{Step, Swap, Update};

@@ -312,7 +312,7 @@ fn is_own(step: &Step, there: Option<Version>) -> bool {
 }
 
 /// The same record as a new write.
-pub(super) fn renewed(record: &Record) -> Record {
+pub(crate) fn renewed(record: &Record) -> Record {
     let mut record = record.clone();
     record.header.version = Version::next();
     record.header.token = None;

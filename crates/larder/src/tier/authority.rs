@@ -10,6 +10,7 @@ use larder_core::{
 
 use crate::clock::LocalClock;
 use crate::layer::Timeout;
+use crate::ops::Swap;
 use crate::runtime::{Sleep, before};
 use crate::sync::lock;
 use crate::tier::mark::Table;
@@ -29,8 +30,12 @@ pub(crate) struct Authority {
     /// How long the epoch and a tag are believed without asking again.
     pub(crate) tag_check: Duration,
     pub(crate) table: Arc<Mutex<Table>>,
-    sample: Arc<Mutex<Option<(Timestamp, Option<StoreTime>)>>>,
+    sample: Arc<Mutex<Option<Sample>>>,
+    swap: Swap<AnyBackend>,
 }
+
+/// When the store's clock was asked, and what it said.
+type Sample = (Timestamp, Option<StoreTime>);
 
 impl Authority {
     pub(crate) fn new(
@@ -42,7 +47,8 @@ impl Authority {
     ) -> Self {
         let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
         let (table, sample) = (Arc::default(), Arc::default());
-        Self { backend, namespace, clock, timeout, tag_check, table, sample }
+        let swap = Swap::new(backend.clone(), clock.shared());
+        Self { backend, namespace, clock, timeout, tag_check, table, sample, swap }
     }
 
     /// The same authority, asked through `backend`: what is known of it is shared.
@@ -53,12 +59,23 @@ impl Authority {
             clock: self.clock.clone(),
             table: Arc::clone(&self.table),
             sample: Arc::clone(&self.sample),
+            swap: self.swap.clone(),
             ..*self
         }
     }
 
     pub(crate) fn key(&self, class: Class, text: &str) -> Key {
         Key::new(&self.namespace, class, text.as_bytes())
+    }
+
+    pub(crate) const fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Changes that depend on what is there: one for the cache, so that its changes of one key wait
+    /// for each other instead of competing.
+    pub(crate) const fn swap(&self) -> &Swap<AnyBackend> {
+        &self.swap
     }
 
     pub(crate) fn backend(&self) -> &AnyBackend {

@@ -12,6 +12,8 @@ use crate::tier::tag::Seen;
 pub(crate) enum Held<V> {
     Value(V),
     Absent,
+    /// A number, where the local tier is the authority. Only the verbs of counters see it.
+    Counter(i64),
 }
 
 impl<V> Held<V> {
@@ -19,7 +21,7 @@ impl<V> Held<V> {
     pub(crate) fn into_option(self) -> Option<V> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Absent => None,
+            Self::Absent | Self::Counter(_) => None,
         }
     }
 
@@ -81,7 +83,7 @@ pub(crate) struct Looked<V> {
 impl<V> Looked<V> {
     /// Whether it is a value, and fresh.
     pub(crate) fn is_fresh_value(&self) -> bool {
-        self.life == Life::Fresh && !self.held.is_absent()
+        self.life == Life::Fresh && matches!(self.held, Held::Value(_))
     }
 
     /// The same value, to be renewed as the settings say.

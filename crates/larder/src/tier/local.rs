@@ -288,6 +288,11 @@ where
         self.teller.counters()
     }
 
+    /// Walks over the keys of all entries, dead ones included, with their hashes.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)> {
+        self.engine.keys()
+    }
+
     /// How many entries there are, those that are dead and not yet freed included.
     pub(crate) fn len(&self) -> usize {
         self.engine.len()

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Class, Epoch, Error, ErrorKind, Expect, Header, Key, NEVER, Outcome, Record, Result,
+    Class, Epoch, Error, ErrorKind, Expect, Header, Key, Kind, NEVER, Outcome, Record, Result,
     TagVersion, Times, Timestamp, Version,
 };
 
@@ -393,6 +393,11 @@ fn contended(operation: &'static str) -> Error {
 /// What has changed since a record's load: it is nothing after a hard change, stale after a soft
 /// one.
 pub(crate) fn standing(header: &Header, current: &Current) -> Option<Change> {
+    let is_bare = header.epoch == Epoch::NONE && header.tags.is_empty();
+    if header.kind == Kind::Counter && is_bare {
+        // It was made without a cache, and knows of no epoch.
+        return None;
+    }
     let now = |name: &Bytes| current.tags.iter().find(|tag| tag.name == *name);
     let hard = header.epoch.hard != current.epoch.hard
         || header.tags.iter().any(|tag| now(&tag.name).is_none_or(|now| now.hard != tag.hard));

@@ -33,7 +33,8 @@ pub(crate) struct Shared<V> {
 pub(crate) enum Found<V> {
     /// A value or an absence, fresh or stale, how the local tier may hold it, and its record.
     Usable(Looked<V>, Record),
-    /// Nothing to serve, but a record to write over: a lease, dead by a mark, or undecodable.
+    /// Nothing to serve, but a record to write over: a lease, a counter, dead by a mark, or
+    /// undecodable.
     Unusable(Header),
     /// Nothing at all.
     Nothing,
@@ -111,7 +112,7 @@ impl<V: 'static> Shared<V> {
             }
             Err(error) => return Err(error),
         };
-        if record.header.kind == Kind::Lease {
+        if matches!(record.header.kind, Kind::Lease | Kind::Counter) {
             return Ok(Found::Unusable(record.header));
         }
         let names = match names(&record.header) {
@@ -143,6 +144,11 @@ impl<V: 'static> Shared<V> {
             looked.note.retry_at = known.note.retry_at;
         }
         Ok(Found::Usable(looked, record))
+    }
+
+    /// Whether the codec is the one that wrote this value.
+    pub(crate) fn is_own(&self, header: &Header) -> bool {
+        header.kind != Kind::Value || header.codec == self.codec.id()
     }
 
     fn undecodable(&self, error: Error) -> Result<()> {
@@ -187,8 +193,9 @@ impl<V: 'static> Shared<V> {
         let mut record = match held {
             Held::Value(value) => Record::value(self.encode(value)?, times),
             Held::Absent => Record::absent(times),
+            Held::Counter(number) => Record::counter(*number, times),
         };
-        record.header.codec = if held.is_absent() { 0 } else { self.codec.id() };
+        record.header.codec = if matches!(held, Held::Value(_)) { self.codec.id() } else { 0 };
         record.header.epoch = current.epoch;
         record.header.tags.clone_from(&current.tags);
         Ok(record)
@@ -196,7 +203,7 @@ impl<V: 'static> Shared<V> {
 
     pub(crate) fn decode(&self, record: &Record) -> Result<Held<V>> {
         match record.header.kind {
-            Kind::Value if record.header.codec == self.codec.id() => {
+            Kind::Value if self.is_own(&record.header) => {
                 guarded("decode", || self.codec.decode(&record.payload)).map(Held::Value)
             }
             Kind::Absent => Ok(Held::Absent),

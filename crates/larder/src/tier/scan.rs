@@ -1,0 +1,85 @@
+//! A walk over the records of a namespace's entries, page by page.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder_core::{Backend as _, Class, Header, Key, Kind, Life, Result};
+
+use crate::pattern::Pattern;
+use crate::tier::authority::Authority;
+use crate::tier::mark::{Age, Change, standing};
+use crate::tier::shared::names;
+use crate::tier::tag::Marks;
+
+/// The entries that a pattern means. Leases are met too; what is written meanwhile may be met or
+/// not, and what is there all the while is met at least once.
+pub(crate) struct Scan {
+    pattern: Pattern,
+    /// What the names still to be walked begin with.
+    prefixes: Vec<Vec<u8>>,
+    cursor: Option<Bytes>,
+}
+
+/// A record that a walk has met.
+pub(crate) struct Met {
+    pub(crate) key: Key,
+    /// The user's key as text.
+    pub(crate) text: String,
+    pub(crate) header: Header,
+}
+
+impl Met {
+    /// Whether it is something that a user has stored.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.header.kind, Kind::Value | Kind::Counter)
+    }
+}
+
+impl Scan {
+    pub(crate) fn new(authority: &Authority, pattern: Pattern) -> Self {
+        let class = authority.namespace().class_prefix(Class::Entry);
+        // A name that holds the whole key has neither spaces nor control characters.
+        let literal = pattern.literal_prefix().as_bytes();
+        let plain = literal.iter().take_while(|&&byte| byte > b' ' && byte != 0x7f).copied();
+        let whole = class.iter().copied().chain([b':']).chain(plain).collect();
+        let digests = [class.as_slice(), b"#"].concat();
+        Self { pattern, prefixes: vec![digests, whole], cursor: None }
+    }
+
+    /// The next page, which may be empty; none after the last.
+    pub(crate) async fn page(&mut self, authority: &Authority) -> Result<Option<Vec<Met>>> {
+        let Some(prefix) = self.prefixes.last() else { return Ok(None) };
+        let page = authority.backend().scan(prefix, self.cursor.take(), PAGE).await?;
+        self.cursor = page.next;
+        if self.cursor.is_none() {
+            self.prefixes.pop();
+        }
+        let meant = page.records.into_iter().filter_map(|record| {
+            let text = record.key.text(authority.namespace())?;
+            let text = std::str::from_utf8(text).ok()?.to_owned();
+            let header = record.header;
+            self.pattern.matches(&text).then_some(Met { key: record.key, text, header })
+        });
+        Ok(Some(meant.collect()))
+    }
+}
+
+impl Authority {
+    /// The lives of these records, by their times and by their marks.
+    pub(crate) async fn lives(&self, marks: &Marks, records: &[Met]) -> Result<Vec<Life>> {
+        let tags: Vec<_> =
+            records.iter().map(|met| names(&met.header).unwrap_or_default()).collect();
+        let tags: BTreeSet<Arc<str>> = tags.into_iter().flatten().collect();
+        let tags: Vec<Arc<str>> = tags.into_iter().collect();
+        let current = self.current(marks, &tags, Age::Checked).await?;
+        let life = |met: &Met| match (standing(&met.header, &current), met.header.times.life()) {
+            (Some(Change::Hard), _) | (_, Life::Dead) => Life::Dead,
+            (Some(Change::Soft), _) => Life::Stale,
+            (None, life) => life,
+        };
+        Ok(records.iter().map(life).collect())
+    }
+}
+
+const PAGE: usize = 1_000;
