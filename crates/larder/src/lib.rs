@@ -83,6 +83,7 @@
 //! | count | [`incr`](Cache::incr), [`counter`](Cache::counter) |
 //! | change what is as expected | [`compare_and_set`](Cache::compare_and_set), [`replace_if`](Cache::replace_if) |
 //! | list, count or drop keys by a glob | [`keys`](Cache::keys), [`count`](Cache::count), [`clear`](Cache::clear); [`Pattern`] |
+//! | exclude others | [`lock`](Cache::lock), [`try_lock`](Cache::try_lock) |
 //! | invalidate | [`invalidate`](Cache::invalidate), [`invalidate_tag`](Cache::invalidate_tag), [`invalidate_all`](Cache::invalidate_all); how far it got: [`Reach`] |
 //! | make stale, give a new life | [`mark_stale`](Cache::mark_stale), [`touch`](Cache::touch), [`set_ttl`](Cache::set_ttl), [`revive`](Cache::revive) |
 //! | refresh before the ttl ends | [`refresh_after`](CacheBuilder::refresh_after), [`early_refresh`](Options::early_refresh), [`Cache::refresh`] |
@@ -116,7 +117,9 @@
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
-pub use crate::cache::{Batch, BatchLoader, Blocking, Cache, CacheBuilder, Keys, NewEntry, Reach};
+pub use crate::cache::{
+    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach,
+};
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::event::Event;

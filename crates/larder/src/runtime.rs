@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::clock::{LocalClock, SystemClock};
 
-pub(crate) use tokio::sync::{Notify, Semaphore, oneshot};
+pub(crate) use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 pub(crate) use tokio::task::unconstrained;
 
 /// A runtime's identity.
@@ -110,17 +110,32 @@ impl IoThread {
         Ok(Self { handle, _stop: stop })
     }
 
+    /// Starts a task there. From that very thread, as a listener may call it, on another one, which
+    /// ends with what comes back.
+    pub(crate) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Option<Self>> {
+        if self.is_current() {
+            let other = Self::start()?;
+            drop(other.handle.spawn(task));
+            return Ok(Some(other));
+        }
+        drop(self.handle.spawn(task));
+        Ok(None)
+    }
+
+    fn is_current(&self) -> bool {
+        Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
+    }
+
     /// Runs a future there and waits for it on this thread.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<T> {
-        if Handle::try_current().is_ok_and(|current| current.id() == self.handle.id()) {
-            // A listener that runs there and calls the cache: it cannot wait for itself.
-            return Self::start()?.run(task);
-        }
         let (answer, answered) = oneshot::channel();
-        drop(self.handle.spawn(async move { drop(answer.send(task.await)) }));
+        let _other = self.spawn(async move { drop(answer.send(task.await)) })?;
         blocking(answered).map_err(|_| Error::panicked("blocking"))
     }
 }

@@ -17,11 +17,11 @@ use crate::tier::shared::Shared;
 /// The keys that a pattern means, page by page: see [`Cache::keys`].
 pub struct Keys<'a, K: Hash + Eq, V> {
     cache: &'a Cache<K, V>,
-    walk: Walk<'a, K, V>,
-    ready: VecDeque<K>,
+    pub(super) walk: Walk<'a, K, V>,
+    pub(super) ready: VecDeque<K>,
 }
 
-enum Walk<'a, K: Hash + Eq, V> {
+pub(super) enum Walk<'a, K: Hash + Eq, V> {
     Here(Pattern, Box<dyn Iterator<Item = (u64, K)> + Send + 'a>),
     There(Arc<Shared<V>>, Scan),
 }
@@ -157,10 +157,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
             }
             Walk::There(shared, scan) => {
                 crate::runtime::require()?;
-                let Some(page) = scan.page(&shared.authority).await? else { return Ok(false) };
-                let page = inner.listed(shared, page, allow_stale).await?;
-                self.ready.extend(page.iter().filter_map(|met| K::from_text(&met.text)));
-                Ok(true)
+                let page = inner.page(shared, scan, allow_stale).await?;
+                let is_there = page.is_some();
+                self.ready.extend(page.unwrap_or_default());
+                Ok(is_there)
             }
         }
     }
@@ -170,6 +170,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     fn is_listed(&self, hash: u64, key: &K, allow_stale: bool) -> bool {
         let is_listed = |life| is_listed(life, allow_stale);
         self.life(hash, key).is_some_and(is_listed)
+    }
+
+    /// The keys of the next page of a walk; none after the last.
+    pub(super) async fn page(
+        &self,
+        shared: &Shared<V>,
+        scan: &mut Scan,
+        allow_stale: bool,
+    ) -> Result<Option<Vec<K>>> {
+        let Some(page) = scan.page(&shared.authority).await? else { return Ok(None) };
+        let page = self.listed(shared, page, allow_stale).await?;
+        Ok(Some(page.iter().filter_map(|met| K::from_text(&met.text)).collect()))
     }
 
     /// What of a page counts.

@@ -1,12 +1,15 @@
 //! The verbs for many keys: each key by the protocol of one, the backend asked once for all.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{BoxError, Result};
 
 use crate::cache::{Batch, Cache, LOAD, LOOK, Reach};
 use crate::key::CacheKey;
+use crate::load::Request;
+use crate::load::about::Caller;
 use crate::load::asks::Asks;
 use crate::load::chain::{Inside, Link};
 use crate::load::loader::Loaded;
@@ -237,23 +240,33 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(batch);
         }
         let asks = Asks::new(loader, self.inner.load_limit.clone(), None);
-        let (inner, together) = self.inner.together();
-        let cache = Self { inner, settings: self.settings.clone() };
-        let calls = missing.into_iter().map(|(hash, key)| {
-            let (cache, loader) = (cache.clone(), asks.loader());
-            inside(async move {
-                let held = cache.request(hash, key.clone(), LOAD).load(loader).await;
-                (key, held.map(Held::into_option))
-            })
-        });
-        for (key, value) in together.run(calls.collect(), move || asks.flush()).await? {
+        for (key, value) in self.load_each(missing, asks, &Caller::task()).await? {
             batch.add(key, value);
         }
         Ok(batch)
     }
 
+    /// Loads the keys side by side for this caller.
+    pub(super) fn load_each(
+        &self,
+        missing: Vec<(u64, K)>,
+        asks: Arc<Asks<K, V>>,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Vec<(K, Result<Option<V>>)>>> + Send + 'static {
+        let (inner, together) = self.inner.together();
+        let cache = Self { inner, settings: self.settings.clone() };
+        let call = |(hash, key): (u64, K)| {
+            let request = cache.request(hash, key.clone(), LOAD);
+            let request = Request { caller: caller.clone(), ..request };
+            let loader = asks.loader();
+            inside(async move { (key, request.load(loader).await.map(Held::into_option)) })
+        };
+        let calls = missing.into_iter().map(call).collect();
+        together.run(calls, move || asks.flush())
+    }
+
     /// What a hit finds of the keys here, and the keys that need more.
-    fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
+    pub(super) fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
         let (mut batch, mut missing) = (Batch::new(), Vec::new());
         for key in keys {
             let hash = self.inner.local.hash(&key);
@@ -316,7 +329,7 @@ fn inside<T>(call: impl Future<Output = T> + Send + 'static) -> larder_core::Box
 }
 
 /// Each key once, in the order in which they are named.
-fn distinct<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
+pub(super) fn distinct<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
 where
     Q: ?Sized + Lookup<K> + 'q,
 {

@@ -29,13 +29,14 @@ mod edit;
 mod insert;
 mod invalidate;
 mod keys;
+mod lock;
 mod many;
 mod read;
 mod write;
 
 pub use crate::cache::batch::Batch;
 pub use crate::cache::batch_loader::BatchLoader;
-pub use crate::cache::blocking::Blocking;
+pub use crate::cache::blocking::{Blocking, BlockingKeys};
 pub use crate::cache::builder::CacheBuilder;
 pub use crate::cache::keys::Keys;
 pub use crate::cache::many::NewEntry;

@@ -169,7 +169,16 @@ where
 {
     match loaded {
         Ok(loaded) => Ok(loaded.into_iter().map(|(key, loaded)| (key, loaded.into())).collect()),
-        Err(error) => Err(Error::with_source(ErrorKind::Loader, "load", error)),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// A loader that ran elsewhere may have failed as one of ours already.
+fn failed(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) if error.kind() == ErrorKind::Loader => *error,
+        Ok(error) => Error::with_source(ErrorKind::Loader, "load", error),
+        Err(error) => Error::with_source(ErrorKind::Loader, "load", error),
     }
 }
 

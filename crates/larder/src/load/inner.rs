@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder_core::{BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version};
+use larder_core::{AnyBackend, BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
@@ -47,6 +47,8 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) io: OnceLock<IoThread>,
+    /// The locks of a cache without a backend.
+    pub(crate) locks: OnceLock<AnyBackend>,
     closed: AtomicBool,
     running: AtomicUsize,
     idle: Notify,

@@ -14,6 +14,7 @@ use crate::tier::tag::Marks;
 
 /// The entries that a pattern means. Leases are met too; what is written meanwhile may be met or
 /// not, and what is there all the while is met at least once.
+#[derive(Clone)]
 pub(crate) struct Scan {
     pattern: Pattern,
     /// What the names still to be walked begin with.

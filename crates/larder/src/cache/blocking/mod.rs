@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::{BoxError, Error, Result};
 
-use crate::cache::{Cache, FIND, LOAD, LOOK, Reach, VALUE};
+use crate::cache::{Cache, FIND, LOAD, LOOK, VALUE};
 use crate::key::CacheKey;
 use crate::load::about::Caller;
 use crate::load::flight::Follower;
@@ -19,6 +19,12 @@ use crate::load::{Request, Turn, waiting};
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
+
+mod keys;
+mod many;
+mod verbs;
+
+pub use self::keys::BlockingKeys;
 
 /// The cache for synchronous code, in and out of a runtime.
 ///
@@ -111,24 +117,6 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     {
         let loader = |_| Ok(loader().map_or_else(Loaded::absent, Loaded::new));
         Ok(self.obtain(key, FIND, loader)?.into_option())
-    }
-
-    /// As [`Cache::insert`].
-    ///
-    /// # Errors
-    /// As [`Cache::insert`].
-    pub fn insert(&self, key: K, value: V) -> Result<Reach> {
-        let cache = self.cache.clone();
-        self.run(async move { cache.insert(key, value).await })?
-    }
-
-    /// As [`Cache::invalidate`].
-    ///
-    /// # Errors
-    /// As [`Cache::invalidate`].
-    pub fn invalidate<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Reach> {
-        let (cache, key) = (self.cache.clone(), key.to_key());
-        self.run(async move { cache.invalidate(&key).await })?
     }
 
     fn obtain<Q: ?Sized + Lookup<K>>(

@@ -1,0 +1,99 @@
+//! Loading many keys with a loader that runs on the calling thread.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use larder_core::{BoxError, Error, Result};
+
+use crate::cache::many::distinct;
+use crate::cache::{Batch, Blocking};
+use crate::key::CacheKey;
+use crate::load::about::Caller;
+use crate::load::asks::Asks;
+use crate::load::chain::Link;
+use crate::load::loader::Loaded;
+use crate::lookup::Lookup;
+use crate::runtime::{blocking, mpsc, oneshot};
+
+/// What the calls, which run elsewhere, want of this thread.
+enum Wish<K, V> {
+    /// That it runs the loader for these keys.
+    Load(Vec<K>, Option<Link>, oneshot::Sender<Answers<K, V>>),
+    /// Nothing more: this is the result.
+    End(Result<Vec<(K, Result<Option<V>>)>>),
+}
+
+type Answers<K, V> = std::result::Result<HashMap<K, Loaded<V>>, BoxError>;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
+    /// As [`Cache::get_many_with`](crate::Cache::get_many_with), with a loader that runs on this
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`Cache::get_many_with`](crate::Cache::get_many_with).
+    pub fn get_many_with<'q, Q, F, M, L, E>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+        mut loader: F,
+    ) -> Result<Batch<K, V>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+        F: FnMut(Vec<K>) -> std::result::Result<M, E>,
+        M: IntoIterator<Item = (K, L)>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        self.cache.check()?;
+        let (mut batch, missing) = self.cache.held_here(distinct(keys));
+        if missing.is_empty() {
+            return Ok(batch);
+        }
+        let (sender, mut wishes) = mpsc::channel(1);
+        let loads = self.cache.load_each(missing, self.asks(sender.clone()), &Caller::blocking());
+        let _other = self.io()?.spawn(async move {
+            let end = Wish::End(loads.await);
+            let _ = sender.send(end).await;
+        })?;
+        let mut load = |keys| match loader(keys) {
+            Ok(made) => Ok(made.into_iter().map(|(key, made)| (key, made.into())).collect()),
+            Err(error) => Err(error.into()),
+        };
+        loop {
+            match blocking(wishes.recv()) {
+                Some(Wish::Load(keys, link, answer)) => {
+                    let _ = answer.send(run(|| load(keys), link.as_ref()));
+                }
+                Some(Wish::End(results)) => {
+                    for (key, value) in results? {
+                        batch.add(key, value);
+                    }
+                    return Ok(batch);
+                }
+                None => return Err(Error::panicked("batch")),
+            }
+        }
+    }
+
+    /// A loader that lets this thread load.
+    fn asks(&self, wishes: mpsc::Sender<Wish<K, V>>) -> std::sync::Arc<Asks<K, V>> {
+        let loader = move |keys| {
+            let wishes = wishes.clone();
+            async move {
+                let (answer, answered) = oneshot::channel();
+                let _ = wishes.send(Wish::Load(keys, Link::current(), answer)).await;
+                answered.await.unwrap_or_else(|_| Err(Error::panicked("load").into()))
+            }
+        };
+        Asks::new(loader, self.cache.inner.load_limit.clone(), None)
+    }
+}
+
+/// Runs a loader here, inside of the load that it belongs to.
+fn run<K, V>(load: impl FnOnce() -> Answers<K, V>, link: Option<&Link>) -> Answers<K, V> {
+    let inside = || match link {
+        Some(link) => link.enter(load),
+        None => load(),
+    };
+    let panicked = |_| Err(Error::panicked("load").into());
+    catch_unwind(AssertUnwindSafe(inside)).unwrap_or_else(panicked)
+}

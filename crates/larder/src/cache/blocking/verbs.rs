@@ -1,0 +1,181 @@
+//! The verbs that need no loader: as those of the cache, waiting on this thread.
+
+use larder_core::{AnyBackend, BoxError, Result};
+
+use crate::cache::{Batch, Blocking, Cache, NewEntry, Reach};
+use crate::info::EntryInfo;
+use crate::key::CacheKey;
+use crate::load::loader::{Load, Loaded};
+use crate::lookup::Lookup;
+use crate::ops::Lock;
+use crate::options::Ttl;
+use crate::stats::Stats;
+
+/// A verb of one key, which is looked up.
+macro_rules! by_key {
+    ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        ///
+        /// # Errors
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        pub fn $verb<Q>(&self, key: &Q, $($argument: $Type),*) -> Result<$Answer>
+        where
+            Q: ?Sized + Lookup<K>,
+        {
+            let (cache, key) = (self.cache.clone(), key.to_key());
+            self.run(async move { cache.$verb(&key, $($argument),*).await })?
+        }
+    )+};
+}
+
+/// A verb of whatever it is given.
+macro_rules! by_value {
+    ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        ///
+        /// # Errors
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        pub fn $verb(&self, $($argument: $Type),*) -> Result<$Answer> {
+            let cache = self.cache.clone();
+            self.run(async move { cache.$verb($($argument),*).await })?
+        }
+    )+};
+}
+
+/// A verb of texts, which are borrowed.
+macro_rules! by_text {
+    ($($verb:ident($text:ident $(, $argument:ident: $Type:ty)*) -> $Answer:ty;)+) => {$(
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        ///
+        /// # Errors
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        pub fn $verb(&self, $text: &str $(, $argument: $Type)*) -> Result<$Answer> {
+            let (cache, text) = (self.cache.clone(), $text.to_owned());
+            self.run(async move { cache.$verb(&text $(, $argument)*).await })?
+        }
+    )+};
+}
+
+/// A verb of many keys, which are looked up.
+macro_rules! by_keys {
+    ($($verb:ident() -> $Answer:ty;)+) => {$(
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        ///
+        /// # Errors
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        pub fn $verb<'q, Q>(
+            &self,
+            keys: impl IntoIterator<Item = &'q Q>,
+        ) -> Result<Batch<K, $Answer>>
+        where
+            Q: ?Sized + Lookup<K> + 'q,
+        {
+            let cache = self.cache.clone();
+            let keys: Vec<K> = keys.into_iter().map(Lookup::to_key).collect();
+            self.run(async move { cache.$verb(&keys).await })?
+        }
+    )+};
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
+    by_key! {
+        peek() -> Option<V>;
+        get_or(default: V) -> V;
+        get_or_err() -> V;
+        contains_key() -> bool;
+        ttl() -> Option<Ttl>;
+        entry_info() -> Option<EntryInfo>;
+        is_known_absent() -> bool;
+        remove() -> Option<V>;
+        invalidate() -> Reach;
+        mark_stale() -> bool;
+        set_ttl(ttl: impl Into<Ttl> + Send + 'static) -> bool;
+        touch() -> bool;
+        persist() -> bool;
+        revive(ttl: impl Into<Ttl> + Send + 'static) -> Option<V>;
+        incr(by: i64) -> i64;
+        counter() -> Option<i64>;
+    }
+
+    by_value! {
+        insert(key: K, value: V) -> Reach;
+        insert_if_absent(key: K, value: V) -> bool;
+        replace(key: K, value: V) -> bool;
+        replace_if(
+            key: K,
+            value: V,
+            is_wanted: impl Fn(&V) -> bool + Send + Sync + 'static
+        ) -> bool;
+        invalidate_all() -> Reach;
+        mark_all_stale() -> Reach;
+        close() -> ();
+    }
+
+    by_text! {
+        invalidate_tag(tag) -> Reach;
+        mark_tag_stale(tag) -> Reach;
+        count(pattern) -> u64;
+        clear(pattern) -> u64;
+        lock(name, length: std::time::Duration) -> Lock<AnyBackend>;
+        try_lock(name, length: std::time::Duration) -> Option<Lock<AnyBackend>>;
+    }
+
+    by_keys! {
+        get_many() -> V;
+        contains_many() -> bool;
+        invalidate_many() -> Reach;
+        remove_many() -> V;
+    }
+
+    /// As [`Cache::insert_many`].
+    ///
+    /// # Errors
+    /// As [`Cache::insert_many`].
+    pub fn insert_many<T>(&self, entries: impl IntoIterator<Item = T>) -> Result<Batch<K, Reach>>
+    where
+        T: Into<NewEntry<K, V>>,
+    {
+        let cache = self.cache.clone();
+        let entries: Vec<NewEntry<K, V>> = entries.into_iter().map(Into::into).collect();
+        self.run(async move { cache.insert_many(entries).await })?
+    }
+
+    /// As [`Cache::compare_and_set`].
+    ///
+    /// # Errors
+    /// As [`Cache::compare_and_set`].
+    pub fn compare_and_set(&self, key: K, current: V, value: V) -> Result<bool>
+    where
+        V: PartialEq,
+    {
+        self.replace_if(key, value, move |there| *there == current)
+    }
+
+    /// As [`Cache::refresh`], with a loader that runs on a thread of the cache's own.
+    ///
+    /// # Errors
+    /// As [`Cache::refresh`].
+    pub fn refresh<Q, F, L, E>(&self, key: &Q, loader: F) -> Result<bool>
+    where
+        Q: ?Sized + Lookup<K>,
+        F: FnOnce(Load<K, V>) -> std::result::Result<L, E> + Send + 'static,
+        L: Into<Loaded<V>> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let (cache, key) = (self.cache.clone(), key.to_key());
+        let loader = |load| async { loader(load) };
+        self.io()?.run(async move { cache.refresh(&key, loader) })?
+    }
+
+    /// As [`Cache::stats`].
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.cache.stats()
+    }
+
+    /// The cache that this is a view of.
+    #[must_use]
+    pub const fn cache(&self) -> &Cache<K, V> {
+        self.cache
+    }
+}

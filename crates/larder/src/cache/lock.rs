@@ -1,0 +1,80 @@
+//! Locks by name.
+
+use std::time::Duration;
+
+use larder_core::{AnyBackend, Backend as _, Class, Key, Namespace, Result, Scope};
+
+use crate::cache::Cache;
+use crate::key::CacheKey;
+use crate::memory::MemoryBackend;
+use crate::ops::Lock;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// Takes the lock of this name for this long, waiting for it as long as the options' hard
+    /// timeout allows.
+    ///
+    /// It excludes whoever shares the backend and the namespace: see
+    /// [`lock_scope`](Self::lock_scope). Without a backend it excludes the holders of this cache.
+    /// Names of locks and keys of entries never meet.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let cache = Cache::<u64, String>::new(1_000)?;
+    /// let lock = cache.lock("stocktaking", Duration::from_secs(10)).await?;
+    /// assert!(cache.try_lock("stocktaking", Duration::from_secs(10)).await?.is_none());
+    /// lock.release().await?;
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`Timeout`](crate::ErrorKind::Timeout) if it was held all the time,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the length is zero or endless, and the
+    /// backend's own.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have taken the lock; its lease then runs out by itself.
+    #[doc(alias("mutex", "get_mutex"))]
+    pub async fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
+        self.check()?;
+        let (backend, key) = self.lock_of(name)?;
+        let patience = self.settings.hard_timeout;
+        Lock::acquire(backend, self.inner.clock().shared(), key, length, patience).await
+    }
+
+    /// Takes the lock of this name for this long; none if somebody holds it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), but for the timeout.
+    ///
+    /// # Cancel safety
+    /// As [`lock`](Self::lock).
+    pub async fn try_lock(&self, name: &str, length: Duration) -> Result<Option<Lock<AnyBackend>>> {
+        self.check()?;
+        let (backend, key) = self.lock_of(name)?;
+        Lock::try_acquire(backend, self.inner.clock().shared(), key, length).await
+    }
+
+    /// Whom a lock excludes: this process, this host or the network.
+    #[must_use]
+    pub fn lock_scope(&self) -> Scope {
+        match &self.inner.shared {
+            Some(shared) => shared.authority.backend().capabilities().scope,
+            None => Scope::Process,
+        }
+    }
+
+    fn lock_of(&self, name: &str) -> Result<(AnyBackend, Key)> {
+        if let Some(shared) = &self.inner.shared {
+            let authority = &shared.authority;
+            return Ok((authority.backend().clone(), authority.key(Class::Lock, name)));
+        }
+        let clock = self.inner.clock();
+        let made = || AnyBackend::new(MemoryBackend::new(clock.shared()));
+        let backend = self.inner.work.locks.get_or_init(made).clone();
+        Ok((backend, Key::new(&Namespace::new("")?, Class::Lock, name.as_bytes())))
+    }
+}
