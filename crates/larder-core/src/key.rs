@@ -138,9 +138,31 @@ impl Key {
         if full.len() <= MAX_NAME_BYTES && text.iter().all(|&b| b > b' ' && b != 0x7f) {
             return Self { name: full.clone(), full };
         }
+        Self { name: Bytes::from(digest(namespace, class, &full)), full }
+    }
+
+    /// The same key under a name that a mangler made of its text.
+    ///
+    /// The record beside it holds the full key, which readers compare, so a mangler that gives two
+    /// keys one name makes misses and never a wrong value.
+    ///
+    /// ```
+    /// use larder_core::{Class, Key, Namespace};
+    ///
+    /// let shop = Namespace::new("shop")?;
+    /// let key = Key::mangled(&shop, Class::Entry, b"user:7", b"7f");
+    /// assert_eq!((key.name(), key.full()), (&b"shop:k~7f"[..], &b"shop:k:user:7"[..]));
+    /// # Ok::<_, larder_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn mangled(namespace: &Namespace, class: Class, text: &[u8], mangled: &[u8]) -> Self {
+        let Self { full, .. } = Self::new(namespace, class, text);
         let mut name = namespace.class_prefix(class);
-        name.push(b'#');
-        name.extend_from_slice(blake3::hash(&full).to_hex().as_bytes());
+        name.push(b'~');
+        name.extend_from_slice(mangled);
+        if name.len() > MAX_NAME_BYTES || mangled.iter().any(|&b| b <= b' ' || b == 0x7f) {
+            name = digest(namespace, class, mangled);
+        }
         Self { name: Bytes::from(name), full }
     }
 
@@ -181,6 +203,14 @@ impl Key {
     pub fn text(&self, namespace: &Namespace) -> Option<&[u8]> {
         self.full.strip_prefix(namespace.prefix())?.get(2..)
     }
+}
+
+/// The name of what is too long or odd for one.
+fn digest(namespace: &Namespace, class: Class, named: &[u8]) -> Vec<u8> {
+    let mut name = namespace.class_prefix(class);
+    name.push(b'#');
+    name.extend_from_slice(blake3::hash(named).to_hex().as_bytes());
+    name
 }
 
 impl fmt::Debug for Key {

@@ -14,6 +14,9 @@ use crate::clock::{LocalClock, SystemClock};
 pub(crate) use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 pub(crate) use tokio::task::unconstrained;
 
+/// Leave to load, given back when it is dropped.
+pub(crate) type Permit<'a> = tokio::sync::SemaphorePermit<'a>;
+
 /// A runtime's identity.
 pub(crate) type RuntimeId = tokio::runtime::Id;
 

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 
 use larder::backend::Kind;
 use larder::{Cache, ErrorKind, Event, Options, Ttl};
@@ -338,5 +340,94 @@ fn a_backend_without_scans_says_that_it_lists_nothing() {
         assert_eq!(cache.count("*").await.unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(cache.clear("a").await.unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(cache.get("a").await.unwrap(), Some(0), "it was not cleared");
+    });
+}
+
+#[test]
+fn a_mangler_names_entries_and_hides_nothing_from_patterns() {
+    on_shared(async |rig| {
+        let reversed = |text: &str| text.chars().rev().collect::<String>();
+        let build = || rig.builder::<String, u32>().mangler(reversed).build().unwrap();
+        let (cache, other) = (build(), build());
+        let long = format!("user:{}", "x".repeat(300));
+        for key in ["user:1", "user: 2", &long, ""] {
+            cache.insert(key.into(), 7).await.unwrap();
+            assert_eq!(other.get(key).await.unwrap(), Some(7));
+        }
+        for call in rig.store().calls() {
+            for key in call.keys.iter().filter(|key| key.name().starts_with(b"larder:k")) {
+                let name = key.name();
+                assert!(name.starts_with(b"larder:k~") || name.starts_with(b"larder:k#"));
+            }
+        }
+        let names = rig.store().calls();
+        assert!(
+            names.iter().flat_map(|call| &call.keys).any(|key| key.name() == b"larder:k~1:resu")
+        );
+        assert_eq!(listed(&other, "user:*").await, ["user: 2", "user:1", &long]);
+        assert_eq!(other.clear("user:*").await.unwrap(), 3);
+        assert_eq!(cache.with(Options::new()).count("*").await.unwrap(), 1);
+    });
+}
+
+/// Both under one name: each pushes the other out, and neither is served for the other.
+#[test]
+fn keys_that_a_mangler_takes_for_each_other_are_misses_and_never_wrong() {
+    on_shared(async |rig| {
+        let build = || rig.builder::<String, u32>().mangler(|_| "one".to_owned()).build().unwrap();
+        let (cache, other) = (build(), build());
+        cache.insert("a".into(), 1).await.unwrap();
+        assert_eq!(other.get("b").await.unwrap(), None);
+        cache.insert("b".into(), 2).await.unwrap();
+        assert_eq!((other.get("a").await.unwrap(), other.get("b").await.unwrap()), (None, Some(2)));
+        assert_eq!(in_time(other.get_with("c", || async { 3 })).await.unwrap(), 3);
+        assert_ne!(other.get("b").await.unwrap(), Some(3));
+    });
+}
+
+#[test]
+fn loads_of_keys_that_share_a_slot_run_one_after_the_other() {
+    on_all(async |rig| {
+        let cache = rig.builder::<u32, u32>().load_slots(4).build().unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tasks: Vec<_> = (0..64)
+            .map(|key| {
+                let (cache, gate) = (cache.clone(), Arc::clone(&gate));
+                let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+                tokio::spawn(async move {
+                    let loader = move || async move {
+                        most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                        gate.acquire().await.unwrap().forget();
+                        running.fetch_sub(1, SeqCst);
+                        key
+                    };
+                    assert_eq!(cache.get_with(&key, loader).await.unwrap(), key);
+                })
+            })
+            .collect();
+        settle().await;
+        assert_eq!(running.load(SeqCst), 4, "64 keys are in all slots");
+        // A batch takes the permits of all of its keys' slots, and waits for them.
+        let keys: Vec<u32> = (100..164).collect();
+        let batch = tokio::spawn({
+            let cache = cache.clone();
+            async move {
+                let loader = |keys: Vec<u32>| async move {
+                    Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, key)))
+                };
+                cache.get_many_with(&keys, loader).await.unwrap().len()
+            }
+        });
+        settle().await;
+        assert!(!batch.is_finished());
+        gate.add_permits(64);
+        for task in tasks {
+            in_time(task).await.unwrap();
+        }
+        assert_eq!(in_time(batch).await.unwrap(), 64);
+        assert_eq!(most.load(SeqCst), 4);
+        let both = rig.builder::<u32, u32>().load_slots(4).max_concurrent_loads(4).build();
+        assert_eq!(both.unwrap_err().kind(), ErrorKind::InvalidInput);
     });
 }

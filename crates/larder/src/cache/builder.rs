@@ -17,8 +17,9 @@ use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::listener::{Cause, Listener};
 use crate::load::inner::Inner;
+use crate::load::limit::LoadLimit;
 use crate::options::{Options, Settings, Ttl};
-use crate::tier::authority::Authority;
+use crate::tier::authority::{Authority, Mangler};
 use crate::tier::held::Held;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
 use crate::tier::shared::Shared;
@@ -35,6 +36,7 @@ pub struct CacheBuilder<K, V> {
     observer: Observer,
     backend: Option<(AnyBackend, Arc<dyn Codec<V>>)>,
     namespace: String,
+    mangler: Option<Mangler>,
     backend_timeout: Duration,
     local_ttl: Duration,
     tag_check: Duration,
@@ -43,6 +45,7 @@ pub struct CacheBuilder<K, V> {
     wait_for_leases: bool,
     lease_limit: Duration,
     max_concurrent_loads: Option<usize>,
+    load_slots: Option<usize>,
     key: PhantomData<K>,
 }
 
@@ -58,6 +61,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             observer: Observer::default(),
             backend: None,
             namespace: "larder".to_owned(),
+            mangler: None,
             backend_timeout: Duration::from_secs(2),
             local_ttl: Duration::from_secs(10),
             tag_check: Duration::from_secs(1),
@@ -66,6 +70,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             wait_for_leases: true,
             lease_limit: Duration::from_secs(60),
             max_concurrent_loads: None,
+            load_slots: None,
             key: PhantomData,
         }
     }
@@ -161,6 +166,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Names entries at the backend by what this makes of their keys' texts. Default: by the text
+    /// itself, or by its digest if that is longer than 250 bytes or has spaces or control characters,
+    /// which no backend is ever given.
+    ///
+    /// It runs before every call of the backend and must be a function of the text alone. Two keys
+    /// that get one name push each other out; they are never taken for each other, since a record
+    /// holds its full key. By that patterns match.
+    #[doc(alias("key_mangler", "key_transform"))]
+    pub fn mangler(mut self, mangler: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.mangler = Some(Arc::new(mangler));
+        self
+    }
+
     /// How long one call of the backend may take. Default 2 seconds.
     pub fn backend_timeout(mut self, timeout: Duration) -> Self {
         self.backend_timeout = timeout;
@@ -228,6 +246,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Loads of keys that share one of this many slots run one after the other. Default: no slots.
+    ///
+    /// A key's slot is taken from its hash, so this many loaders run at once at most, and a crowd of
+    /// keys in one slot leaves the others alone. Loads whose loaders run on a caller's own thread do
+    /// not count.
+    #[doc(alias = "modulus")]
+    pub fn load_slots(mut self, slots: usize) -> Self {
+        self.load_slots = Some(slots);
+        self
+    }
+
     /// The cache.
     ///
     /// # Errors
@@ -247,9 +276,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         if self.lease_limit < Duration::from_millis(1) {
             return invalid("a lease lives for a millisecond at least");
         }
-        if self.max_concurrent_loads == Some(0) {
+        if self.max_concurrent_loads == Some(0) || self.load_slots == Some(0) {
             return invalid("without any loader at once nothing loads");
         }
+        if self.max_concurrent_loads.is_some() && self.load_slots.is_some() {
+            return invalid("loads are limited by their number or by slots, not by both");
+        }
+        let number = self.max_concurrent_loads.map(LoadLimit::at_most);
+        let load_limit = number.or(self.load_slots.map(LoadLimit::slots));
         let local = LocalTier::new(LocalConfig {
             capacity: self.capacity,
             weigher: self.weigher.map(weigh_held),
@@ -267,6 +301,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 let authority = Authority::new(
                     backend,
                     namespace,
+                    self.mangler,
                     self.clock,
                     self.backend_timeout,
                     self.tag_check,
@@ -279,7 +314,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             local,
             shared,
             self.observer,
-            self.max_concurrent_loads,
+            load_limit,
             self.wait_for_leases,
             self.lease_limit,
             self.degraded_ttl,

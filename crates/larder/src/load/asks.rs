@@ -17,15 +17,16 @@ use larder_core::{BoxError, BoxFuture, Error, ErrorKind, Result};
 use crate::clock::LocalClock;
 use crate::key::CacheKey;
 use crate::load::chain::{Inside, Link};
+use crate::load::limit::LoadLimit;
 use crate::load::loader::{BoxLoader, Ended, Load, Loaded, Loader};
-use crate::runtime::{self, Semaphore, Sleep, oneshot, unless};
+use crate::runtime::{self, Sleep, oneshot, unless};
 use crate::sync::lock;
 
 /// A loader of many keys, and the loads that wait for its next call.
 pub(crate) struct Asks<K: Hash + Eq, V> {
     waiting: Mutex<Waiting<K, V>>,
     call: Call<K, V>,
-    limit: Option<Arc<Semaphore>>,
+    limit: Option<LoadLimit>,
     window: Option<Window>,
 }
 
@@ -54,7 +55,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
     /// Without a window its owner says when to call.
     pub(crate) fn new<F, Fut, M, L, E>(
         loader: F,
-        limit: Option<Arc<Semaphore>>,
+        limit: Option<LoadLimit>,
         window: Option<Window>,
     ) -> Arc<Self>
     where
@@ -118,12 +119,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
     async fn run(self: Arc<Self>, asks: Vec<Ask<K, V>>) {
         let link = Link::default();
         // Code in the loader that asks for one of its keys would wait for itself.
+        let hash = |ask: &Ask<K, V>| ask.load.inner.local.hash(&ask.load.key);
         let link_of = |ask: &Ask<K, V>| ask.load.flight.info().link.clone();
         let waits: Vec<_> =
             asks.iter().filter_map(|ask| link_of(ask).wait_for(&link).ok()).collect();
         let keys = asks.iter().map(|ask| ask.load.key.clone()).collect();
         let _permit = match &self.limit {
-            Some(limit) => unless(needed(&asks), limit.acquire()).await,
+            Some(limit) => unless(needed(&asks), limit.all(asks.iter().map(hash))).await,
             None => None,
         };
         let called = Inside::new(link, async { (self.call)(keys).await }).await;

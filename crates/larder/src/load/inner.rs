@@ -16,9 +16,10 @@ use crate::layer::Gather;
 use crate::load::about::{About, Arrival, Caller};
 use crate::load::flight::Flights;
 use crate::load::freshness::attend_at;
+use crate::load::limit::LoadLimit;
 use crate::load::together::Together;
 use crate::lookup::Lookup;
-use crate::runtime::{IoThread, Notify, Semaphore};
+use crate::runtime::{IoThread, Notify};
 use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier, View};
@@ -30,8 +31,8 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) flights: Arc<Flights<K, Landed<V>, About>>,
     pub(crate) shared: Option<Arc<Shared<V>>>,
     pub(crate) observer: Observer,
-    /// At most this many loaders at once; none without a limit.
-    pub(crate) load_limit: Option<Arc<Semaphore>>,
+    /// How many loaders run at once; none without a limit.
+    pub(crate) load_limit: Option<LoadLimit>,
     /// Whether loads wait for other processes' leases.
     pub(crate) wait_for_leases: bool,
     /// How long a lease lives at most that its load can renew.
@@ -73,7 +74,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         local: Arc<LocalTier<K, Held<V>, Note>>,
         shared: Option<Arc<Shared<V>>>,
         observer: Observer,
-        load_limit: Option<usize>,
+        load_limit: Option<LoadLimit>,
         wait_for_leases: bool,
         lease_limit: Duration,
         degraded_ttl: Duration,
@@ -83,7 +84,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
             shared,
             observer,
-            load_limit: load_limit.map(|limit| Arc::new(Semaphore::new(limit))),
+            load_limit,
             wait_for_leases,
             lease_limit,
             degraded_ttl,

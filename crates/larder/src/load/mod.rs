@@ -42,6 +42,7 @@ pub(crate) mod flight;
 pub(crate) mod freshness;
 pub(crate) mod inner;
 pub(crate) mod lease;
+pub(crate) mod limit;
 pub(crate) mod loader;
 mod renewal;
 pub(crate) mod run;

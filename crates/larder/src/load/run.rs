@@ -300,7 +300,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let needed = &self.errand.ticket.info().needed;
         let limited = async {
             let _permit = match &inner.load_limit {
-                Some(limit) => unless(needed.notified(), limit.acquire()).await,
+                Some(limit) => {
+                    unless(needed.notified(), limit.one(self.errand.hash)).await.flatten()
+                }
                 None => None,
             };
             inner.stats().load();

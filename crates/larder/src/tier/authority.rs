@@ -24,6 +24,7 @@ const CLOCK_ERROR: Duration = Duration::from_millis(500);
 pub(crate) struct Authority {
     backend: AnyBackend,
     namespace: Namespace,
+    mangler: Option<Mangler>,
     pub(crate) clock: LocalClock,
     /// How long one call of the backend takes at most: it is wrapped to keep to that.
     pub(crate) timeout: Duration,
@@ -34,6 +35,9 @@ pub(crate) struct Authority {
     swap: Swap<AnyBackend>,
 }
 
+/// Makes the name of an entry at the backend of its key's text.
+pub(crate) type Mangler = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 /// When the store's clock was asked, and what it said.
 type Sample = (Timestamp, Option<StoreTime>);
 
@@ -41,6 +45,7 @@ impl Authority {
     pub(crate) fn new(
         backend: impl Backend,
         namespace: Namespace,
+        mangler: Option<Mangler>,
         clock: LocalClock,
         timeout: Duration,
         tag_check: Duration,
@@ -48,7 +53,7 @@ impl Authority {
         let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
         let (table, sample) = (Arc::default(), Arc::default());
         let swap = Swap::new(backend.clone(), clock.shared());
-        Self { backend, namespace, clock, timeout, tag_check, table, sample, swap }
+        Self { backend, namespace, mangler, clock, timeout, tag_check, table, sample, swap }
     }
 
     /// The same authority, asked through `backend`: what is known of it is shared.
@@ -56,6 +61,7 @@ impl Authority {
         Self {
             backend: AnyBackend::new(backend),
             namespace: self.namespace.clone(),
+            mangler: self.mangler.clone(),
             clock: self.clock.clone(),
             table: Arc::clone(&self.table),
             sample: Arc::clone(&self.sample),
@@ -65,7 +71,13 @@ impl Authority {
     }
 
     pub(crate) fn key(&self, class: Class, text: &str) -> Key {
-        Key::new(&self.namespace, class, text.as_bytes())
+        match &self.mangler {
+            Some(mangle) if class == Class::Entry => {
+                let (text, mangled) = (text.as_bytes(), mangle(text));
+                Key::mangled(&self.namespace, class, text, mangled.as_bytes())
+            }
+            _ => Key::new(&self.namespace, class, text.as_bytes()),
+        }
     }
 
     pub(crate) const fn namespace(&self) -> &Namespace {

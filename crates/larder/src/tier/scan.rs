@@ -44,8 +44,9 @@ impl Scan {
         let literal = pattern.literal_prefix().as_bytes();
         let plain = literal.iter().take_while(|&&byte| byte > b' ' && byte != 0x7f).copied();
         let whole = class.iter().copied().chain([b':']).chain(plain).collect();
-        let digests = [class.as_slice(), b"#"].concat();
-        Self { pattern, prefixes: vec![digests, whole], cursor: None }
+        // Digests and mangled names say nothing of their keys.
+        let named = |mark: u8| [class.as_slice(), &[mark]].concat();
+        Self { pattern, prefixes: vec![named(b'~'), named(b'#'), whole], cursor: None }
     }
 
     /// The next page, which may be empty; none after the last.
