@@ -27,6 +27,7 @@ pub use crate::clock::{Clock, Incarnation, StoreTime, Sweep, Timestamp};
 pub use crate::codec::Codec;
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
 pub use crate::key::{Class, Key, Namespace};
+pub use crate::opener::Opener;
 pub use crate::record::{Epoch, Header, Kind, Life, NEVER, Record, TagVersion, Times, Token};
 pub use crate::version::Version;
 
@@ -41,5 +42,6 @@ mod codec;
 mod error;
 mod key;
 pub mod layout;
+mod opener;
 mod record;
 mod version;

@@ -180,9 +180,7 @@ impl DiskBackend {
 
 impl Backend for DiskBackend {
     fn capabilities(&self) -> Capabilities {
-        let config = &self.0.shared.config;
-        let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(config));
-        if config.max_bytes.is_some() { capabilities.with_eviction() } else { capabilities }
+        capabilities(&self.0.shared.config)
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
@@ -292,6 +290,12 @@ fn in_snapshot<T>(
     let answer = run()?;
     connection.execute_batch("COMMIT")?;
     Ok(answer)
+}
+
+/// What a store of this configuration can do.
+pub(crate) fn capabilities(config: &DiskConfig) -> Capabilities {
+    let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(config));
+    if config.max_bytes.is_some() { capabilities.with_eviction() } else { capabilities }
 }
 
 fn max_value(config: &DiskConfig) -> usize {

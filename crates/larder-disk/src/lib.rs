@@ -37,6 +37,7 @@ pub use crate::backend::DiskBackend;
 pub use crate::config::{DiskConfig, Durability, OnCorrupt};
 pub use crate::event::DiskEvent;
 pub use crate::examine::{Examine, examine};
+pub use crate::opener::DiskOpener;
 pub use crate::report::{Finding, Problem, Report};
 pub use crate::room::DiskUsage;
 
@@ -55,6 +56,7 @@ mod folder;
 mod handle;
 mod lock;
 mod marks;
+mod opener;
 mod origin;
 mod queue;
 mod read;

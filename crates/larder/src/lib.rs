@@ -90,6 +90,9 @@
 //! | look without a trace | [`peek`](Cache::peek), [`contains_key`](Cache::contains_key), [`entry_info`](Cache::entry_info) |
 //! | call it outside of tasks | [`Cache::blocking`], or [`LocalCache`] |
 //! | bound memory by bytes | [`CacheBuilder::weigher`], [`LocalCacheBuilder::max_weight`] |
+//! | describe it in TOML, a URL or the environment | [`Cache::from_config`], the module `config` |
+//! | close, reopen and scope its connection | [`Cache::connect`], [`Cache::session`], [`Connection`] |
+//! | turn it off | [`CacheBuilder::enabled`] |
 //! | share it between processes | [`CacheBuilder::backend`], [`CacheBuilder::namespace`] |
 //! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`] |
 //! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
@@ -99,7 +102,11 @@
 //!
 //! # Features
 //!
-//! None yet: everything is always there.
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `config` | `CacheConfig`: a cache from TOML, environment variables or a URL |
 //!
 //! # Limits
 //!
@@ -118,10 +125,11 @@ pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
 pub use crate::cache::{
-    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach,
+    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach, Session,
 };
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};
+pub use crate::connection::Connection;
 pub use crate::event::Event;
 pub use crate::info::{EntryInfo, Tier};
 pub use crate::key::CacheKey;
@@ -130,13 +138,16 @@ pub use crate::load::loader::{Load, Loaded};
 pub use crate::local::{EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
-pub use crate::options::{Options, Ttl};
+pub use crate::options::{Options, SessionOptions, Ttl};
 pub use crate::pattern::Pattern;
 pub use crate::stats::Stats;
 
 mod cache;
 mod clock;
 mod codec;
+#[cfg(feature = "config")]
+pub mod config;
+mod connection;
 mod engine;
 mod event;
 mod info;
@@ -167,6 +178,8 @@ mod pages {
     mod backends {}
     #[doc = include_str!("../../../docs/coming-from-moka.md")]
     mod coming_from_moka {}
+    #[doc = include_str!("../../../docs/configuration.md")]
+    mod configuration {}
     #[doc = include_str!("../../../docs/disk.md")]
     mod disk {}
     #[doc = include_str!("../../../docs/invalidation.md")]

@@ -154,6 +154,39 @@ impl From<Ttl> for Options {
     }
 }
 
+/// What happens where a [session](crate::Cache::session) begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct SessionOptions {
+    pub(crate) reconnects: bool,
+    pub(crate) closes: bool,
+}
+
+impl SessionOptions {
+    /// A session that connects where it must, and closes.
+    pub const fn new() -> Self {
+        Self { reconnects: false, closes: true }
+    }
+
+    /// Whether it begins with a new connection, also if one is open. Default: no.
+    pub const fn reconnect(mut self, reconnects: bool) -> Self {
+        self.reconnects = reconnects;
+        self
+    }
+
+    /// Whether its end closes the cache. Default: yes.
+    pub const fn close(mut self, closes: bool) -> Self {
+        self.closes = closes;
+        self
+    }
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What is in force for a call: nothing left open.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

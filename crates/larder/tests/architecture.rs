@@ -6,10 +6,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 23] = [
-    "cache", "local", "load", "tier", "ops", "engine", "layer", "janitor", "listener", "memory",
-    "codec", "runtime", "park", "event", "info", "options", "pattern", "key", "lookup", "rule",
-    "stats", "clock", "sync",
+const ORDER: [&str; 25] = [
+    "cache",
+    "local",
+    "load",
+    "tier",
+    "ops",
+    "engine",
+    "layer",
+    "janitor",
+    "listener",
+    "memory",
+    "connection",
+    "codec",
+    "runtime",
+    "park",
+    "event",
+    "info",
+    "options",
+    "pattern",
+    "key",
+    "lookup",
+    "rule",
+    "stats",
+    "clock",
+    "sync",
 ];
 
 #[test]

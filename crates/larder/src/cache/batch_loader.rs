@@ -67,7 +67,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Err(Error::new(ErrorKind::InvalidInput, "batch loader", message));
         }
         let window = Window { length: window, max_keys, clock: self.inner.clock().clone() };
-        let asks = Asks::new(loader, self.inner.load_limit.clone(), Some(window));
+        let asks = Asks::new(loader, self.inner.loads.limit.clone(), Some(window));
         // Who waits for the window holds no permit: the call takes one for all.
         let inner = Arc::new(self.inner.unlimited());
         Ok(BatchLoader { cache: Self { inner, settings: self.settings.clone() }, asks })

@@ -16,9 +16,9 @@ use crate::codec::MessagePack;
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::listener::{Cause, Listener};
-use crate::load::inner::Inner;
+use crate::load::inner::{Inner, Loads, Work};
 use crate::load::limit::LoadLimit;
-use crate::options::{Options, Settings, Ttl};
+use crate::options::{Options, SessionOptions, Settings, Ttl};
 use crate::tier::authority::{Authority, Mangler};
 use crate::tier::held::Held;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
@@ -46,6 +46,8 @@ pub struct CacheBuilder<K, V> {
     lease_limit: Duration,
     max_concurrent_loads: Option<usize>,
     load_slots: Option<usize>,
+    enabled: bool,
+    work: Work,
     key: PhantomData<K>,
 }
 
@@ -71,6 +73,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             lease_limit: Duration::from_secs(60),
             max_concurrent_loads: None,
             load_slots: None,
+            enabled: true,
+            work: Work::default(),
             key: PhantomData,
         }
     }
@@ -257,6 +261,32 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Whether there is a cache at all. Default: yes.
+    ///
+    /// Without, every read is a miss, every change does nothing and says that it is done, loaders
+    /// run for each call that does not find one running, and the backend is never asked. Locks and
+    /// counts of a moment work within the process.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Whether a call after [`close`](Cache::close) opens the cache again. Default: no, it fails with
+    /// [`Closed`](crate::ErrorKind::Closed).
+    ///
+    /// The backend must be one that can be opened again: a [`Connection`](crate::Connection).
+    pub fn reopen(mut self, reopen: bool) -> Self {
+        self.work.reopens = reopen;
+        self
+    }
+
+    /// What happens where a [session](Cache::session) begins and ends. Default: it connects where it
+    /// must, and closes.
+    pub fn session(mut self, options: SessionOptions) -> Self {
+        self.work.session = options;
+        self
+    }
+
     /// The cache.
     ///
     /// # Errors
@@ -283,17 +313,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             return invalid("loads are limited by their number or by slots, not by both");
         }
         let number = self.max_concurrent_loads.map(LoadLimit::at_most);
-        let load_limit = number.or(self.load_slots.map(LoadLimit::slots));
+        let loads = Loads {
+            limit: number.or(self.load_slots.map(LoadLimit::slots)),
+            wait_for_leases: self.wait_for_leases,
+            lease_limit: self.lease_limit,
+            degraded_ttl: self.degraded_ttl,
+        };
         let local = LocalTier::new(LocalConfig {
             capacity: self.capacity,
             weigher: self.weigher.map(weigh_held),
             largest_weight: None,
             grace: settings.grace,
+            keeps: self.enabled,
             tti: self.tti,
             listener: self.listener.map(tell_held),
             clock: self.clock.clone(),
         });
-        let shared = match self.backend {
+        let shared = match self.backend.filter(|_| self.enabled) {
             None => None,
             Some((backend, codec)) => {
                 require_conditional(&backend)?;
@@ -310,15 +346,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
             }
         };
-        let inner = Inner::new(
-            local,
-            shared,
-            self.observer,
-            load_limit,
-            self.wait_for_leases,
-            self.lease_limit,
-            self.degraded_ttl,
-        );
+        let inner = Inner::new(local, shared, self.observer, loads, self.work);
         Ok(Cache { inner: Arc::new(inner), settings })
     }
 

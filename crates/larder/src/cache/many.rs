@@ -239,7 +239,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if missing.is_empty() {
             return Ok(batch);
         }
-        let asks = Asks::new(loader, self.inner.load_limit.clone(), None);
+        let asks = Asks::new(loader, self.inner.loads.limit.clone(), None);
         for (key, value) in self.load_each(missing, asks, &Caller::task()).await? {
             batch.add(key, value);
         }

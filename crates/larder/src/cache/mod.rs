@@ -32,6 +32,7 @@ mod keys;
 mod lock;
 mod many;
 mod read;
+mod session;
 mod write;
 
 pub use crate::cache::batch::Batch;
@@ -40,6 +41,7 @@ pub use crate::cache::blocking::{Blocking, BlockingKeys};
 pub use crate::cache::builder::CacheBuilder;
 pub use crate::cache::keys::Keys;
 pub use crate::cache::many::NewEntry;
+pub use crate::cache::session::Session;
 pub use crate::cache::write::Reach;
 
 /// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.
@@ -302,7 +304,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     /// Ends the cache: waits for the loads that are running, then closes the backend. Twice is once.
     ///
-    /// All later calls on all handles fail with [`Closed`](crate::ErrorKind::Closed).
+    /// All later calls on all handles fail with [`Closed`](crate::ErrorKind::Closed), until
+    /// [`connect`](Self::connect); or they open it again, if it was built to
+    /// [reopen](CacheBuilder::reopen).
     ///
     /// # Errors
     /// What keeps the backend from closing.

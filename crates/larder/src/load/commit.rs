@@ -72,7 +72,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         match self.take_fence().await {
             Fence::Flight(seen) => self.keep_alone(made, seen),
             Fence::Degraded(seen) => {
-                let limit = self.errand.inner.degraded_ttl;
+                let limit = self.errand.inner.loads.degraded_ttl;
                 let mut made = made;
                 made.times.fresh_for = made.times.fresh_for.min(limit);
                 made.times.kept_for = made.times.kept_for.min(limit);

@@ -19,6 +19,7 @@ use crate::load::freshness::attend_at;
 use crate::load::limit::LoadLimit;
 use crate::load::together::Together;
 use crate::lookup::Lookup;
+use crate::options::SessionOptions;
 use crate::runtime::{IoThread, Notify};
 use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
@@ -31,22 +32,30 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) flights: Arc<Flights<K, Landed<V>, About>>,
     pub(crate) shared: Option<Arc<Shared<V>>>,
     pub(crate) observer: Observer,
-    /// How many loaders run at once; none without a limit.
-    pub(crate) load_limit: Option<LoadLimit>,
-    /// Whether loads wait for other processes' leases.
-    pub(crate) wait_for_leases: bool,
-    /// How long a lease lives at most that its load can renew.
-    pub(crate) lease_limit: Duration,
-    /// How long a result is kept here while the authority cannot be reached.
-    pub(crate) degraded_ttl: Duration,
+    pub(crate) loads: Loads,
     pub(crate) work: Arc<Work>,
     /// The batch that this is a view for, if it is one.
     together: Option<Arc<Together>>,
 }
 
+/// How loads behave.
+pub(crate) struct Loads {
+    /// How many loaders run at once; none without a limit.
+    pub(crate) limit: Option<LoadLimit>,
+    /// Whether they wait for other processes' leases.
+    pub(crate) wait_for_leases: bool,
+    /// How long a lease lives at most that its load can renew.
+    pub(crate) lease_limit: Duration,
+    /// How long a result is kept here while the authority cannot be reached.
+    pub(crate) degraded_ttl: Duration,
+}
+
 /// What runs for a cache beside its callers.
 #[derive(Default)]
 pub(crate) struct Work {
+    /// Whether the next call opens what has been closed.
+    pub(crate) reopens: bool,
+    pub(crate) session: SessionOptions,
     pub(crate) io: OnceLock<IoThread>,
     /// The locks of a cache without a backend.
     pub(crate) locks: OnceLock<AnyBackend>,
@@ -74,21 +83,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         local: Arc<LocalTier<K, Held<V>, Note>>,
         shared: Option<Arc<Shared<V>>>,
         observer: Observer,
-        load_limit: Option<LoadLimit>,
-        wait_for_leases: bool,
-        lease_limit: Duration,
-        degraded_ttl: Duration,
+        loads: Loads,
+        work: Work,
     ) -> Self {
         Self {
             local,
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
             shared,
             observer,
-            load_limit,
-            wait_for_leases,
-            lease_limit,
-            degraded_ttl,
-            work: Arc::default(),
+            loads,
+            work: Arc::new(work),
             together: None,
         }
     }
@@ -113,10 +117,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             flights: Arc::clone(&self.flights),
             shared: self.shared.clone(),
             observer: self.observer.clone(),
-            load_limit: None,
+            loads: Loads { limit: None, ..self.loads },
             work: Arc::clone(&self.work),
             together: self.together.clone(),
-            ..*self
         }
     }
 
@@ -227,6 +230,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Refuses work after [`close`](Self::close).
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.work.closed.load(Ordering::SeqCst) {
+            if self.work.reopens {
+                self.work.open();
+                return Ok(());
+            }
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
         }
         Ok(())
@@ -280,7 +287,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Refuses new work, waits for what is running, and forgets what is held here.
     pub(crate) async fn close(&self) {
-        self.work.closed.store(true, Ordering::SeqCst);
+        self.work.shut();
         loop {
             let idle = self.work.idle.notified();
             if self.work.running.load(Ordering::SeqCst) == 0 {
@@ -294,6 +301,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 }
 
 const FLIGHT_STRIPES: usize = 64;
+
+impl Work {
+    /// Takes back that the cache was closed; whether it was.
+    pub(crate) fn open(&self) -> bool {
+        self.closed.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn shut(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+}
 
 /// Work under way: counted for as long as it is there, also if its runtime drops it.
 pub(crate) struct Running(Arc<Work>);

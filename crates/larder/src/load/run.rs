@@ -184,7 +184,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             past_absence: self.aim.past_absence,
             others: self.others(),
             // Who renews it is the task that runs the loader.
-            lease_limit: (!self.ticket.info().blocks()).then_some(self.inner.lease_limit),
+            lease_limit: (!self.ticket.info().blocks()).then_some(self.inner.loads.lease_limit),
         };
         shared.fence(marks, &wanted, looked, there).await
     }
@@ -192,7 +192,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     /// What to do where another process is loading the key.
     fn others(&self) -> Others {
         // The lease may be one of its own thread, which it keeps from running.
-        if !self.inner.wait_for_leases || self.ticket.info().blocks_a_runtime() {
+        if !self.inner.loads.wait_for_leases || self.ticket.info().blocks_a_runtime() {
             return Others::Race;
         }
         match self.aim.purpose {
@@ -299,7 +299,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let link = self.errand.ticket.info().link.clone();
         let needed = &self.errand.ticket.info().needed;
         let limited = async {
-            let _permit = match &inner.load_limit {
+            let _permit = match &inner.loads.limit {
                 Some(limit) => {
                     unless(needed.notified(), limit.one(self.errand.hash)).await.flatten()
                 }

@@ -30,6 +30,7 @@ where
             weigher: None,
             largest_weight: None,
             grace: Duration::ZERO,
+            keeps: true,
             tti: None,
             listener: None,
             clock: LocalClock::System,

@@ -31,6 +31,7 @@ pub(crate) struct LocalTier<K, V, N = ()> {
     hasher: foldhash::fast::RandomState,
     pub(super) idle: Option<Idle>,
     pub(super) grace: Duration,
+    keeps: bool,
     weigher: Option<Weigher<K, V>>,
     pub(super) teller: Arc<Teller<K, V>>,
     pub(super) wheel: Wheel,
@@ -52,6 +53,8 @@ pub(crate) struct LocalConfig<K, V> {
     pub(crate) largest_weight: Option<u32>,
     /// The grace of most entries, which then need no metadata for it.
     pub(crate) grace: Duration,
+    /// Whether anything that is put is kept.
+    pub(crate) keeps: bool,
     pub(crate) tti: Option<Duration>,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: LocalClock,
@@ -107,6 +110,7 @@ where
             hasher: foldhash::fast::RandomState::default(),
             idle: config.tti.map(Idle::new),
             grace: config.grace,
+            keeps: config.keeps,
             weigher: config.weigher,
             teller: Arc::new(Teller::new(config.listener)),
             wheel: Wheel::new(),
@@ -163,7 +167,7 @@ where
     /// leaves nothing there.
     pub(crate) fn put(&self, hash: u64, key: K, draft: Draft<V, N>) -> Dropped<K, V> {
         let now = self.clock.now();
-        let is_dead = draft.kept_until <= now || !self.marks.is_current(&draft.seen);
+        let is_dead = !self.keeps || draft.kept_until <= now || !self.marks.is_current(&draft.seen);
         if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
             return self.refuse(hash, key, draft, is_dead, now);
         }

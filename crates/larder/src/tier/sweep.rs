@@ -161,6 +161,7 @@ mod tests {
             weigher: None,
             largest_weight: None,
             grace: Duration::ZERO,
+            keeps: true,
             tti: None,
             listener: None,
             clock: LocalClock::Injected(Arc::new(clock.clone())),

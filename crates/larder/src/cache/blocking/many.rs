@@ -84,7 +84,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
                 answered.await.unwrap_or_else(|_| Err(Error::panicked("load").into()))
             }
         };
-        Asks::new(loader, self.cache.inner.load_limit.clone(), None)
+        Asks::new(loader, self.cache.inner.loads.limit.clone(), None)
     }
 }
 

@@ -1,0 +1,42 @@
+//! Opening a backend that a URL names.
+
+use crate::{AnyBackend, Capabilities, Result};
+
+/// Opens the backends of one kind, by URL: an adapter's way into a configuration.
+///
+/// ```
+/// use larder_core::{AnyBackend, Capabilities, Opener, Result, Scope};
+///
+/// struct Nowhere;
+///
+/// impl Opener for Nowhere {
+///     fn schemes(&self) -> &'static [&'static str] {
+///         &["nowhere"]
+///     }
+///     fn capabilities(&self, _url: &str) -> Result<Capabilities> {
+///         Ok(Capabilities::new(Scope::Process))
+///     }
+///     fn open(&self, url: &str) -> Result<AnyBackend> {
+///         # let _ = url;
+///         # unimplemented!()
+///     }
+/// }
+/// ```
+pub trait Opener: Send + Sync + 'static {
+    /// What its URLs begin with, without the `:`.
+    fn schemes(&self) -> &'static [&'static str];
+
+    /// What the backend of a URL can do, known before it is opened.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL.
+    fn capabilities(&self, url: &str) -> Result<Capabilities>;
+
+    /// Opens the backend. It may block for as long as opening a file takes, and leaves connecting to
+    /// a server to the first call.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL, and whatever keeps
+    /// the backend from being opened. Messages never hold the URL: it may have a password.
+    fn open(&self, url: &str) -> Result<AnyBackend>;
+}

@@ -1,0 +1,90 @@
+//! A server, and the URL that names it.
+
+use std::time::Duration;
+
+use crate::config::Secret;
+use crate::config::url::escape;
+
+/// A server that holds entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Its name or address, without brackets. Default `localhost`.
+    pub host: String,
+    /// Default 6379.
+    pub port: u16,
+    /// The number of the database. Default 0.
+    pub db: u32,
+    /// Default none.
+    pub username: Option<String>,
+    /// Default none.
+    pub password: Option<Secret>,
+    /// Whether the connection is encrypted. Default `false`.
+    pub tls: bool,
+    /// Connections at most. Default 20.
+    pub pool_size: u32,
+    /// How long connecting takes at most. Default 5 seconds.
+    pub connect_timeout: Duration,
+    /// How long a call takes at most. Default 5 seconds.
+    pub timeout: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: 6379,
+            db: 0,
+            username: None,
+            password: None,
+            tls: false,
+            pool_size: 20,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Its URL: `redis://` or, encrypted, `rediss://`, with whatever needs it escaped.
+    ///
+    /// ```
+    /// use larder::config::{Secret, ServerConfig};
+    ///
+    /// let mut server = ServerConfig::default();
+    /// server.password = Some(Secret::new("p@ss:w/rd?"));
+    /// assert_eq!(server.url().expose(), "redis://:p%40ss%3Aw%2Frd%3F@localhost:6379/0");
+    /// ```
+    #[must_use]
+    pub fn url(&self) -> Secret {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        let username = self.username.as_deref().map(escape).unwrap_or_default();
+        let user = match &self.password {
+            Some(password) => format!("{username}:{}@", escape(password.expose())),
+            None if username.is_empty() => String::new(),
+            None => format!("{username}@"),
+        };
+        let is_ipv6 = self.host.contains(':');
+        let host = if is_ipv6 { format!("[{}]", self.host) } else { escape(&self.host) };
+        let mut url = format!("{scheme}://{user}{host}:{}/{}", self.port, self.db);
+        let default = Self::default();
+        let mut more = Vec::new();
+        if self.pool_size != default.pool_size {
+            more.push(format!("pool_size={}", self.pool_size));
+        }
+        let times = [
+            ("connect_timeout", self.connect_timeout, default.connect_timeout),
+            ("timeout", self.timeout, default.timeout),
+        ];
+        for (name, time, default) in times {
+            if time != default {
+                let time = humantime::format_duration(time).to_string().replace(' ', "");
+                more.push(format!("{name}={time}"));
+            }
+        }
+        if !more.is_empty() {
+            url = format!("{url}?{}", more.join("&"));
+        }
+        Secret::new(url)
+    }
+}
