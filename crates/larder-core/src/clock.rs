@@ -103,6 +103,14 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
         self.now()
     }
 
+    /// The wall clock's time since 1970, if this clock knows it. Defaults to none.
+    ///
+    /// It can be stepped in any direction, so no life is reckoned by it, but for the time that
+    /// passes between two processes: what a snapshot was not there to count.
+    fn wall(&self) -> Option<Duration> {
+        None
+    }
+
     /// Waits at least this long.
     ///
     /// # Cancel safety

@@ -15,7 +15,7 @@ use larder_core::{BoxFuture, Clock, Sweep, Timestamp};
 ///
 /// Moving it wakes the sleepers whose time has come, in the order of their deadlines, and then
 /// calls the sweeps. It starts far from zero, so that code that subtracts has room to be wrong.
-/// Clones share the time.
+/// Clones share the time. Its wall clock moves along, and can be set to anything.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,6 +32,7 @@ pub struct ManualClock(Arc<Mutex<State>>);
 
 struct State {
     now: Timestamp,
+    wall: Duration,
     next_id: u64,
     sleepers: BTreeMap<Place, Waker>,
     watchers: Vec<Waker>,
@@ -47,6 +48,7 @@ impl ManualClock {
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
             now: ORIGIN,
+            wall: WALL_ORIGIN,
             next_id: 0,
             sleepers: BTreeMap::new(),
             watchers: Vec::new(),
@@ -58,14 +60,21 @@ impl ManualClock {
     pub fn advance(&self, duration: Duration) {
         let mut state = self.lock();
         state.now = state.now.after(duration);
+        state.wall = state.wall.saturating_add(duration);
         Self::wake(state);
     }
 
     /// Moves the time to this reading. An earlier one leaves it where it is.
     pub fn advance_to(&self, reading: Timestamp) {
         let mut state = self.lock();
+        state.wall = state.wall.saturating_add(reading.since(state.now));
         state.now = state.now.max(reading);
         Self::wake(state);
+    }
+
+    /// Sets the wall clock to this time since 1970, and moves nothing else.
+    pub fn set_wall(&self, since_1970: Duration) {
+        self.lock().wall = since_1970;
     }
 
     /// How many sleeps have been polled and are neither over nor dropped.
@@ -131,6 +140,10 @@ impl Clock for ManualClock {
         self.lock().now
     }
 
+    fn wall(&self) -> Option<Duration> {
+        Some(self.lock().wall)
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.lock();
         state.next_id += 1;
@@ -177,6 +190,9 @@ impl Drop for Sleep {
 
 /// About eleven days after zero.
 const ORIGIN: Timestamp = Timestamp::from_nanos(1_000_000_000_000_000);
+
+/// The beginning of 2026.
+const WALL_ORIGIN: Duration = Duration::from_secs(1_767_225_600);
 
 #[cfg(test)]
 mod tests {
@@ -253,6 +269,18 @@ mod tests {
         assert_eq!(clock.now(), start);
         clock.clone().advance_to(start.after(Duration::from_nanos(1)));
         assert_eq!(clock.now().since(start), Duration::from_nanos(1));
+    }
+
+    #[test]
+    fn the_wall_clock_moves_along_and_can_be_stepped() {
+        let clock = ManualClock::new();
+        let start = clock.wall().unwrap();
+        clock.advance(Duration::from_secs(5));
+        clock.advance_to(clock.now().after(Duration::from_secs(1)));
+        assert_eq!(clock.wall().unwrap(), start + Duration::from_secs(6));
+        let now = clock.now();
+        clock.set_wall(Duration::from_secs(7));
+        assert_eq!((clock.wall(), clock.now()), (Some(Duration::from_secs(7)), now));
     }
 
     struct Counting(ManualClock, AtomicUsize);
