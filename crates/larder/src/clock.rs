@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use larder_core::{Clock, Timestamp};
 
@@ -28,6 +29,12 @@ impl SystemClock {
     #[must_use]
     pub fn coarse(&self) -> Timestamp {
         Timestamp::from_nanos(ORIGIN + source::coarse())
+    }
+
+    /// The wall clock's time since 1970; zero before that.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that asks the system")]
+    pub(crate) fn wall() -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 
@@ -62,6 +69,14 @@ impl LocalClock {
         match self {
             Self::System => Arc::new(SystemClock),
             Self::Injected(clock) => Arc::clone(clock),
+        }
+    }
+
+    /// The wall clock's time since 1970, if the clock knows it.
+    pub(crate) fn wall(&self) -> Option<Duration> {
+        match self {
+            Self::System => Some(SystemClock::wall()),
+            Self::Injected(clock) => clock.wall(),
         }
     }
 

@@ -8,7 +8,7 @@
 //! hold hashes alone. Weights are at least one and fit a shard, which the callers see to: the engine
 //! would never evict the weightless and would drop the too heavy in silence.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use equivalent::Equivalent;
@@ -75,6 +75,11 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         Q: ?Sized + Equivalent<K>,
     {
         self.cache.get(&Asked { hash, key })
+    }
+
+    /// Counts a use of what is under this hash.
+    pub(crate) fn touch(&self, hash: u64) {
+        drop(self.cache.get(&ByHash::nth(hash, 0)));
     }
 
     /// Finds without counting as a use.
@@ -144,14 +149,52 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         }
     }
 
-    /// Walks over copies of the keys with their hashes, no lock held between two.
+    /// Shows all entries with this hash, one lock each, without counting as a use. The key is a
+    /// copy; the slot is shown under its shard's lock.
+    pub(crate) fn show(&self, hash: u64, mut look: impl FnMut(K, &S))
+    where
+        K: Clone,
+    {
+        let mut place = 0;
+        loop {
+            let asked = Copying { place: ByHash::nth(hash, place), key: RefCell::new(None) };
+            let mut is_met = false;
+            let kept = self.cache.remove_if(&asked, |slot| {
+                is_met = true;
+                if let Some(key) = asked.key.take() {
+                    look(key, slot);
+                }
+                false
+            });
+            debug_assert!(kept.is_none());
+            if !is_met {
+                return;
+            }
+            place += 1;
+        }
+    }
+
+    /// Walks over copies of the slots with their keys' hashes, no lock held between two.
     ///
     /// What is there all the while is met.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (u64, S)>
+    where
+        K: Clone,
+    {
+        self.cache.iter().map(|(stored, slot)| (stored.hash, slot))
+    }
+
+    /// The same with copies of the keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)>
     where
         K: Clone,
     {
         self.cache.iter().map(|(stored, _)| (stored.hash, stored.key))
+    }
+
+    /// The largest sum of weights.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.cache.capacity()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -258,6 +301,28 @@ impl<K> Equivalent<Stored<K>> for ByHash {
         let skip = self.skip.get();
         self.skip.set(skip.wrapping_sub(1));
         skip == 0
+    }
+}
+
+/// The same, taking a copy of the key it finds: the engine shows a slot without its key.
+struct Copying<K> {
+    place: ByHash,
+    key: RefCell<Option<K>>,
+}
+
+impl<K> Hash for Copying<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place.hash(state);
+    }
+}
+
+impl<K: Clone> Equivalent<Stored<K>> for Copying<K> {
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        let is_it = self.place.equivalent(stored);
+        if is_it {
+            self.key.replace(Some(stored.key.clone()));
+        }
+        is_it
     }
 }
 
@@ -380,6 +445,19 @@ mod tests {
         taken.sort_unstable();
         assert_eq!((shown, taken), (10, vec![1, 3, 5, 7, 9]));
         assert_eq!(engine.len(), 5);
+    }
+
+    #[test]
+    fn all_entries_of_one_hash_are_shown_with_their_keys() {
+        let engine = engine(100);
+        for key in 0..10 {
+            engine.put(7, key, Slot(1, u32::try_from(key).unwrap()));
+        }
+        let mut shown = Vec::new();
+        engine.show(7, |key, slot| shown.push((key, u64::from(slot.1))));
+        shown.sort_unstable();
+        assert_eq!(shown, (0..10).map(|key| (key, key)).collect::<Vec<_>>());
+        assert_eq!(engine.slots().count(), 10);
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub enum Event {
     NotStored(Error),
     /// A change was made here but not at the authority, which could not be reached.
     NotConfirmed(Error),
+    /// A snapshot could not be restored or saved, or a change could not be noted beside it: the
+    /// cache goes on. The error's operation says which.
+    SnapshotFailed(Error),
 }
 
 /// Who is told of events: called on the task that caused them, outside all locks.

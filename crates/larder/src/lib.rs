@@ -140,6 +140,9 @@ pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
 pub use crate::options::{Options, SessionOptions, Ttl};
 pub use crate::pattern::Pattern;
+pub use crate::snapshot::Snapshot;
+pub use crate::snapshot::file::FileSink;
+pub use crate::snapshot::sink::Sink;
 pub use crate::stats::Stats;
 
 mod cache;
@@ -167,6 +170,7 @@ mod rule;
 mod runtime;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 mod stats;
 mod sync;
 mod tier;

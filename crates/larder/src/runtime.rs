@@ -29,6 +29,10 @@ impl Clock for SystemClock {
         Self::coarse(self)
     }
 
+    fn wall(&self) -> Option<Duration> {
+        Some(Self::wall())
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
@@ -62,6 +66,19 @@ pub(crate) async fn owned<T: Send + 'static>(
 ) -> Result<T> {
     let handle = Handle::try_current().map_err(|_| no_runtime())?;
     handle.spawn(task).await.map_err(|error| {
+        if error.is_panic() {
+            return Error::panicked("cache");
+        }
+        Error::new(ErrorKind::Closed, "cache", "the runtime has shut down")
+    })
+}
+
+/// Runs what waits for files on a thread that may wait: here, if there is no runtime.
+pub(crate) async fn apart<T: Send + 'static>(
+    task: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let Ok(handle) = Handle::try_current() else { return Ok(task()) };
+    handle.spawn_blocking(task).await.map_err(|error| {
         if error.is_panic() {
             return Error::panicked("cache");
         }

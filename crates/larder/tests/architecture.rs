@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
+    "config",
     "cache",
     "local",
     "load",
+    "snapshot",
     "tier",
     "ops",
     "engine",

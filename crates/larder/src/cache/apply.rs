@@ -32,10 +32,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Puts a value, cutting the key's flight; one without a life takes away what is there.
-    pub(super) fn put_now(&self, hash: u64, key: K, looked: Looked<V>) {
-        let draft = self.draft(&key, looked);
-        let dropped = self.flights.change(hash, &key.clone(), || self.local.put(hash, key, draft));
+    pub(super) fn put_now(&self, hash: u64, key: &K, looked: Looked<V>) -> Reach {
+        let draft = self.draft(key, looked);
+        let put = || self.local.put(hash, key.clone(), draft);
+        let dropped = self.flights.change(hash, key, put);
         drop(dropped);
+        self.note_gone(key)
     }
 
     pub(super) fn put_where(
@@ -55,13 +57,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let draft = draft.take_if(|_| is_wanted.unwrap_or_else(|| wanted(None)))?;
             Some(self.local.put(hash, key.clone(), draft))
         });
+        if done.is_some() {
+            self.note_gone(key);
+        }
         done.is_some()
     }
 
     /// Drops the key here, cutting its flight.
-    pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) {
+    pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Reach {
         let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));
         drop(dropped);
+        self.note_gone(key)
     }
 
     /// Makes an edit here; what it was done to.
@@ -103,6 +109,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             // to refuse it.
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
             Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
+        };
+        // Whether or not it is here: a snapshot may have it.
+        match edit {
+            Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => self.note_gone(key),
+            Edit::MarkStale => self.note_stale(key),
+            // It only lengthens a life.
+            Edit::Touch => Reach::Confirmed,
         };
         let (looked, dropped) = done;
         drop(dropped);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
+use crate::cache::snapshot::{form, restored};
 use crate::clock::LocalClock;
 use crate::codec::MessagePack;
 use crate::event::{Event, Observer};
@@ -19,6 +20,7 @@ use crate::listener::{Cause, Listener};
 use crate::load::inner::{Inner, Loads, Work};
 use crate::load::limit::LoadLimit;
 use crate::options::{Options, SessionOptions, Settings, Ttl};
+use crate::snapshot::Snapshot;
 use crate::tier::authority::{Authority, Mangler};
 use crate::tier::held::Held;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
@@ -34,6 +36,7 @@ pub struct CacheBuilder<K, V> {
     clock: LocalClock,
     options: Options,
     observer: Observer,
+    snapshot: Option<(Snapshot, Arc<dyn Codec<V>>)>,
     backend: Option<(AnyBackend, Arc<dyn Codec<V>>)>,
     namespace: String,
     mangler: Option<Mangler>,
@@ -61,6 +64,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             clock: LocalClock::System,
             options: Options::new(),
             observer: Observer::default(),
+            snapshot: None,
             backend: None,
             namespace: "larder".to_owned(),
             mangler: None,
@@ -163,7 +167,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// The namespace of the cache's keys in the backend. Default `larder`.
+    /// Where the cache is saved and restored from, for values that serde can write, as MessagePack
+    /// with named fields.
+    #[doc(alias("persistence", "persist"))]
+    pub fn snapshot(self, snapshot: Snapshot) -> Self
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        self.snapshot_with(snapshot, MessagePack)
+    }
+
+    /// Where the cache is saved and restored from, with a codec of your choice.
+    pub fn snapshot_with(mut self, snapshot: Snapshot, codec: impl Codec<V>) -> Self {
+        self.snapshot = Some((snapshot, Arc::new(codec)));
+        self
+    }
+
+    /// The namespace of the cache's keys in the backend, and of its snapshot. Default `larder`.
     #[doc(alias("prefix", "key_prefix"))]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
@@ -287,12 +307,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// The cache.
+    /// The cache. What its [snapshot](Self::snapshot) holds is there already; an unreadable one is an
+    /// [`Event`] and no error.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting outside its range;
     /// [`Unsupported`](ErrorKind::Unsupported) for a backend without conditional writes, on which
-    /// no load could be fenced.
+    /// no load could be fenced, and for a snapshot with a clock that does not know the wall clock's
+    /// time.
     pub fn build(self) -> Result<Cache<K, V>> {
         let settings = Settings::built(self.options);
         settings.check()?;
@@ -319,16 +341,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             lease_limit: self.lease_limit,
             degraded_ttl: self.degraded_ttl,
         };
-        let local = LocalTier::new(LocalConfig {
-            capacity: self.capacity,
-            weigher: self.weigher.map(weigh_held),
-            largest_weight: None,
-            grace: settings.grace,
-            keeps: self.enabled,
-            tti: self.tti,
-            listener: self.listener.map(tell_held),
-            clock: self.clock.clone(),
-        });
+        let (weigher, listener) = (self.weigher.map(weigh_held), self.listener.map(tell_held));
+        let clock = self.clock.clone();
+        let local = || {
+            LocalTier::new(LocalConfig {
+                capacity: self.capacity,
+                weigher: weigher.clone(),
+                largest_weight: None,
+                grace: settings.grace,
+                tti: self.tti,
+                keeps: self.enabled,
+                tracks_use: self.snapshot.is_some(),
+                listener: listener.clone(),
+                clock: clock.clone(),
+            })
+        };
         let shared = match self.backend.filter(|_| self.enabled) {
             None => None,
             Some((backend, codec)) => {
@@ -346,8 +373,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
             }
         };
-        let inner = Inner::new(local, shared, self.observer, loads, self.work);
-        Ok(Cache { inner: Arc::new(inner), settings })
+        let keeper = match self.snapshot.as_ref().filter(|_| self.enabled) {
+            None => None,
+            Some((snapshot, codec)) => {
+                let form = form(snapshot, codec, self.namespace, shared.is_none(), settings.grace);
+                let (every, observer) = (snapshot.every, self.observer.clone());
+                Some(restored(form, every, observer, &settings, local)?)
+            }
+        };
+        let inner = Inner::new(
+            keeper.as_ref().map_or_else(local, |keeper| keeper.local()),
+            shared,
+            self.observer,
+            loads,
+            self.work,
+        );
+        Ok(Cache { inner: Arc::new(inner.kept_by(keeper)), settings })
     }
 
     fn options(mut self, change: impl FnOnce(Options) -> Options) -> Self {

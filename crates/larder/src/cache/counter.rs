@@ -139,6 +139,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             };
             Some(self.local.put(hash, key.clone(), draft))
         });
+        if dropped.is_some() {
+            self.note_gone(key);
+        }
         drop(dropped);
         added
     }

@@ -7,6 +7,7 @@ use larder_core::Result;
 use crate::cache::{Cache, Reach};
 use crate::key::CacheKey;
 use crate::options::check_tags;
+use crate::snapshot::Change as Noted;
 use crate::tier::mark::Change;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -69,7 +70,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 Change::Hard => self.inner.local.marks().invalidate_tag(tag),
                 Change::Soft => self.inner.local.marks().mark_tag_stale(tag),
             }
-            return Ok(Reach::Confirmed);
+            return Ok(self.inner.note(match change {
+                Change::Hard => Noted::Tag(tag),
+                Change::Soft => Noted::StaleTag(tag),
+            }));
         };
         let (inner, tag) = (Arc::clone(&self.inner), Arc::from(tag));
         self.inner
@@ -89,7 +93,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 Change::Hard => self.inner.local.invalidate_all(),
                 Change::Soft => self.inner.local.marks().mark_all_stale(),
             }
-            return Ok(Reach::Confirmed);
+            return Ok(self.inner.note(match change {
+                Change::Hard => Noted::All,
+                Change::Soft => Noted::StaleAll,
+            }));
         };
         let inner = Arc::clone(&self.inner);
         self.inner

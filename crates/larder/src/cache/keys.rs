@@ -11,6 +11,8 @@ use crate::cache::Cache;
 use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::pattern::Pattern;
+use crate::snapshot::Change;
+use crate::tier::mark;
 use crate::tier::scan::{Met, Scan};
 use crate::tier::shared::Shared;
 
@@ -208,8 +210,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         for (hash, key) in self.flights.keys().into_iter().filter(|(_, key)| is_meant(key)) {
             self.drop_now(hash, &key);
         }
-        if pattern.is_everything() && self.shared.is_none() {
-            self.local.invalidate_all();
+        if self.shared.is_none() {
+            if pattern.is_everything() {
+                self.local.invalidate_all();
+            }
+            // A snapshot may have keys that are meant and no longer here.
+            self.note(Change::All);
         }
         cleared
     }
@@ -236,7 +242,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
         if pattern.is_everything() {
             // What was written behind the walk is as old as what it met.
-            shared.authority.change_epoch(marks, crate::tier::mark::Change::Hard).await?;
+            shared.authority.change_epoch(marks, mark::Change::Hard).await?;
         }
         Ok(cleared)
     }

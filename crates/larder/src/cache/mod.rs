@@ -33,6 +33,7 @@ mod lock;
 mod many;
 mod read;
 mod session;
+mod snapshot;
 mod write;
 
 pub use crate::cache::batch::Batch;
@@ -302,25 +303,27 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Blocking::new(self)
     }
 
-    /// Ends the cache: waits for the loads that are running, then closes the backend. Twice is once.
+    /// Ends the cache: waits for the loads that are running, saves its
+    /// [snapshot](CacheBuilder::snapshot), then closes the backend. Twice is once.
     ///
     /// All later calls on all handles fail with [`Closed`](crate::ErrorKind::Closed), until
     /// [`connect`](Self::connect); or they open it again, if it was built to
     /// [reopen](CacheBuilder::reopen).
     ///
     /// # Errors
-    /// What keeps the backend from closing.
+    /// What keeps the snapshot from being saved or the backend from closing.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the cache closed, and the backend maybe not.
+    /// Dropping the future leaves the cache closed, and maybe not saved and the backend not closed.
     pub async fn close(&self) -> Result<()> {
         use larder_core::Backend as _;
 
-        self.inner.close().await;
-        match &self.inner.shared {
+        let saved = self.inner.close().await;
+        let closed = match &self.inner.shared {
             Some(shared) => shared.authority.backend().close().await,
             None => Ok(()),
-        }
+        };
+        saved.and(closed)
     }
 
     /// How many keys have a flight or a write under way.

@@ -43,8 +43,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let hash = self.inner.local.hash(&key);
         let Some(shared) = self.inner.shared.clone() else {
             let looked = self.inner.born(&self.settings, Held::Value(value));
-            self.inner.put_now(hash, key, looked);
-            return Ok(Reach::Confirmed);
+            return Ok(self.inner.put_now(hash, &key, looked));
         };
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         self.inner
@@ -150,8 +149,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.check()?;
         let hash = self.inner.local.hash(key);
         let Some(shared) = self.inner.shared.clone() else {
-            self.inner.drop_now(hash, key);
-            return Ok(Reach::Confirmed);
+            return Ok(self.inner.drop_now(hash, key));
         };
         let (inner, key) = (Arc::clone(&self.inner), key.to_key());
         self.inner
@@ -284,7 +282,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             // Whatever the authority said: here it is no longer what it was.
             match edit {
                 Edit::MarkStale => drop(inner.change_now(hash, &key, &settings, edit)),
-                _ => inner.drop_now(hash, &key),
+                _ => drop(inner.drop_now(hash, &key)),
             }
             changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
         });

@@ -20,7 +20,8 @@ use crate::load::limit::LoadLimit;
 use crate::load::together::Together;
 use crate::lookup::Lookup;
 use crate::options::SessionOptions;
-use crate::runtime::{IoThread, Notify};
+use crate::runtime::{IoThread, Notify, apart};
+use crate::snapshot::Keeper;
 use crate::stats::Counters;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier, View};
@@ -31,6 +32,8 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) local: Arc<LocalTier<K, Held<V>, Note>>,
     pub(crate) flights: Arc<Flights<K, Landed<V>, About>>,
     pub(crate) shared: Option<Arc<Shared<V>>>,
+    /// What keeps a snapshot of the local tier.
+    pub(crate) keeper: Option<Arc<Keeper<K, V>>>,
     pub(crate) observer: Observer,
     pub(crate) loads: Loads,
     pub(crate) work: Arc<Work>,
@@ -90,6 +93,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             local,
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
             shared,
+            keeper: None,
             observer,
             loads,
             work: Arc::new(work),
@@ -116,11 +120,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             local: Arc::clone(&self.local),
             flights: Arc::clone(&self.flights),
             shared: self.shared.clone(),
+            keeper: self.keeper.clone(),
             observer: self.observer.clone(),
             loads: Loads { limit: None, ..self.loads },
             work: Arc::clone(&self.work),
             together: self.together.clone(),
         }
+    }
+
+    /// The same, with a snapshot of its local tier.
+    pub(crate) fn kept_by(self, keeper: Option<Arc<Keeper<K, V>>>) -> Self {
+        Self { keeper, ..self }
     }
 
     pub(crate) fn clock(&self) -> &LocalClock {
@@ -188,16 +198,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// By now the authority may have the value, so a panic must not keep the local tier from
     /// letting go of what was there: who cannot be weighed is too heavy.
     pub(crate) fn draft(&self, key: &K, looked: Looked<V>) -> Draft<Held<V>, Note> {
-        let weigh = AssertUnwindSafe(|| self.local.weigh(key, &looked.held));
-        Draft {
-            weight: catch_unwind(weigh).unwrap_or(u32::MAX),
-            attend_at: attend_at(looked.fresh_until, &looked.note),
-            fresh_until: looked.fresh_until,
-            kept_until: looked.kept_until,
-            value: looked.held,
-            seen: looked.seen,
-            note: Some(looked.note),
-        }
+        draft(&self.local, key, looked)
     }
 
     /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
@@ -285,8 +286,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Refuses new work, waits for what is running, and forgets what is held here.
-    pub(crate) async fn close(&self) {
+    /// Refuses new work, waits for what is running, saves what is held here, and forgets it.
+    ///
+    /// # Errors
+    /// What keeps it from being saved.
+    pub(crate) async fn close(&self) -> Result<()> {
         self.work.shut();
         loop {
             let idle = self.work.idle.notified();
@@ -295,8 +299,35 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             }
             idle.await;
         }
+        let saved = match self.keeper.clone() {
+            Some(keeper) => apart(move || keeper.finish()).await.flatten(),
+            None => Ok(()),
+        };
         // Hits do not look whether the cache is open: from now on there are none.
         self.local.invalidate_all();
+        saved
+    }
+}
+
+/// What is to be put into this tier for a value: see [`Inner::draft`].
+pub(crate) fn draft<K: CacheKey, V: Clone + Send + Sync + 'static>(
+    local: &LocalTier<K, Held<V>, Note>,
+    key: &K,
+    looked: Looked<V>,
+) -> Draft<Held<V>, Note> {
+    let weigh = AssertUnwindSafe(|| local.weigh(key, &looked.held));
+    Draft {
+        weight: catch_unwind(weigh).unwrap_or(u32::MAX),
+        attend_at: match looked.held {
+            // No hit on a value ever finds a number.
+            Held::Counter(_) => Timestamp::ZERO,
+            _ => attend_at(looked.fresh_until, &looked.note),
+        },
+        fresh_until: looked.fresh_until,
+        kept_until: looked.kept_until,
+        value: looked.held,
+        seen: looked.seen,
+        note: Some(looked.note),
     }
 }
 

@@ -32,6 +32,7 @@ where
             grace: Duration::ZERO,
             keeps: true,
             tti: None,
+            tracks_use: false,
             listener: None,
             clock: LocalClock::System,
         };

@@ -56,6 +56,8 @@ pub(crate) struct LocalConfig<K, V> {
     /// Whether anything that is put is kept.
     pub(crate) keeps: bool,
     pub(crate) tti: Option<Duration>,
+    /// Whether the last use of each entry is tracked without a tti, too.
+    pub(crate) tracks_use: bool,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: LocalClock,
 }
@@ -108,7 +110,7 @@ where
             marks: Marks::default(),
             clock: config.clock,
             hasher: foldhash::fast::RandomState::default(),
-            idle: config.tti.map(Idle::new),
+            idle: config.tti.map(Idle::new).or_else(|| config.tracks_use.then(Idle::endless)),
             grace: config.grace,
             keeps: config.keeps,
             weigher: config.weigher,
@@ -230,7 +232,7 @@ where
     }
 
     /// An entry that is not dead, as the draft that would put it again.
-    fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
+    pub(super) fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
         let view = self.view(slot, now)?;
         Some(Draft {
             value: view.value.clone(),
@@ -313,7 +315,7 @@ where
         is_plain.then_some(slot.value)
     }
 
-    fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
+    pub(super) fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
         if self.death(slot, now).is_some() {
             return None;
         }
@@ -351,7 +353,7 @@ where
         }
     }
 
-    fn slot(&self, draft: Draft<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
+    pub(super) fn slot(&self, draft: Draft<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
         let mut attend_at = draft.attend_at.min(draft.fresh_until);
         if attend_at <= now {
             // Whatever the coarse clock says: on a machine that starves it lags behind.

@@ -4,6 +4,7 @@ pub(crate) mod authority;
 pub(crate) mod held;
 pub(crate) mod local;
 pub(crate) mod mark;
+pub(crate) mod persist;
 pub(crate) mod scan;
 pub(crate) mod shared;
 mod slot;

@@ -83,7 +83,7 @@ impl<V, N> Slot<V, N> {
 }
 
 /// The copy that a reader gets. It is made under the engine's lock: the metadata stays behind, and
-/// what can be judged only there is judged, with the verdict in `attend_at`.
+/// what can be judged only there is judged, with the verdict in `attend_at`. A copy is never put.
 impl<V: Clone, N> Clone for Slot<V, N> {
     #[inline]
     fn clone(&self) -> Self {
@@ -94,7 +94,7 @@ impl<V: Clone, N> Clone for Slot<V, N> {
             meta: None,
             attend_at: AtomicU64::new(attend_at),
             epoch: self.epoch,
-            last_used: AtomicU32::new(UNTRACKED),
+            last_used: AtomicU32::new(self.last_used()),
         }
     }
 }
@@ -118,6 +118,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whoever walks over entries: they are not used by it, and are judged elsewhere.
+    pub(super) const NOBODY: Self = Self { now: 0, limit: u32::MAX, uses: false };
+
     #[inline]
     pub(super) fn announce(self) {
         READER.set(self);
@@ -144,7 +147,7 @@ impl Reader {
 }
 
 thread_local! {
-    static READER: Cell<Reader> = const { Cell::new(Reader { now: 0, limit: u32::MAX, uses: false }) };
+    static READER: Cell<Reader> = const { Cell::new(Reader::NOBODY) };
 }
 
 /// How idle time is measured: in ticks that fit 32 bits for longer than the limit.
@@ -162,6 +165,11 @@ impl Idle {
         Self { tick_nanos, limit: limit.max(1) }
     }
 
+    /// Tracks uses, and ends nothing.
+    pub(super) const fn endless() -> Self {
+        Self { tick_nanos: ENDLESS_TICK_NANOS, limit: u32::MAX }
+    }
+
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "ticks wrap, and are compared so")]
     pub(super) const fn tick(self, now: Timestamp) -> u32 {
@@ -174,8 +182,30 @@ impl Idle {
         Reader { now: self.tick(now), limit: self.limit, uses }
     }
 
+    /// The ticks since it was used.
+    pub(super) const fn ticks_since(self, last_used: u32, now: Timestamp) -> u32 {
+        idle_ticks(self.tick(now), last_used)
+    }
+
+    /// The time since it was used, to the tick.
+    pub(super) fn time_since(self, last_used: u32, now: Timestamp) -> Duration {
+        let ticks = u64::from(self.ticks_since(last_used, now));
+        Duration::from_nanos(ticks.saturating_mul(self.tick_nanos))
+    }
+
+    /// The tick of a use so long ago, or of the longest that can still be told.
+    pub(super) fn tick_before(self, now: Timestamp, idle: Duration) -> u32 {
+        let nanos = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
+        let ticks = u32::try_from(nanos.div_ceil(self.tick_nanos)).unwrap_or(u32::MAX);
+        let tick = self.tick(now).wrapping_sub(ticks.min(LONGEST_TOLD));
+        if tick == UNTRACKED { tick - 1 } else { tick }
+    }
+
     /// When an entry that was used then is idle for too long.
     pub(super) fn due(self, last_used: u32, now: Timestamp) -> Timestamp {
+        if self.limit == u32::MAX {
+            return Timestamp::FAR;
+        }
         let idle = idle_ticks(self.tick(now), last_used);
         let left = u64::from(self.limit.saturating_sub(idle)).saturating_mul(self.tick_nanos);
         let begun = now.as_nanos() / self.tick_nanos * self.tick_nanos;
@@ -192,6 +222,12 @@ const fn idle_ticks(now: u32, last_used: u32) -> u32 {
 }
 
 const MAX_AHEAD: u32 = 1 << 16;
+
+/// Half of what ticks count to before they wrap.
+const LONGEST_TOLD: u32 = 1 << 31;
+
+/// A tenth of a second: most uses of a hot entry are no writes.
+const ENDLESS_TICK_NANOS: u64 = 100_000_000;
 
 /// The `last_used` of an entry whose idle time is not tracked.
 pub(super) const UNTRACKED: u32 = u32::MAX;
@@ -222,6 +258,9 @@ mod tests {
         assert_eq!(idle.due(used, at(10_000)), at(11_500));
         assert_eq!(idle.due(used, at(11_000)), at(11_500));
         assert!(idle.due(used, at(11_500)) <= at(11_500));
+
+        let ago = Duration::from_secs(1);
+        assert_eq!(idle.time_since(idle.tick_before(at(10_000), ago), at(10_000)), ago);
 
         let century = Duration::from_secs(100 * 365 * 86_400);
         let idle = Idle::new(century);

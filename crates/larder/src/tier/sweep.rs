@@ -11,7 +11,7 @@ use crate::janitor;
 use crate::listener::{Cause, Dropped};
 use crate::sync::atomic::Ordering;
 use crate::tier::local::LocalTier;
-use crate::tier::slot::Slot;
+use crate::tier::slot::{Reader, Slot};
 
 impl<K, V, N> LocalTier<K, V, N>
 where
@@ -33,8 +33,9 @@ where
         if is_invalidated || is_littered {
             // Cleared first: whoever puts from here on either pushes, or is met by this walk.
             self.wheel.clear();
-            for (hash, key) in self.engine.keys() {
-                drop(key);
+            Reader::NOBODY.announce();
+            for (hash, slot) in self.engine.slots() {
+                drop(slot);
                 self.visit(hash, &mut dropped, &rest);
             }
         }
@@ -163,6 +164,7 @@ mod tests {
             grace: Duration::ZERO,
             keeps: true,
             tti: None,
+            tracks_use: false,
             listener: None,
             clock: LocalClock::Injected(Arc::new(clock.clone())),
         })

@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
 mod c0;
+mod c1;
 mod c2;
 mod c3;
 mod c4;
+#[path = "../support/sink.rs"]
+mod sink;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,141 @@
+//! Saving a cache, and beginning with what was saved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{Codec, Life, Result, Timestamp};
+
+use crate::cache::{Cache, Reach};
+use crate::event::Observer;
+use crate::key::CacheKey;
+use crate::load::inner::{Inner, draft};
+use crate::lookup::Lookup;
+use crate::options::Settings;
+use crate::runtime::apart;
+use crate::snapshot::{Change, Form, Keeper, Returned, Snapshot};
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::local::LocalTier;
+use crate::tier::persist::Copied;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// Saves what memory holds now; how many entries that were.
+    ///
+    /// Readers and writers go on meanwhile. An entry that changes during the save may be in it as it
+    /// was, as it is, or not at all. Without a [snapshot](crate::CacheBuilder::snapshot) it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// - What keeps the snapshot from being written, such as [`NoSpace`](crate::ErrorKind::NoSpace):
+    ///   the last one stays.
+    /// - [`Codec`](crate::ErrorKind::Codec) if some entries cannot be encoded: the rest is saved.
+    /// - [`Closed`](crate::ErrorKind::Closed) after `close`.
+    ///
+    /// # Cancel safety
+    /// A save once begun is finished, also if the future is dropped.
+    #[doc(alias("persist", "dump", "sync"))]
+    pub async fn save(&self) -> Result<u64> {
+        self.inner.check_open()?;
+        let Some(keeper) = self.inner.keeper.clone() else { return Ok(0) };
+        apart(move || keeper.save()).await?
+    }
+
+    /// How many entries memory holds, those that are dead and not yet freed included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.local.len()
+    }
+
+    /// Whether memory holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sum of the weights of the entries that [`len`](Self::len) counts.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.inner.local.weight()
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Notes a change that has just been made here, where the local tier is the authority, so that
+    /// no snapshot brings back what it took away.
+    pub(super) fn note(&self, change: Change<'_>) -> Reach {
+        let is_sure = self.keeper.as_ref().is_none_or(|keeper| keeper.note(change));
+        if is_sure { Reach::Confirmed } else { Reach::Local }
+    }
+
+    /// The same for a key that has another value now, or none.
+    pub(super) fn note_gone<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Reach {
+        if !self.notes() {
+            return Reach::Confirmed;
+        }
+        self.note(Change::Key(&key.to_key().to_text()))
+    }
+
+    /// The same for a key whose value is stale now.
+    pub(super) fn note_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Reach {
+        if !self.notes() {
+            return Reach::Confirmed;
+        }
+        self.note(Change::StaleKey(&key.to_key().to_text()))
+    }
+
+    fn notes(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.notes())
+    }
+}
+
+/// Whose snapshot it is.
+pub(super) fn form<V>(
+    snapshot: &Snapshot,
+    codec: &Arc<dyn Codec<V>>,
+    namespace: String,
+    is_alone: bool,
+    grace: Duration,
+) -> Form<V> {
+    let (sink, codec) = (Arc::clone(&snapshot.sink), Arc::clone(codec));
+    Form { sink, codec, schema: snapshot.schema, namespace, is_alone, grace }
+}
+
+/// A tier with what was saved, and who saves it again.
+pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
+    form: Form<V>,
+    every: Option<Duration>,
+    observer: Observer,
+    settings: &Settings,
+    local: impl Fn() -> Arc<LocalTier<K, Held<V>, Note>>,
+) -> Result<Arc<Keeper<K, V>>> {
+    // What a backend may have changed since is compared with it before it is served.
+    let copy_due = if form.is_alone { Timestamp::FAR } else { Timestamp::ZERO };
+    Keeper::open(form, every, observer, local, move |local, now, returned| {
+        put(local, now, returned, copy_due, settings);
+    })
+}
+
+fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
+    local: &LocalTier<K, Held<V>, Note>,
+    now: Timestamp,
+    returned: Returned<K, V>,
+    copy_due: Timestamp,
+    settings: &Settings,
+) {
+    let mut note = Note::new(returned.version, now.before(returned.age));
+    note.cost = returned.cost;
+    note.copy_due = copy_due;
+    let looked = Looked {
+        held: returned.held,
+        life: if returned.fresh_left.is_zero() { Life::Stale } else { Life::Fresh },
+        is_marked: false,
+        fresh_until: now.after(returned.fresh_left),
+        kept_until: now.after(returned.kept_left),
+        note,
+        seen: local.marks().see(&returned.tags),
+    };
+    let key = returned.key;
+    let draft = draft(local, &key, looked.with_refresh(settings));
+    let hash = local.hash(&key);
+    let copied = Copied { draft, idle: returned.idle };
+    local.put_back(hash, key, copied, returned.uses);
+}

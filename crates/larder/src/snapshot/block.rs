@@ -1,0 +1,122 @@
+//! Blocks of entries, each with a checksum that only its place in its file gives.
+//!
+//! ```text
+//! block   u32  length of the body, above zero
+//!         u64  checksum: XXH3 of the body, seeded with the file's seed + the block's number
+//!              body: entries
+//! end     u32  zero
+//!         u64  checksum as above, of the 8 bytes that follow
+//!         u64  how many entries the blocks hold; nothing follows
+//! ```
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use larder_core::Result;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::snapshot::failure::{damaged, of_sink};
+
+/// Writes blocks, and the end.
+pub(super) struct BlockWriter<'a> {
+    out: &'a mut dyn Write,
+    block: Vec<u8>,
+    seed: u64,
+    entries: u64,
+}
+
+impl<'a> BlockWriter<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, seed: u64) -> Self {
+        let mut block = Vec::with_capacity(FULL + FULL / 8);
+        block.extend_from_slice(&[0; HEAD]);
+        Self { out, block, seed, entries: 0 }
+    }
+
+    /// Appends an entry as `put` puts it.
+    pub(super) fn entry(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        put(&mut self.block);
+        self.entries += 1;
+        if self.block.len() < FULL { Ok(()) } else { self.send() }
+    }
+
+    /// Writes what is left, and the end; how many entries there are.
+    pub(super) fn finish(mut self) -> io::Result<u64> {
+        if self.block.len() > HEAD {
+            self.send()?;
+        }
+        let count = self.entries.to_le_bytes();
+        self.out.write_all(&0_u32.to_le_bytes())?;
+        self.out.write_all(&xxh3_64_with_seed(&count, self.seed).to_le_bytes())?;
+        self.out.write_all(&count)?;
+        Ok(self.entries)
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let (head, body) = self.block.split_at_mut(HEAD);
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        let (in_head, sum) = head.split_at_mut(4);
+        in_head.copy_from_slice(&length.to_le_bytes());
+        sum.copy_from_slice(&xxh3_64_with_seed(body, self.seed).to_le_bytes());
+        self.out.write_all(&self.block)?;
+        self.block.truncate(HEAD);
+        self.seed = self.seed.wrapping_add(1);
+        Ok(())
+    }
+}
+
+/// Reads blocks that are whole.
+pub(super) struct BlockReader<R> {
+    input: R,
+    seed: u64,
+}
+
+impl<R: Read> BlockReader<R> {
+    pub(super) const fn new(input: R, seed: u64) -> Self {
+        Self { input, seed }
+    }
+
+    /// The next body; none after the last. `entries` is how many the caller has found so far.
+    ///
+    /// # Errors
+    /// [`Codec`](larder_core::ErrorKind::Codec) for damage, else what keeps it from being read.
+    pub(super) fn next(&mut self, entries: u64) -> Result<Option<Bytes>> {
+        let head = take(&mut self.input, HEAD)?;
+        let (length, sum) = head.split_at(4);
+        let length = number(length)?;
+        let is_end = length == 0;
+        let length = if is_end { 8 } else { usize::try_from(length).map_err(|_| damaged())? };
+        let body = take(&mut self.input, length)?;
+        if xxh3_64_with_seed(&body, self.seed) != number(sum)? {
+            return Err(damaged());
+        }
+        self.seed = self.seed.wrapping_add(1);
+        if !is_end {
+            return Ok(Some(body.into()));
+        }
+        let rest = self.input.by_ref().take(1).read_to_end(&mut Vec::new());
+        let is_whole = number(&body)? == entries && rest.map_err(|e| of_sink("restore", e))? == 0;
+        if is_whole { Ok(None) } else { Err(damaged()) }
+    }
+}
+
+/// So many bytes. What is allocated grows with what is really there.
+pub(super) fn take(input: &mut impl Read, count: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(count.min(FULL * 2));
+    let read = input.by_ref().take(count as u64).read_to_end(&mut bytes);
+    if read.map_err(|error| of_sink("restore", error))? < count {
+        return Err(damaged());
+    }
+    Ok(bytes)
+}
+
+/// The number in at most eight bytes.
+fn number(bytes: &[u8]) -> Result<u64> {
+    let mut whole = [0; 8];
+    whole.get_mut(..bytes.len()).ok_or_else(damaged)?.copy_from_slice(bytes);
+    Ok(u64::from_le_bytes(whole))
+}
+
+const HEAD: usize = 12;
+
+/// A block is written when it has become so long: long enough for the disk, short enough for memory.
+const FULL: usize = 256 << 10;

@@ -1,0 +1,253 @@
+//! What a change log holds, and what it makes of a snapshot's entries.
+//!
+//! ```text
+//! record   u32 length of the body, above zero, little-endian
+//!          u32 checksum: the low half of XXH3 of the body
+//!          u32 checksum of those 8 bytes: a length that is damaged is not taken for a short log
+//!              body: u8 what has changed, then the text of the key or tag
+//! ```
+//!
+//! A log begins with a record that says nothing else. A last record that is cut short is a change
+//! that nobody was told is made: its process was killed meanwhile. All else that is not whole is
+//! damage.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use larder_core::Result;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::snapshot::failure::{damaged, of_sink};
+use crate::snapshot::number::Input;
+use crate::snapshot::sink::Sink;
+
+/// What has changed since a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
+    /// A log begins.
+    Begin,
+    /// It goes on in the log of this name, too.
+    GoOn(&'a str),
+    /// This key has another value, or none.
+    Key(&'a str),
+    /// This key's value is stale.
+    StaleKey(&'a str),
+    /// Whatever has this tag is gone.
+    Tag(&'a str),
+    /// Whatever has this tag is stale.
+    StaleTag(&'a str),
+    /// Everything is gone.
+    All,
+    /// Everything is stale.
+    StaleAll,
+}
+
+impl<'a> Change<'a> {
+    /// The bytes of its record.
+    pub(super) fn record(self) -> Vec<u8> {
+        let (kind, text) = match self {
+            Self::Begin => (0, ""),
+            Self::GoOn(log) => (1, log),
+            Self::Key(key) => (2, key),
+            Self::StaleKey(key) => (3, key),
+            Self::Tag(tag) => (4, tag),
+            Self::StaleTag(tag) => (5, tag),
+            Self::All => (6, ""),
+            Self::StaleAll => (7, ""),
+        };
+        let mut body = Vec::with_capacity(text.len() + 1);
+        body.push(kind);
+        body.extend_from_slice(text.as_bytes());
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let head = [length.to_le_bytes(), sum(&body)].concat();
+        [&head[..], &sum(&head), &body].concat()
+    }
+
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let (kind, text) = body.split_first()?;
+        let text = std::str::from_utf8(text).ok()?;
+        Some(match kind {
+            0 => Self::Begin,
+            1 => Self::GoOn(text),
+            2 => Self::Key(text),
+            3 => Self::StaleKey(text),
+            4 => Self::Tag(text),
+            5 => Self::StaleTag(text),
+            6 => Self::All,
+            7 => Self::StaleAll,
+            _ => return None,
+        })
+    }
+}
+
+/// All that has changed since a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    all: bool,
+    stale_all: bool,
+    keys: HashSet<Box<str>>,
+    stale_keys: HashSet<Box<str>>,
+    tags: HashSet<Box<str>>,
+    stale_tags: HashSet<Box<str>>,
+    /// The length of the snapshot's own log.
+    pub(super) length: u64,
+    /// Whether that log ends within a record, so that nothing can be appended to it.
+    pub(super) is_torn: bool,
+}
+
+/// What has become of a snapshot's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Kept,
+    Stale,
+    Gone,
+}
+
+impl Changes {
+    /// Reads the log of this name, and those in which it goes on; none if one is missing.
+    ///
+    /// # Errors
+    /// [`Codec`](larder_core::ErrorKind::Codec) if one is damaged: what it says is unknown then, and
+    /// the snapshot worth nothing. Else what keeps one from being read.
+    pub(super) fn read(sink: &dyn Sink, log: String) -> Result<Option<Self>> {
+        let mut changes = Self::default();
+        let mut next = vec![log];
+        let mut read = HashSet::new();
+        while let Some(log) = next.pop() {
+            if read.contains(&log) {
+                continue;
+            }
+            let Some(one) = changes.read_one(sink, &log)? else { return Ok(None) };
+            if read.is_empty() {
+                (changes.length, changes.is_torn) = (one.length, one.is_torn);
+            }
+            next.extend(one.next);
+            read.insert(log);
+        }
+        Ok(Some(changes))
+    }
+
+    /// What has become of an entry.
+    pub(super) fn fate(&self, key: &str, tags: &[&str]) -> Fate {
+        if self.all || has(&self.keys, key) || tags.iter().any(|tag| has(&self.tags, tag)) {
+            Fate::Gone
+        } else if self.stale_all
+            || has(&self.stale_keys, key)
+            || tags.iter().any(|tag| has(&self.stale_tags, tag))
+        {
+            Fate::Stale
+        } else {
+            Fate::Kept
+        }
+    }
+
+    /// Reads one log, if it is there.
+    fn read_one(&mut self, sink: &dyn Sink, log: &str) -> Result<Option<Log>> {
+        let failed = |error| of_sink("restore", error);
+        let Some(input) = sink.read_log(log).map_err(failed)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        input.take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
+        let mut input = Input(&bytes);
+        let (mut next, mut is_torn) = (Vec::new(), false);
+        let mut has_begun = false;
+        while !input.0.is_empty() {
+            let Some(body) = take_record(&mut input)? else {
+                is_torn = true;
+                break;
+            };
+            match Change::parse(body).ok_or_else(damaged)? {
+                Change::Begin => has_begun = true,
+                Change::GoOn(log) => next.push(log.to_owned()),
+                change => self.note(change),
+            }
+        }
+        let length = bytes.len() as u64;
+        if length >= LONGEST {
+            return Err(damaged());
+        }
+        // One that was removed, and that another process has appended to since, is not the log.
+        Ok(has_begun.then_some(Log { length, is_torn, next }))
+    }
+
+    fn note(&mut self, change: Change<'_>) {
+        match change {
+            Change::Begin | Change::GoOn(_) => {}
+            Change::Key(key) => drop(self.keys.insert(key.into())),
+            Change::StaleKey(key) => drop(self.stale_keys.insert(key.into())),
+            Change::Tag(tag) => drop(self.tags.insert(tag.into())),
+            Change::StaleTag(tag) => drop(self.stale_tags.insert(tag.into())),
+            Change::All => self.all = true,
+            Change::StaleAll => self.stale_all = true,
+        }
+    }
+}
+
+/// What one log says of itself.
+struct Log {
+    length: u64,
+    is_torn: bool,
+    /// In which others it goes on.
+    next: Vec<String>,
+}
+
+/// The body of the next record; none if it is cut short.
+fn take_record<'a>(input: &mut Input<'a>) -> Result<Option<&'a [u8]>> {
+    let Some(head) = input.take(8) else { return Ok(None) };
+    let Some(head_sum) = input.array::<4>() else { return Ok(None) };
+    let mut parts = Input(head);
+    let (Some(length), Some(body_sum)) = (parts.array(), parts.array::<4>()) else {
+        return Ok(None);
+    };
+    if sum(head) != head_sum {
+        return Err(damaged());
+    }
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    let Some(body) = input.take(length) else { return Ok(None) };
+    if sum(body) == body_sum { Ok(Some(body)) } else { Err(damaged()) }
+}
+
+fn sum(bytes: &[u8]) -> [u8; 4] {
+    let [a, b, c, d, ..] = xxh3_64(bytes).to_le_bytes();
+    [a, b, c, d]
+}
+
+fn has(set: &HashSet<Box<str>>, text: &str) -> bool {
+    !set.is_empty() && set.contains(text)
+}
+
+/// Longer than a log can become, its longest record included.
+const LONGEST: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, take_record};
+    use crate::snapshot::number::Input;
+
+    #[test]
+    fn records_come_back_and_what_is_cut_short_is_told_from_damage() {
+        let all = [
+            Change::Begin,
+            Change::GoOn("log"),
+            Change::Key("ada"),
+            Change::StaleKey(""),
+            Change::Tag("a"),
+            Change::StaleTag("b"),
+            Change::All,
+            Change::StaleAll,
+        ];
+        let bytes: Vec<u8> = all.iter().flat_map(|change| change.record()).collect();
+        let mut input = Input(&bytes);
+        for change in all {
+            assert_eq!(Change::parse(take_record(&mut input).unwrap().unwrap()), Some(change));
+        }
+        let record = Change::Key("ada").record();
+        for length in 0..record.len() {
+            assert_eq!(take_record(&mut Input(&record[..length])).unwrap(), None);
+        }
+        for place in 0..record.len() {
+            let mut spoilt = record.clone();
+            spoilt[place] ^= 1;
+            assert!(take_record(&mut Input(&spoilt)).is_err());
+        }
+    }
+}

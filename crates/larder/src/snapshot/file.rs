@@ -1,0 +1,243 @@
+//! Snapshots in files.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use larder_core::Version;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::snapshot::header::MAGIC;
+use crate::snapshot::private::{
+    create_folder, create_new, is_removed, judge_folder, open_to_append, open_to_read, sync_folder,
+};
+use crate::snapshot::sink::Sink;
+use crate::sync::{Mutex, lock};
+
+/// A snapshot in a file, its logs in others beside it.
+///
+/// Its folder is made if it is missing. On Unix the folder is made for its owner alone (0700), the
+/// files too (0600), whatever the umask; links in the place of a file, files of other users and a
+/// folder into which others can write are refused.
+///
+/// A save writes a new file beside the old one, syncs it and renames it, so a crash at any moment
+/// leaves one of the two. What a process that was killed leaves behind goes with the next save. Any
+/// number of processes may use one path: each save is whole, and the last one stays.
+///
+/// Another program's file at the path is never lost: a save sets it aside, renamed.
+///
+/// A change is written into the log by the time it is confirmed, which outlives the process; with
+/// [`durable`](Self::durable) it outlives a loss of power too.
+#[derive(Debug)]
+pub struct FileSink {
+    path: PathBuf,
+    is_durable: bool,
+    /// The logs that are appended to: locked, so that other processes leave them alone.
+    logs: Mutex<Vec<(String, File)>>,
+}
+
+impl FileSink {
+    /// A snapshot at this path, by the working directory as it is now.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Self { path, is_durable: false, logs: Mutex::new(Vec::new()) }
+    }
+
+    /// Syncs the log after each change. Each takes as long as the disk does.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
+        self
+    }
+
+    fn folder(&self) -> io::Result<&Path> {
+        let no_folder = || io::Error::new(ErrorKind::InvalidInput, "the path names no file");
+        self.path.file_name().and_then(|_| self.path.parent()).ok_or_else(no_folder)
+    }
+
+    /// What the names of the files beside it begin with.
+    fn stem(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        // Room for what follows, in the 255 bytes that most file systems give a name.
+        let fits = name.len() <= 200 && self.path.file_name().is_some_and(|own| *own == *name);
+        if fits { name.into_owned() } else { format!("larder-{:016x}", xxh3_64(name.as_bytes())) }
+    }
+
+    fn log_path(&self, log: &str) -> io::Result<PathBuf> {
+        Ok(self.folder()?.join(format!("{}{LOG}{log}", self.stem())))
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        create_folder(self.folder()?)?;
+        judge_folder(self.folder()?)
+    }
+
+    /// A new file that no other process takes for a dead one's.
+    fn create_unfinished(&self) -> io::Result<(PathBuf, File)> {
+        loop {
+            let unique = u128::from_be_bytes(Version::next().to_bytes());
+            let path = self.folder()?.join(format!("{}{UNFINISHED}{unique:032x}", self.stem()));
+            let file = create_new(&path)?;
+            // Where there are no locks, nobody removes what is not locked either.
+            let _ = file.lock();
+            if !is_removed(&file)? {
+                return Ok((path, file));
+            }
+        }
+    }
+
+    /// Removes the files with this beginning that no process holds, but one; the first failure.
+    fn remove_dead(&self, beginning: &str, but: &str) -> io::Result<()> {
+        let beginning = format!("{}{beginning}", self.stem());
+        let mut result = Ok(());
+        for entry in fs::read_dir(self.folder()?)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_meant = name.strip_prefix(&beginning).is_some_and(|rest| rest != but);
+            if is_meant {
+                result = result.and(remove_unless_held(&entry.path()));
+            }
+        }
+        result
+    }
+
+    fn open_log(&self, log: &str) -> io::Result<File> {
+        let path = self.log_path(log)?;
+        loop {
+            let file = open_to_append(&path)?;
+            let _ = file.lock_shared();
+            if !is_removed(&file)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    fn sync_logs(&self) -> io::Result<()> {
+        lock(&self.logs).iter().try_for_each(|(_, file)| file.sync_data())
+    }
+
+    fn rename(&self, unfinished: &Path) -> io::Result<()> {
+        if self.has_snapshot()? == Some(false) {
+            let unique = u128::from_be_bytes(Version::next().to_bytes());
+            let aside = self.folder()?.join(format!("{}{OTHER}{unique:032x}", self.stem()));
+            fs::rename(&self.path, aside)?;
+        }
+        fs::rename(unfinished, &self.path)
+    }
+
+    /// Whether what is at the path is a snapshot, or empty; none if nothing is there.
+    fn has_snapshot(&self) -> io::Result<Option<bool>> {
+        let Some(file) = present(open_to_read(&self.path))? else { return Ok(None) };
+        let mut beginning = Vec::new();
+        file.take(MAGIC.len() as u64).read_to_end(&mut beginning)?;
+        Ok(Some(beginning.is_empty() || beginning == MAGIC))
+    }
+}
+
+impl Sink for FileSink {
+    fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let _ = self.remove_dead(UNFINISHED, "");
+        Ok(present(open_to_read(&self.path))?.map(boxed))
+    }
+
+    fn replace(
+        &self,
+        log: Option<&str>,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.prepare()?;
+        // Also where this save will fail: it may need the room.
+        let _ = self.remove_dead(UNFINISHED, "");
+        let (path, mut file) = self.create_unfinished()?;
+        let written = write(&mut file).and_then(|()| file.sync_all());
+        // The snapshot is worth nothing without the beginning of its log.
+        let synced = written.and_then(|()| self.sync_logs());
+        let folder = lock_folder(self.folder()?);
+        let renamed = synced.and_then(|()| self.rename(&path));
+        if renamed.is_err() {
+            let _ = fs::remove_file(&path);
+            return renamed;
+        }
+        lock(&self.logs).retain(|(name, _)| Some(name.as_str()) == log);
+        // What stays costs room, and goes with the next save.
+        let _ = self.remove_dead(LOG, log.unwrap_or_default());
+        drop(folder);
+        sync_folder(self.folder()?)
+    }
+
+    fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        Ok(present(open_to_read(&self.log_path(log)?))?.map(boxed))
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut logs = lock(&self.logs);
+        if !logs.iter().any(|(name, _)| name == log) {
+            self.prepare()?;
+            logs.push((log.to_owned(), self.open_log(log)?));
+            // That of the snapshot, and that of the save which runs; others are not written again.
+            let spare = logs.len().saturating_sub(2);
+            logs.drain(..spare);
+        }
+        let held = logs.iter_mut().find(|(name, _)| name == log);
+        let (_, file) = held.ok_or(ErrorKind::NotFound)?;
+        file.write_all(bytes)?;
+        if self.is_durable { file.sync_data() } else { Ok(()) }
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        lock(&self.logs).clear();
+        if !self.folder()?.is_dir() {
+            return Ok(());
+        }
+        let _folder = lock_folder(self.folder()?);
+        if self.has_snapshot()? == Some(true) {
+            present(fs::remove_file(&self.path))?;
+        }
+        self.remove_dead(LOG, "")?;
+        self.remove_dead(UNFINISHED, "")
+    }
+}
+
+/// None for what is not there, or no longer.
+fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps a snapshot and its log together: another process that has just replaced the snapshot, and
+/// is gone, must not lose its log to one that replaced it before. Where folders cannot be locked,
+/// that costs a snapshot now and then.
+fn lock_folder(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
+fn boxed(file: File) -> Box<dyn Read + Send> {
+    Box::new(file)
+}
+
+fn remove_unless_held(path: &Path) -> io::Result<()> {
+    let file = match open_to_read(path) {
+        Ok(file) => file,
+        // None of ours has such a kind: somebody has put it there.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(()),
+        Err(error) => return present(Err(error)).map(|_: Option<()>| ()),
+    };
+    match file.try_lock() {
+        Ok(()) => present(fs::remove_file(path)).map(drop),
+        // Another process writes it. Where there are no locks, all may be written.
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+const UNFINISHED: &str = ".new-";
+const LOG: &str = ".log-";
+const OTHER: &str = ".other-";

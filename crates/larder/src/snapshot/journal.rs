@@ -1,0 +1,268 @@
+//! The log of what has changed since the last save: so that no value comes back that a confirmed
+//! change has taken away.
+//!
+//! A save begins a log of its own before it looks at the first entry, and the old log says that it
+//! goes on there; the snapshot names its log. So whichever of the two snapshots is there after a
+//! crash, all changes since are found from it, also through logs of saves that failed. A change is noted after it is made and before it is
+//! confirmed: one that is made before a save looks at its entry is in the snapshot, and one that is
+//! made after that is noted in the save's log or in a later one.
+//!
+//! What cannot be noted makes the snapshot worthless, and it is removed: that works on a full disk.
+
+use larder_core::{Error, Result, Version};
+
+use crate::snapshot::change::{Change, Changes};
+use crate::snapshot::failure::of_sink;
+use crate::snapshot::sink::Sink;
+use crate::sync::{Arc, Mutex, lock};
+
+/// Where changes are noted.
+pub(super) struct Journal {
+    sink: Arc<dyn Sink>,
+    state: Mutex<State>,
+    /// The longest that a log becomes, in bytes.
+    limit: u64,
+}
+
+/// What there is to note changes for.
+enum State {
+    /// No snapshot that a change could make wrong.
+    Idle,
+    /// A snapshot, and its log.
+    Open(Open),
+    /// A snapshot of which the log says that all is gone.
+    Spent,
+    /// A snapshot, maybe, whose log cannot be relied on.
+    Lost,
+}
+
+struct Open {
+    log: u128,
+    bytes: u64,
+}
+
+/// How a note ended.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// What went wrong.
+    pub(super) failure: Option<Error>,
+    /// Whether an older value may come back all the same.
+    pub(super) is_lost: bool,
+    /// Whether the log is so long that a save is due.
+    pub(super) is_long: bool,
+}
+
+impl Journal {
+    /// One beside no snapshot.
+    pub(super) fn idle(sink: Arc<dyn Sink>) -> Self {
+        Self { sink, state: Mutex::new(State::Idle), limit: LIMIT }
+    }
+
+    /// One beside a snapshot that could not be restored, and may be another time.
+    pub(super) fn lost(sink: Arc<dyn Sink>) -> Self {
+        Self { sink, state: Mutex::new(State::Lost), limit: LIMIT }
+    }
+
+    /// One beside a snapshot with this log, which holds these changes.
+    ///
+    /// Where it goes on in others, their processes may live, or be gone with a save that failed:
+    /// what is noted from here on is found from the snapshot's own.
+    pub(super) fn after(sink: Arc<dyn Sink>, log: u128, changes: &Changes) -> Self {
+        let open = Open { log, bytes: changes.length };
+        let state = if changes.is_torn { State::Lost } else { State::Open(open) };
+        Self { sink, state: Mutex::new(state), limit: LIMIT }
+    }
+
+    #[cfg(test)]
+    fn with_limit(self, limit: u64) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Notes a change that has been made.
+    pub(super) fn note(&self, change: Change<'_>) -> Noted {
+        let mut state = lock(&self.state);
+        let Open { log, bytes } = match &mut *state {
+            State::Idle | State::Spent => return Noted::default(),
+            State::Lost => return self.lose(&mut state, None),
+            State::Open(open) => open,
+        };
+        let mut record = change.record();
+        let is_spent = *bytes + record.len() as u64 > self.limit;
+        if is_spent {
+            record = Change::All.record();
+        }
+        if let Err(error) = self.sink.append(&name(*log), &record) {
+            return self.lose(&mut state, Some(of_sink("note", error)));
+        }
+        *bytes += record.len() as u64;
+        let is_long = *bytes > self.limit / 2;
+        if is_spent {
+            *state = State::Spent;
+        }
+        Noted { is_long, ..Noted::default() }
+    }
+
+    /// Begins the log of a save, which the log there is goes on in.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub(super) fn turn(&self) -> Result<u128> {
+        let failed = |error| of_sink("save", error);
+        let mut state = lock(&self.state);
+        let old = match &*state {
+            State::Open(open) => Some(open.log),
+            State::Idle | State::Spent => None,
+            State::Lost => {
+                self.sink.clear().map_err(failed)?;
+                *state = State::Idle;
+                None
+            }
+        };
+        let log = u128::from_be_bytes(Version::next().to_bytes());
+        self.sink.append(&name(log), &Change::Begin.record()).map_err(failed)?;
+        if let Some(old) = old {
+            let link = Change::GoOn(&name(log)).record();
+            if let Err(error) = self.sink.append(&name(old), &link) {
+                self.lose(&mut state, None);
+                return Err(failed(error));
+            }
+        }
+        *state = State::Open(Open { log, bytes: 0 });
+        Ok(log)
+    }
+
+    /// The snapshot that names this log is there. Whether the log is still good.
+    pub(super) fn settle(&self, log: u128) -> bool {
+        match &*lock(&self.state) {
+            State::Open(open) => open.log == log,
+            // It says that all is gone: nothing wrong can come back.
+            State::Spent => true,
+            State::Idle | State::Lost => false,
+        }
+    }
+
+    /// Removes the snapshot that a change has made wrong without its being noted.
+    fn lose(&self, state: &mut State, failure: Option<Error>) -> Noted {
+        match self.sink.clear() {
+            Ok(()) => {
+                *state = State::Idle;
+                Noted { failure, ..Noted::default() }
+            }
+            Err(error) => {
+                *state = State::Lost;
+                let failure = failure.or_else(|| Some(of_sink("note", error)));
+                Noted { failure, is_lost: true, is_long: false }
+            }
+        }
+    }
+}
+
+/// A log's name.
+pub(super) fn name(log: u128) -> String {
+    format!("{log:032x}")
+}
+
+/// Sixteen mebibytes.
+const LIMIT: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{self, Cursor, Read, Write};
+
+    use super::{Journal, name};
+    use crate::snapshot::change::{Change, Changes, Fate};
+    use crate::snapshot::sink::Sink;
+    use crate::sync::{Arc, Mutex, lock};
+
+    /// Logs alone.
+    #[derive(Default)]
+    struct Logs(Mutex<BTreeMap<String, Vec<u8>>>);
+
+    impl Sink for Logs {
+        fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+            Ok(None)
+        }
+
+        fn replace(
+            &self,
+            _: Option<&str>,
+            _: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        ) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+            let bytes = lock(&self.0).get(log).cloned();
+            Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as _))
+        }
+
+        fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+            lock(&self.0).entry(log.to_owned()).or_default().extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn clear(&self) -> io::Result<()> {
+            lock(&self.0).clear();
+            Ok(())
+        }
+    }
+
+    fn fates(logs: &Logs, log: u128) -> [Fate; 3] {
+        let changes = Changes::read(logs, name(log)).unwrap().unwrap();
+        ["a", "b", "c"].map(|key| changes.fate(key, &[]))
+    }
+
+    #[test]
+    fn changes_during_a_save_are_found_from_the_old_snapshot_and_from_the_new() {
+        let logs = Arc::new(Logs::default());
+        let journal = Journal::idle(logs.clone());
+        journal.note(Change::Key("b"));
+        assert!(lock(&logs.0).is_empty(), "there is no snapshot that it could make wrong");
+        let old = journal.turn().unwrap();
+        assert!(journal.settle(old));
+        journal.note(Change::Key("a"));
+        let new = journal.turn().unwrap();
+        journal.note(Change::StaleKey("b"));
+        assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Kept]);
+        assert_eq!(fates(&logs, new), [Fate::Kept, Fate::Stale, Fate::Kept]);
+        // The save fails, and another begins.
+        let newer = journal.turn().unwrap();
+        journal.note(Change::Key("c"));
+        assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Gone]);
+        assert_eq!(fates(&logs, newer), [Fate::Kept, Fate::Kept, Fate::Gone]);
+    }
+
+    #[test]
+    fn a_log_that_becomes_too_long_says_that_all_is_gone() {
+        let logs = Arc::new(Logs::default());
+        let journal = Journal::idle(logs.clone()).with_limit(200);
+        let log = journal.turn().unwrap();
+        journal.settle(log);
+        let warnings = (0..100).filter(|_| journal.note(Change::Key("a")).is_long).count();
+        assert!(warnings > 0);
+        assert_eq!(fates(&logs, log), [Fate::Gone; 3]);
+        assert!(lock(&logs.0).values().all(|log| log.len() < 250));
+        let next = journal.turn().unwrap();
+        assert_eq!(fates(&logs, next), [Fate::Kept; 3]);
+    }
+
+    #[test]
+    fn a_log_that_is_torn_or_missing_is_not_appended_to() {
+        let logs = Arc::new(Logs::default());
+        let journal = Journal::idle(logs.clone());
+        let log = journal.turn().unwrap();
+        journal.note(Change::Key("a"));
+        let torn = Change::Key("b").record();
+        logs.append(&name(log), &torn[..torn.len() - 1]).unwrap();
+        let changes = Changes::read(&*logs, name(log)).unwrap().unwrap();
+        assert!(changes.is_torn);
+        assert_eq!(changes.fate("a", &[]), Fate::Gone);
+        let next = Journal::after(logs.clone(), log, &changes);
+        assert!(next.note(Change::Key("c")).failure.is_none());
+        assert!(
+            Changes::read(&*logs, name(log)).unwrap().is_none(),
+            "the snapshot is removed instead"
+        );
+    }
+}

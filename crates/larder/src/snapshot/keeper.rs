@@ -1,0 +1,262 @@
+//! Saves a cache: on demand, at its end, and every so often.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{Error, ErrorKind, Result, Timestamp};
+
+use crate::event::{Event, Observer};
+use crate::key::CacheKey;
+use crate::snapshot::block::BlockWriter;
+use crate::snapshot::change::Change;
+use crate::snapshot::entry::Entry;
+use crate::snapshot::failure::{guarded, of_sink};
+use crate::snapshot::header::Header;
+use crate::snapshot::journal::{Journal, name};
+use crate::snapshot::restore::{Restored, restore};
+use crate::snapshot::{Form, Returned};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread::Thread;
+use crate::sync::{Arc, Mutex, MutexGuard, lock};
+use crate::tier::held::{Held, Note};
+use crate::tier::local::LocalTier;
+use crate::tier::persist::Copied;
+
+/// What keeps a cache's snapshot.
+pub(crate) struct Keeper<K, V> {
+    pub(super) local: Arc<LocalTier<K, Held<V>, Note>>,
+    form: Form<V>,
+    journal: Journal,
+    observer: Observer,
+    /// Held while a save runs: whether the last one has been made.
+    saving: Mutex<bool>,
+    pub(super) every: Option<Duration>,
+    /// When the next save is due, in nanoseconds of the cache's clock.
+    due: AtomicU64,
+    is_wanted: AtomicBool,
+    pub(super) thread: Mutex<Option<Thread>>,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
+    /// Restores what there is into `local`, which is to be dropped if that fails half-way: the
+    /// second value says so. Nothing of it is an error; the observer is told.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) for a clock that does not know the wall clock's time.
+    pub(crate) fn open(
+        form: Form<V>,
+        every: Option<Duration>,
+        observer: Observer,
+        local: impl Fn() -> Arc<LocalTier<K, Held<V>, Note>>,
+        put: impl Fn(&LocalTier<K, Held<V>, Note>, Timestamp, Returned<K, V>),
+    ) -> Result<Arc<Self>> {
+        let mut tier = local();
+        let now = tier.clock().now();
+        let wall = tier.clock().wall().ok_or_else(no_wall)?;
+        let restored = restore(&form, wall, &mut |returned| put(&tier, now, returned));
+        if let Err(error) = &restored {
+            observer.tell(&Event::SnapshotFailed(error.clone()));
+            tier = local();
+        }
+        if let Ok(Some(Restored { refused: Some(error), .. })) = &restored {
+            observer.tell(&Event::Undecodable(error.clone()));
+        }
+        let sink = Arc::clone(&form.sink);
+        let (journal, must_save) = match restored {
+            _ if !form.is_alone => (Journal::idle(sink), false),
+            Ok(None) => (Journal::idle(sink), false),
+            Ok(Some(Restored { changes: Some((log, changes)), must_save, .. })) => {
+                (Journal::after(sink, log, &changes), must_save)
+            }
+            Ok(Some(Restored { must_save, .. })) => (Journal::lost(sink), must_save),
+            Err(_) => (Journal::lost(sink), false),
+        };
+        let keeper = Arc::new(Self {
+            due: AtomicU64::new(now.after(every.unwrap_or(Duration::MAX)).as_nanos()),
+            local: tier,
+            form,
+            journal,
+            observer,
+            saving: Mutex::new(false),
+            every,
+            is_wanted: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        });
+        if must_save {
+            // No change can be noted beside what was restored; it has been told if this fails, and
+            // then the first change removes it.
+            let _ = keeper.save();
+        }
+        keeper.keep_saved();
+        Ok(keeper)
+    }
+
+    /// The local tier that is kept.
+    pub(crate) fn local(&self) -> Arc<LocalTier<K, Held<V>, Note>> {
+        Arc::clone(&self.local)
+    }
+
+    /// Saves what is there now; how many entries that were.
+    ///
+    /// # Errors
+    /// What keeps it from being saved: the old snapshot is as it was. With
+    /// [`Codec`](ErrorKind::Codec) some entries have no form and were left out; the rest is saved.
+    pub(crate) fn save(&self) -> Result<u64> {
+        self.save_under(&lock(&self.saving))
+    }
+
+    /// Saves for the last time: from now on there are no saves.
+    pub(crate) fn finish(&self) -> Result<()> {
+        let mut has_ended = lock(&self.saving);
+        if *has_ended {
+            return Ok(());
+        }
+        let saved = self.save_under(&has_ended);
+        *has_ended = true;
+        saved.map(drop)
+    }
+
+    /// Whether changes have to be noted.
+    pub(crate) fn notes(&self) -> bool {
+        self.form.is_alone
+    }
+
+    /// Notes a change that has been made here. Whether it is sure that it outlives the process.
+    pub(crate) fn note(&self, change: Change<'_>) -> bool {
+        if !self.notes() {
+            return true;
+        }
+        let noted = self.journal.note(change);
+        if let Some(error) = noted.failure {
+            self.observer.tell(&Event::SnapshotFailed(error));
+        }
+        if noted.is_long && !self.is_wanted.swap(true, Ordering::Relaxed) {
+            self.wake();
+        }
+        !noted.is_lost
+    }
+
+    /// Saves if it is time.
+    pub(super) fn save_if_due(&self) {
+        if self.every.is_some() && self.until_due().is_zero() {
+            // It has been told.
+            let _ = self.save();
+        }
+    }
+
+    pub(super) fn until_due(&self) -> Duration {
+        if self.is_wanted.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        Timestamp::from_nanos(self.due.load(Ordering::Relaxed)).since(self.local.clock().now())
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        self.observer.tell(event);
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &*lock(&self.thread) {
+            thread.unpark();
+        }
+    }
+
+    fn save_under(&self, has_ended: &MutexGuard<'_, bool>) -> Result<u64> {
+        if **has_ended {
+            return Err(Error::new(ErrorKind::Closed, "save", "the cache has been closed"));
+        }
+        self.is_wanted.store(false, Ordering::Relaxed);
+        let due = self.local.clock().now().after(self.every.unwrap_or(Duration::MAX));
+        self.due.store(due.as_nanos(), Ordering::Relaxed);
+        let saved = self.write();
+        if let Err(error) = &saved {
+            self.observer.tell(&Event::SnapshotFailed(error.clone()));
+        }
+        saved
+    }
+
+    fn write(&self) -> Result<u64> {
+        let failed = |error| of_sink("save", error);
+        // In this order: what lies between the two counts as downtime.
+        let saved = self.local.clock().wall().ok_or_else(no_wall)?;
+        let began = self.local.clock().now();
+        // Before the first entry is looked at.
+        let log = if self.form.is_alone { self.journal.turn()? } else { 0 };
+        let hashes = self.local.hottest();
+        let header = Header {
+            codec: self.form.codec.id(),
+            schema: self.form.schema,
+            saved,
+            entries: hashes.len() as u64,
+            log,
+            namespace: self.form.namespace.clone(),
+        };
+        let (mut count, mut refused) = (0, None);
+        let mut write = |out: &mut dyn io::Write| {
+            let seed = header.write(out)?;
+            let mut blocks = BlockWriter::new(out, seed);
+            for &hash in &hashes {
+                for (key, copied) in self.local.copies(hash) {
+                    match self.put(&key, &copied, began, &mut blocks) {
+                        Ok(done) => done?,
+                        Err(error) => drop(refused.get_or_insert(error)),
+                    }
+                }
+            }
+            count = blocks.finish()?;
+            Ok(())
+        };
+        let own = self.form.is_alone.then(|| name(log));
+        self.form.sink.replace(own.as_deref(), &mut write).map_err(failed)?;
+        if self.form.is_alone && !self.journal.settle(log) {
+            return Err(Error::new(ErrorKind::Unavailable, "save", LOST));
+        }
+        refused.map_or(Ok(count), Err)
+    }
+
+    /// Writes an entry. The outer error is the codec's or the key's, the inner one the sink's.
+    fn put(
+        &self,
+        key: &K,
+        copied: &Copied<Held<V>, Note>,
+        began: Timestamp,
+        blocks: &mut BlockWriter<'_>,
+    ) -> Result<io::Result<()>> {
+        let (draft, form) = (&copied.draft, &self.form);
+        let text = guarded("save", || Ok(key.to_text()))?;
+        let payload = match &draft.value {
+            Held::Value(value) => Some(guarded("save", || form.codec.encode(value))?),
+            Held::Absent => None,
+            Held::Counter(number) => Some(Bytes::copy_from_slice(&number.to_le_bytes())),
+        };
+        if payload.as_ref().map_or(0, Bytes::len) + text.len() > LARGEST {
+            return Err(Error::new(ErrorKind::NoSpace, "save", "an entry is larger than 1 GiB"));
+        }
+        let note = draft.note.as_ref();
+        let tags = draft.seen.names();
+        let entry = Entry {
+            key: &text,
+            payload: payload.as_deref(),
+            is_number: matches!(draft.value, Held::Counter(_)),
+            fresh_left: draft.fresh_until.since(began),
+            kept_left: draft.kept_until.since(began),
+            age: note.map_or(Duration::ZERO, |note| began.since(note.written_at)),
+            idle: copied.idle,
+            version: note.map_or(larder_core::Version::NONE, |note| note.version),
+            tags: tags.iter().map(|tag| &**tag).collect(),
+            cost: note.map_or(Duration::ZERO, |note| note.cost),
+        };
+        Ok(blocks.entry(|out| entry.put(out)))
+    }
+}
+
+fn no_wall() -> Error {
+    let message = "a snapshot takes a clock that knows the wall clock's time";
+    Error::new(ErrorKind::Unsupported, "snapshot", message)
+}
+
+const LOST: &str = "a change during the save could not be noted";
+
+/// The largest key and payload of an entry, in bytes.
+const LARGEST: usize = 1 << 30;

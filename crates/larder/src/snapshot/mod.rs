@@ -1,0 +1,135 @@
+//! Snapshots: a memory cache that survives a restart.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use larder_core::{Codec, Result, Version};
+
+use crate::snapshot::failure::of_sink;
+use crate::snapshot::file::FileSink;
+use crate::snapshot::sink::Sink;
+use crate::sync::Arc;
+use crate::tier::held::Held;
+
+pub(crate) use crate::snapshot::change::Change;
+pub(crate) use crate::snapshot::keeper::Keeper;
+
+mod block;
+mod change;
+mod entry;
+mod failure;
+pub(crate) mod file;
+mod header;
+mod journal;
+mod keeper;
+mod number;
+mod private;
+mod restore;
+pub(crate) mod sink;
+mod timer;
+mod v0;
+
+/// Where a cache is saved, and when.
+///
+/// A cache built with it begins with what was saved, less the time that has passed since by the wall
+/// clock, and is saved on [`save`](crate::Cache::save), on [`close`](crate::Cache::close) and, if
+/// asked for, [every](Snapshot::every) so often. Dropping the last handle saves nothing.
+///
+/// A snapshot that is missing, damaged or another cache's means an empty cache, and an
+/// [`Event`](crate::Event) unless it is missing.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::{Cache, Snapshot};
+///
+/// # let folder = std::env::temp_dir().join(format!("larder-doc-snapshot-{}", std::process::id()));
+/// # let path = folder.join("users.snapshot");
+/// let snapshot = Snapshot::file(&path).every(Duration::from_secs(60));
+/// let users = Cache::<u64, String>::builder().snapshot(snapshot.clone()).build()?;
+/// users.blocking().insert(1815, "Ada".to_owned())?;
+/// users.blocking().save()?;
+/// drop(users);
+///
+/// let users = Cache::<u64, String>::builder().snapshot(snapshot).build()?;
+/// assert_eq!(users.blocking().get(&1815)?.as_deref(), Some("Ada"));
+/// # drop(users);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<_, larder::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Snapshot {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) every: Option<Duration>,
+    pub(crate) schema: u32,
+}
+
+impl Snapshot {
+    /// A snapshot in this file, which belongs to the cache, and in files beside it.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::new(FileSink::new(path))
+    }
+
+    /// A snapshot in a sink.
+    pub fn new(sink: impl Sink) -> Self {
+        Self { sink: Arc::new(sink), every: None, schema: 0 }
+    }
+
+    /// How long after the last save the next one begins by itself. Default: never.
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.every = Some(interval);
+        self
+    }
+
+    /// A number for the form of the values. What was saved under another is nothing. Default 0.
+    pub fn schema(mut self, schema: u32) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// Removes what has been saved. Nothing there is no error.
+    ///
+    /// # Errors
+    /// What keeps it from being removed.
+    pub fn clear(&self) -> Result<()> {
+        self.sink.clear().map_err(|error| of_sink("clear", error))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("every", &self.every)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whose snapshot it is, and how its values look.
+pub(crate) struct Form<V> {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) codec: Arc<dyn Codec<V>>,
+    pub(crate) schema: u32,
+    pub(crate) namespace: String,
+    /// Whether there is no backend with which copies are compared: then changes are noted.
+    pub(crate) is_alone: bool,
+    /// The grace of what lives without end and was made stale.
+    pub(crate) grace: Duration,
+}
+
+/// An entry of a snapshot, with the life that is left.
+pub(crate) struct Returned<K, V> {
+    pub(crate) key: K,
+    pub(crate) held: Held<V>,
+    pub(crate) fresh_left: Duration,
+    /// More than nothing.
+    pub(crate) kept_left: Duration,
+    pub(crate) age: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) version: Version,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) cost: Duration,
+    /// How often the engine is told that it was used.
+    pub(crate) uses: u64,
+}

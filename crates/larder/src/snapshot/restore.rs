@@ -1,0 +1,233 @@
+//! Reading a snapshot back: what is whole, of this cache, and has a life left.
+
+use std::io::Read;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{Error, ErrorKind, NEVER, Result, Version};
+
+use crate::key::CacheKey;
+use crate::snapshot::block::BlockReader;
+use crate::snapshot::change::{Changes, Fate};
+use crate::snapshot::entry::Entry;
+use crate::snapshot::failure::{damaged, foreign, guarded, of_sink};
+use crate::snapshot::header::{Begun, Header};
+use crate::snapshot::journal::name;
+use crate::snapshot::number::Input;
+use crate::snapshot::v0::ReaderV0;
+use crate::snapshot::{Form, Returned};
+use crate::sync::Arc;
+use crate::tier::held::Held;
+
+/// What a restored snapshot leaves to do.
+pub(super) struct Restored {
+    /// The log and what it says has changed since; none over a backend, which knows better.
+    pub(super) changes: Option<(u128, Changes)>,
+    /// Whether no change can be noted beside it: it must be replaced before there is one.
+    pub(super) must_save: bool,
+    /// Why some entries were left out, if any were.
+    pub(super) refused: Option<Error>,
+}
+
+/// Gives what the sink keeps to `give`, those used last first; none if it keeps nothing.
+///
+/// # Errors
+/// What makes the snapshot worth nothing; what has been given until then is not to be kept.
+pub(super) fn restore<K: CacheKey, V: 'static>(
+    form: &Form<V>,
+    wall: Duration,
+    give: &mut dyn FnMut(Returned<K, V>),
+) -> Result<Option<Restored>> {
+    let Some((begun, input, changes)) = begin(form)? else { return Ok(None) };
+    let (header, seed) = match begun {
+        Begun::V0 => return restore_v0(form, wall, input, give).map(Some),
+        Begun::V1(header, seed) => (header, seed),
+    };
+    let mut blocks = BlockReader::new(input, seed);
+    let mut giver = Giver::new(form, give, wall, header.saved, header.entries);
+    while let Some(body) = blocks.next(giver.number)? {
+        giver.block(&body, changes.as_ref())?;
+    }
+    let refused = giver.refused;
+    let must_save = changes.as_ref().is_some_and(|changes| changes.is_torn);
+    let changes = changes.map(|changes| (header.log, changes));
+    Ok(Some(Restored { changes, must_save, refused }))
+}
+
+/// A snapshot's beginning, the rest of it, and what has changed since.
+type Opened = (Begun, Box<dyn Read + Send>, Option<Changes>);
+
+/// Opens the snapshot, if there is one, and reads its log.
+fn begin<V: 'static>(form: &Form<V>) -> Result<Option<Opened>> {
+    let mut missing = None;
+    loop {
+        let read = form.sink.read().map_err(|error| of_sink("restore", error))?;
+        let Some(mut input) = read else { return Ok(None) };
+        let begun = Header::read(&mut input)?;
+        let Begun::V1(header, _) = &begun else { return Ok(Some((begun, input, None))) };
+        form.judge(header)?;
+        if !form.is_alone {
+            return Ok(Some((begun, input, None)));
+        }
+        match Changes::read(&*form.sink, name(header.log))? {
+            Some(changes) => return Ok(Some((begun, input, Some(changes)))),
+            // Another process has replaced the snapshot meanwhile, and removed the old one's log.
+            None if missing != Some(header.log) => missing = Some(header.log),
+            None => return Err(foreign("the log of the changes since is missing")),
+        }
+    }
+}
+
+fn restore_v0<K: CacheKey, V: 'static>(
+    form: &Form<V>,
+    wall: Duration,
+    input: impl Read,
+    give: &mut dyn FnMut(Returned<K, V>),
+) -> Result<Restored> {
+    let mut reader = ReaderV0::new(input);
+    let header = reader.header()?;
+    if header.codec != form.codec.id() {
+        return Err(foreign(OTHER_CODEC));
+    }
+    let mut giver = Giver::new(form, give, wall, header.saved, header.entries.into());
+    for _ in 0..header.entries {
+        reader.entry(|entry, payload| giver.entry(&entry, payload, Fate::Kept))?;
+    }
+    let refused = giver.refused;
+    reader.finish()?;
+    Ok(Restored { changes: None, must_save: true, refused })
+}
+
+impl<V: 'static> Form<V> {
+    /// Refuses what another cache has saved.
+    fn judge(&self, header: &Header) -> Result<()> {
+        if header.namespace != self.namespace {
+            return Err(foreign("another namespace's"));
+        }
+        if header.codec != self.codec.id() {
+            return Err(foreign(OTHER_CODEC));
+        }
+        if header.schema != self.schema {
+            return Err(foreign("values of another schema"));
+        }
+        if self.is_alone && header.log == 0 {
+            return Err(foreign("what was saved over a backend can only be compared with one"));
+        }
+        Ok(())
+    }
+}
+
+/// Turns entries into what a cache is given.
+struct Giver<'a, K, V> {
+    form: &'a Form<V>,
+    give: &'a mut dyn FnMut(Returned<K, V>),
+    /// What no process has counted.
+    downtime: Duration,
+    expected: u64,
+    number: u64,
+    /// Whether the codec's values keep the bytes that they are given.
+    is_keeping: bool,
+    refused: Option<Error>,
+    key: PhantomData<K>,
+}
+
+impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
+    fn new(
+        form: &'a Form<V>,
+        give: &'a mut dyn FnMut(Returned<K, V>),
+        wall: Duration,
+        saved: Duration,
+        expected: u64,
+    ) -> Self {
+        // A wall clock that was stepped back lengthens no life.
+        let downtime = wall.saturating_sub(saved);
+        let (number, is_keeping, refused, key) = (0, false, None, PhantomData);
+        Self { form, give, downtime, expected, number, is_keeping, refused, key }
+    }
+
+    fn block(&mut self, body: &Bytes, changes: Option<&Changes>) -> Result<()> {
+        let mut input = Input(body);
+        while !input.0.is_empty() {
+            let entry = Entry::take(&mut input).ok_or_else(damaged)?;
+            let fate = changes.map_or(Fate::Kept, |changes| changes.fate(entry.key, &entry.tags));
+            self.entry(&entry, body, fate);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>, body: &Bytes, fate: Fate) {
+        // The first quarter was used most, and the second more than the rest.
+        let quarter = self.number.saturating_mul(4) / self.expected.max(1);
+        self.number += 1;
+        let Some((fresh_left, kept_left)) = self.lives(entry, fate) else { return };
+        let key = guarded("restore", || K::from_text(entry.key).ok_or_else(no_key));
+        let held = match entry.payload {
+            Some(payload) if entry.is_number => payload
+                .try_into()
+                .map(i64::from_le_bytes)
+                .map(Held::Counter)
+                .map_err(|_| no_number()),
+            Some(payload) => self.decode(payload, body).map(Held::Value),
+            None => Ok(Held::Absent),
+        };
+        match key.and_then(|key| Ok((key, held?))) {
+            Ok((key, held)) => (self.give)(Returned {
+                key,
+                held,
+                fresh_left,
+                kept_left,
+                age: entry.age.saturating_add(self.downtime),
+                idle: entry.idle.saturating_add(self.downtime),
+                version: if self.form.is_alone { Version::NONE } else { entry.version },
+                tags: entry.tags.iter().map(|&tag| Arc::from(tag)).collect(),
+                cost: entry.cost,
+                uses: 2_u64.saturating_sub(quarter),
+            }),
+            Err(error) => drop(self.refused.get_or_insert(error)),
+        }
+    }
+
+    /// What is left of its life; none if nothing is.
+    fn lives(&self, entry: &Entry<'_>, fate: Fate) -> Option<(Duration, Duration)> {
+        let left = |life| if life == NEVER { NEVER } else { self.downtime_off(life) };
+        let (fresh, kept) = (left(entry.fresh_left), left(entry.kept_left));
+        let (fresh, kept) = match fate {
+            Fate::Kept => (fresh, kept),
+            Fate::Gone => return None,
+            Fate::Stale if entry.fresh_left == NEVER => (Duration::ZERO, self.form.grace),
+            Fate::Stale => {
+                let grace = entry.kept_left.saturating_sub(entry.fresh_left);
+                (Duration::ZERO, kept.min(grace))
+            }
+        };
+        (!kept.is_zero()).then_some((fresh, kept))
+    }
+
+    fn downtime_off(&self, life: Duration) -> Duration {
+        life.saturating_sub(self.downtime)
+    }
+
+    fn decode(&mut self, payload: &[u8], body: &Bytes) -> Result<V> {
+        let codec = &self.form.codec;
+        if !self.is_keeping {
+            let value = guarded("restore", || codec.decode(&body.slice_ref(payload)))?;
+            // One that keeps a part of the block would keep all of it, for as long as it lives.
+            if body.is_unique() {
+                return Ok(value);
+            }
+            self.is_keeping = true;
+        }
+        guarded("restore", || codec.decode(&Bytes::copy_from_slice(payload)))
+    }
+}
+
+fn no_number() -> Error {
+    Error::new(ErrorKind::Codec, "restore", "a number of another length")
+}
+
+fn no_key() -> Error {
+    Error::new(ErrorKind::Codec, "restore", "a key's text is none of this type")
+}
+
+const OTHER_CODEC: &str = "another codec wrote it";

@@ -1,0 +1,106 @@
+//! Where snapshots are kept.
+
+use std::io::{self, Read, Write};
+
+/// Where a cache keeps its snapshot, and the log of what has changed since.
+///
+/// [`FileSink`](crate::FileSink) is one. All calls are synchronous; the cache makes them on threads
+/// that may wait. An implementation keeps bytes and looks into none of them.
+///
+/// # The contract
+/// - **Whole or not at all.** After [`replace`](Sink::replace) a reader gets all that was written,
+///   or, if it failed or its process died, all of what was there before.
+/// - **Appended in order.** What [`append`](Sink::append) has answered for, [`read_log`](Sink::read_log)
+///   finds: at least as long as the machine runs, also if the process is killed.
+/// - **Several logs.** A log is named by 32 hexadecimal digits. While a snapshot is replaced there
+///   are the logs of the old one and of the new one; the end of [`replace`](Sink::replace) ends that.
+/// - A failure is an error, and no panic. [`InvalidInput`](io::ErrorKind::InvalidInput) says that the
+///   place must be changed, all else that it may work later.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::io::{self, Read, Write};
+/// use std::sync::Mutex;
+/// use larder::Sink;
+///
+/// #[derive(Default)]
+/// struct Kept {
+///     snapshot: Option<Vec<u8>>,
+///     logs: BTreeMap<String, Vec<u8>>,
+/// }
+///
+/// #[derive(Default)]
+/// struct MemorySink(Mutex<Kept>);
+///
+/// impl Sink for MemorySink {
+///     fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+///         let snapshot = self.0.lock().unwrap().snapshot.clone();
+///         Ok(snapshot.map(|bytes| Box::new(io::Cursor::new(bytes)) as _))
+///     }
+///
+///     fn replace(
+///         &self,
+///         log: Option<&str>,
+///         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+///     ) -> io::Result<()> {
+///         let mut bytes = Vec::new();
+///         write(&mut bytes)?;
+///         let mut kept = self.0.lock().unwrap();
+///         kept.snapshot = Some(bytes);
+///         kept.logs.retain(|name, _| Some(name.as_str()) == log);
+///         Ok(())
+///     }
+///
+///     fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+///         let bytes = self.0.lock().unwrap().logs.get(log).cloned();
+///         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as _))
+///     }
+///
+///     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+///         let mut kept = self.0.lock().unwrap();
+///         kept.logs.entry(log.to_owned()).or_default().extend_from_slice(bytes);
+///         Ok(())
+///     }
+///
+///     fn clear(&self) -> io::Result<()> {
+///         *self.0.lock().unwrap() = Kept::default();
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Sink: Send + Sync + 'static {
+    /// The snapshot from its beginning, if there is one.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>>;
+
+    /// Puts what `write` writes in the place of the snapshot, and then forgets all logs but its own,
+    /// if it has one, and those that other processes append to. `write` is called once.
+    ///
+    /// # Errors
+    /// What keeps it from being written, and those of `write`: what was there before stays then.
+    fn replace(
+        &self,
+        log: Option<&str>,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()>;
+
+    /// The log of this name from its beginning, if there is one.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
+
+    /// Appends to the log of this name, which it makes if there is none.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Forgets the snapshot first, and then its logs. None is no error.
+    ///
+    /// # Errors
+    /// What keeps the snapshot from being removed.
+    fn clear(&self) -> io::Result<()>;
+}

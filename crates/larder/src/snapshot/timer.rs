@@ -1,0 +1,62 @@
+//! Who saves every so often: the clock, if it is one that drives, or a thread of the cache's own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use larder_core::{Error, ErrorKind, Sweep};
+
+use crate::clock::LocalClock;
+use crate::event::Event;
+use crate::key::CacheKey;
+use crate::snapshot::keeper::Keeper;
+use crate::sync::{Arc, lock, thread};
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
+    /// Has it saved for as long as it is there. The thread ends with it.
+    pub(super) fn keep_saved(self: &Arc<Self>) {
+        if self.every.is_none() {
+            return;
+        }
+        let this = Arc::downgrade(self);
+        if let LocalClock::Injected(clock) = self.local.clock()
+            && clock.drive(this.clone())
+        {
+            return;
+        }
+        let run = move || {
+            while let Some(keeper) = this.upgrade() {
+                keeper.sweep();
+                let pause = keeper.until_due().clamp(SHORTEST, LONGEST);
+                // The last handle may be gone meanwhile: then this ends the cache, and the loop.
+                drop(keeper);
+                thread::park_timeout(pause);
+            }
+        };
+        match thread::Builder::new().name("larder-snapshot".to_owned()).spawn(run) {
+            Ok(started) => *lock(&self.thread) = Some(started.thread().clone()),
+            Err(error) => {
+                let error = Error::with_source(ErrorKind::Unavailable, "snapshot", error);
+                self.tell(&Event::SnapshotFailed(error));
+            }
+        }
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Sweep for Keeper<K, V> {
+    fn sweep(&self) {
+        // A sink's panic is one save less, and no end of saves.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.save_if_due()));
+    }
+}
+
+impl<K, V> Drop for Keeper<K, V> {
+    fn drop(&mut self) {
+        if let Some(thread) = &*lock(&self.thread) {
+            thread.unpark();
+        }
+    }
+}
+
+/// The pauses between two looks at the clock.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(3_600);

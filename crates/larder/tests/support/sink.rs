@@ -1,0 +1,97 @@
+//! A sink in memory, as a user would write one; it can be made to fail.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Write};
+use std::sync::{Arc, Mutex};
+
+use larder::Sink;
+
+/// A sink whose clones share what it keeps.
+#[derive(Clone, Default)]
+pub(crate) struct MemorySink(Arc<Mutex<Kept>>);
+
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    pub(crate) snapshot: Option<Vec<u8>>,
+    pub(crate) logs: BTreeMap<String, Vec<u8>>,
+    pub(crate) saves: usize,
+    /// How many bytes a snapshot may have.
+    pub(crate) room: Option<usize>,
+    /// Whether nothing can be appended, or removed.
+    pub(crate) is_stuck: bool,
+}
+
+impl MemorySink {
+    /// A sink with what this one keeps now, as a killed process leaves it.
+    pub(crate) fn left(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+    }
+
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Kept) -> R) -> R {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.change(|kept| kept.snapshot.clone()).unwrap()
+    }
+
+    /// A sink that keeps these bytes and no log.
+    pub(crate) fn with(bytes: &[u8]) -> Self {
+        let sink = Self::default();
+        sink.change(|kept| kept.snapshot = Some(bytes.to_vec()));
+        sink
+    }
+}
+
+impl Sink for MemorySink {
+    fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+        Ok(self.change(|kept| kept.snapshot.clone()).map(boxed))
+    }
+
+    fn replace(
+        &self,
+        log: Option<&str>,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        write(&mut bytes)?;
+        self.change(|kept| {
+            if kept.room.is_some_and(|room| room < bytes.len()) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            kept.snapshot = Some(bytes);
+            kept.saves += 1;
+            kept.logs.retain(|name, _| Some(name.as_str()) == log);
+            Ok(())
+        })
+    }
+
+    fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        Ok(self.change(|kept| kept.logs.get(log).cloned()).map(boxed))
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.change(|kept| {
+            if kept.is_stuck {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            kept.logs.entry(log.to_owned()).or_default().extend_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.change(|kept| {
+            if kept.is_stuck {
+                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            kept.snapshot = None;
+            kept.logs.clear();
+            Ok(())
+        })
+    }
+}
+
+fn boxed(bytes: Vec<u8>) -> Box<dyn Read + Send> {
+    Box::new(Cursor::new(bytes))
+}
