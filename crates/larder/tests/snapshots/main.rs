@@ -1,0 +1,19 @@
+//! Snapshots in files, and the faults of disks, processes and folders, by number.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod child;
+#[path = "../support/folder.rs"]
+mod folder;
+#[path = "../support/sink.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
+mod sink;
+mod store;
+
+mod crowds;
+mod damage;
+mod folders;
+mod kills;
+mod power;
+mod random;
+mod space;

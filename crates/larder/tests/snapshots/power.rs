@@ -1,0 +1,94 @@
+//! F07: what a loss of power leaves: all that was acknowledged as synced.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use larder::{FileSink, Snapshot};
+
+use crate::child::{Child, pause, tell};
+use crate::folder::Folder;
+use crate::store::{Store, names, text};
+
+/// In a process whose syncs are recorded: saves and changes, telling what is done.
+pub(crate) fn record(path: &str) {
+    let store = Store::with(Snapshot::new(FileSink::new(path).durable()));
+    for version in 1.. {
+        for key in 0..KEYS {
+            store.put(key, version, 3_000);
+        }
+        store.save().unwrap();
+        tell(format_args!("saved {version}"));
+        for key in 0..KEYS / 2 {
+            store.cache.blocking().invalidate(&key).unwrap();
+            tell(format_args!("gone {key}"));
+        }
+    }
+}
+
+/// The library that records, compiled for this run.
+fn compile(folder: &Folder) -> PathBuf {
+    fs::create_dir_all(folder.path()).unwrap();
+    let library = folder.path().join("record.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/record.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).arg("-ldl");
+    assert!(compiler.status().unwrap().success());
+    library
+}
+
+/// A folder as a loss of power leaves it: files that were never synced are empty.
+fn lose_power(shadow: &Path) -> Folder {
+    let left = Folder::new();
+    fs::create_dir_all(left.path()).unwrap();
+    let listed = fs::read_to_string(shadow.join("names")).unwrap_or_default();
+    for line in listed.lines() {
+        let (number, name) = line.split_once(' ').unwrap();
+        let bytes = fs::read(shadow.join(number)).unwrap_or_default();
+        fs::write(left.path().join(name), bytes).unwrap();
+    }
+    left
+}
+
+#[test]
+fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
+    let tools = Folder::new();
+    let library = compile(&tools);
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut survived = 0;
+    for _ in 0..40 {
+        let (folder, shadow) = (Folder::new(), Folder::new());
+        fs::create_dir_all(shadow.path()).unwrap();
+        let path = folder.path().join("power.snapshot");
+        let mut child = Child::start_with("record", &[text(&path)], |command| {
+            command.env("LD_PRELOAD", &library);
+            command.env("RECORD_FOLDER", folder.path()).env("RECORD_SHADOW", shadow.path());
+        });
+        let mut told: Vec<String> = (0..random.usize(1..60)).map_while(|_| child.hear()).collect();
+        pause(Duration::from_millis(random.u64(0..10)));
+        told.extend(child.kill());
+        let left = lose_power(shadow.path());
+        let saved = told.iter().rposition(|told| told.starts_with("saved")).unwrap();
+        let version: u64 = told[saved].strip_prefix("saved ").unwrap().parse().unwrap();
+        let gone = told[saved..].len() as u64 - 1;
+        // After the last change the next version's inserts and save may be under way.
+        let is_over = gone == KEYS / 2;
+        let store = Store::open(left.path().join("power.snapshot"));
+        assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), names(&left, ""));
+        for key in 0..KEYS {
+            let found = store.get(key);
+            let is_noted = key < gone || is_over;
+            let is_right = match found {
+                Some(found) if found == version => key >= gone,
+                Some(found) => is_over && found == version + 1,
+                None => is_noted || key == gone,
+            };
+            assert!(is_right, "{key}: {found:?} after {:?}", told.last());
+            survived += usize::from(found.is_some());
+        }
+    }
+    assert!(survived > 0);
+}
+
+const KEYS: u64 = 40;

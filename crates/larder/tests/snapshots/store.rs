@@ -1,0 +1,75 @@
+//! A cache with a snapshot in a file, spoken to in plain words.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use larder::{Cache, Event, Raw, Snapshot};
+
+use crate::folder::Folder;
+
+/// A cache of bytes, and what it told unasked.
+pub(crate) struct Store {
+    pub(crate) cache: Cache<u64, Vec<u8>>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Store {
+    pub(crate) fn open(path: impl Into<PathBuf>) -> Self {
+        Self::with(Snapshot::file(path))
+    }
+
+    pub(crate) fn with(snapshot: Snapshot) -> Self {
+        let events = Arc::<Mutex<Vec<_>>>::default();
+        let log = Arc::clone(&events);
+        let builder =
+            Cache::builder().on_event(move |event| log.lock().unwrap().push(event.clone()));
+        let cache = builder.capacity(1_000_000).snapshot_with(snapshot, Raw).build().unwrap();
+        Self { cache, events }
+    }
+
+    pub(crate) fn put(&self, key: u64, version: u64, length: usize) -> larder::Reach {
+        self.cache.blocking().insert(key, value(key, version, length)).unwrap()
+    }
+
+    /// The version of what is there; panics if that was never written.
+    pub(crate) fn get(&self, key: u64) -> Option<u64> {
+        self.cache.blocking().get(&key).unwrap().map(|bytes| version(key, &bytes))
+    }
+
+    pub(crate) fn save(&self) -> larder::Result<u64> {
+        self.cache.blocking().save()
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+/// Bytes that say which key and version they are of, in every place.
+pub(crate) fn value(key: u64, version: u64, length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(key ^ version.rotate_left(32));
+    let mut bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
+    bytes.extend(version.to_le_bytes());
+    bytes
+}
+
+fn version(key: u64, bytes: &[u8]) -> u64 {
+    let (_, end) = bytes.split_at(bytes.len() - 8);
+    let version = u64::from_le_bytes(end.try_into().unwrap());
+    assert_eq!(bytes, value(key, version, bytes.len() - 8), "torn");
+    version
+}
+
+/// The names in a folder that have this part.
+pub(crate) fn names(folder: &Folder, part: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.contains(part)).collect();
+    names.sort();
+    names
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
