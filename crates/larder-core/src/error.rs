@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// Any error, boxed, as loaders and drivers hand it over.
@@ -181,9 +182,23 @@ impl std::error::Error for Error {
     }
 }
 
+/// For functions that fail in reading, and are read through a cache.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Timeout => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
+    use std::io;
 
     use super::{Error, ErrorKind};
 
@@ -194,5 +209,13 @@ mod tests {
         assert_eq!(error.source().unwrap().to_string(), "connection refused");
         assert!(error.is_retryable());
         assert!(!Error::new(ErrorKind::Codec, "read", "bad magic").is_retryable());
+    }
+
+    #[test]
+    fn an_error_of_reading_keeps_it_whole() {
+        let error = io::Error::from(Error::new(ErrorKind::Timeout, "load", "too slow"));
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let inner = error.get_ref().unwrap().downcast_ref::<Error>().unwrap();
+        assert_eq!(inner.kind(), ErrorKind::Timeout);
     }
 }
