@@ -201,25 +201,30 @@ tuple_key!(A B C D E);
 tuple_key!(A B C D E F);
 
 /// Joins components so that no two lists of one length make one text.
-fn join<'a>(texts: impl Iterator<Item = Cow<'a, str>>) -> String {
+pub(crate) fn join<'a>(texts: impl Iterator<Item = Cow<'a, str>>) -> String {
     let mut joined = String::new();
     for (index, text) in texts.enumerate() {
         if index > 0 {
             joined.push(':');
         }
-        for c in text.chars() {
-            match c {
-                ':' => joined.push_str("%3A"),
-                '%' => joined.push_str("%25"),
-                c => joined.push(c),
-            }
-        }
+        escape(&text, &mut joined);
     }
     joined
 }
 
+/// Appends a component so that it holds no `:` of its own.
+pub(crate) fn escape(text: &str, joined: &mut String) {
+    for c in text.chars() {
+        match c {
+            ':' => joined.push_str("%3A"),
+            '%' => joined.push_str("%25"),
+            c => joined.push(c),
+        }
+    }
+}
+
 /// One component of a joined text as it was; none if it is escaped otherwise than by [`join`].
-fn unescape(part: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unescape(part: &str) -> Option<Cow<'_, str>> {
     let mut pieces = part.split('%');
     let first = pieces.next()?;
     if first.len() == part.len() {
@@ -237,7 +242,7 @@ fn unescape(part: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-fn bytes_to_text(bytes: &[u8]) -> String {
+pub(crate) fn bytes_to_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
         if is_plain(byte) {

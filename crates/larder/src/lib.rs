@@ -94,7 +94,8 @@
 //! | close, reopen and scope its connection | [`Cache::connect`], [`Cache::session`], [`Connection`] |
 //! | turn it off | [`CacheBuilder::enabled`] |
 //! | share it between processes | [`CacheBuilder::backend`], [`CacheBuilder::namespace`] |
-//! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`] |
+//! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`], `#[derive(CacheKey)]` |
+//! | cache a function | `#[cached]` |
 //! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
 //! | count, swap or lock over a backend | [`ops`] |
 //! | write a backend, a codec or a clock | [`backend::Backend`], [`backend::Codec`], [`backend::Clock`] |
@@ -107,6 +108,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `config` | `CacheConfig`: a cache from TOML, environment variables or a URL |
+//! | `macros` | `#[cached]` for functions, `#[derive(CacheKey)]` for keys of your own |
 //!
 //! # Limits
 //!
@@ -144,6 +146,8 @@ pub use crate::snapshot::Snapshot;
 pub use crate::snapshot::file::FileSink;
 pub use crate::snapshot::sink::Sink;
 pub use crate::stats::Stats;
+#[cfg(feature = "macros")]
+pub use larder_macros::{CacheKey, cached};
 
 mod cache;
 mod clock;
@@ -161,6 +165,8 @@ mod listener;
 mod load;
 mod local;
 mod lookup;
+#[cfg(feature = "macros")]
+mod macros;
 mod memory;
 pub mod ops;
 mod options;
@@ -174,6 +180,13 @@ mod snapshot;
 mod stats;
 mod sync;
 mod tier;
+
+/// For the code that the macros make, and nobody else: it may change at any time.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __macros {
+    pub use crate::macros::*;
+}
 
 /// The pages of `docs/` and the README: each of their snippets is a test.
 #[cfg(doctest)]

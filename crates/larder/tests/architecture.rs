@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
+    "macros",
     "config",
     "cache",
     "local",

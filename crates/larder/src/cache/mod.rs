@@ -23,6 +23,8 @@ mod batch;
 mod batch_loader;
 mod blocking;
 mod builder;
+#[cfg(feature = "macros")]
+mod cached;
 mod change;
 mod counter;
 mod edit;

@@ -147,12 +147,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
 
     /// Starts a load in the background, unless one is under way; whether it did.
     pub(crate) fn start(&self, purpose: Purpose, loader: BoxLoader<K, V>) -> Result<bool> {
-        let Join::Lead(ticket) = self.join(FlightKind::Load, About::met_by_refresh) else {
-            return Ok(false);
-        };
-        let errand = self.errand(ticket, Aim { purpose, ..self.aim });
+        let Some(errand) = self.claim(purpose) else { return Ok(false) };
         self.inner.spawn(errand.run(loader))?;
         Ok(true)
+    }
+
+    /// The key's flight, to be led for a refresh, unless a load is under way.
+    pub(crate) fn claim(&self, purpose: Purpose) -> Option<Errand<K, V>> {
+        match self.join(FlightKind::Load, About::met_by_refresh) {
+            Join::Lead(ticket) => Some(self.errand(ticket, Aim { purpose, ..self.aim })),
+            Join::Follow(_) | Join::Left => None,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -16,6 +16,8 @@ use crate::load::loader::{Ended, Load, Loaded, ended};
 use crate::load::run::{Aim, Errand, Prepared};
 use crate::load::wait::{Waited, follow};
 use crate::load::{Request, Turn, waiting};
+#[cfg(feature = "macros")]
+use crate::load::{inner::Landed, run::Purpose};
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
@@ -128,7 +130,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         self.cache.inner.keeper.as_ref().map_or(Ok(0), |keeper| keeper.save())
     }
 
-    fn obtain<Q: ?Sized + Lookup<K>>(
+    pub(super) fn obtain<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
         aim: Aim,
@@ -167,6 +169,25 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             if let Some(held) = request.answer(waited)? {
                 return Ok(held);
             }
+        }
+    }
+
+    /// As [`Cache::refresh`], on this thread and to its end: a failure is told.
+    #[cfg(feature = "macros")]
+    pub(super) fn renew<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        aim: Aim,
+        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
+    ) -> Result<bool> {
+        let request = self.request(self.cache.inner.local.hash(key), key.to_key(), aim);
+        request.check()?;
+        let Some(errand) = request.claim(Purpose::Force) else { return Ok(false) };
+        let follower = errand.ticket.follow();
+        self.lead(errand, loader)?;
+        match landed_now(follower) {
+            Ok(Waited::Landed(Landed::Failed(error))) => Err(error),
+            _ => Ok(true),
         }
     }
 

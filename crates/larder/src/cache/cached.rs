@@ -1,0 +1,70 @@
+//! What a cached function asks of its cache.
+
+use larder_core::Result;
+
+use crate::cache::{Cache, FIND, VALUE};
+use crate::key::CacheKey;
+use crate::load::Request;
+use crate::load::loader::{BoxLoader, Ended, Load};
+use crate::load::run::{Aim, Purpose};
+use crate::lookup::Lookup;
+use crate::options::Options;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// What is here under the key, without asking for the options; else a request under them.
+    pub(crate) fn here_or_request<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        finds: bool,
+        options: impl FnOnce() -> Options,
+    ) -> Result<Option<V>, Box<Request<K, V>>> {
+        let aim = aim(finds);
+        let hash = self.inner.local.hash(key);
+        match self.inner.local.get(hash, key) {
+            Some(held) if !(aim.past_absence && held.is_absent()) => Ok(held.into_option()),
+            _ => Err(Box::new(self.with(options()).request(hash, key.to_key(), aim))),
+        }
+    }
+
+    /// The same on this thread, to the end.
+    pub(crate) fn here_or_obtain<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        finds: bool,
+        options: impl FnOnce() -> Options,
+        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
+    ) -> Result<Option<V>> {
+        match self.here_or_request(key, finds, options) {
+            Ok(found) => Ok(found),
+            Err(request) => {
+                let view = Self { inner: request.inner, settings: request.settings };
+                Ok(view.blocking().obtain(key, request.aim, loader)?.into_option())
+            }
+        }
+    }
+
+    /// Starts a load in the background; whether it did.
+    pub(crate) fn renew<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        loader: BoxLoader<K, V>,
+    ) -> Result<bool> {
+        let request = self.request(self.inner.local.hash(key), key.to_key(), FIND);
+        request.check()?;
+        request.start(Purpose::Force, loader)
+    }
+
+    /// Loads on this thread, unless a load is under way; whether it did.
+    pub(crate) fn renew_here<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
+    ) -> Result<bool> {
+        self.blocking().renew(key, FIND, loader)
+    }
+}
+
+/// Functions name their tags beforehand; only some can find that there is nothing.
+const fn aim(finds: bool) -> Aim {
+    if finds { FIND } else { VALUE }
+}
