@@ -3,6 +3,7 @@
 mod bench;
 mod budget;
 mod check;
+mod contract;
 mod driver_range;
 mod json;
 mod rust_version;
@@ -17,6 +18,7 @@ use crate::step::Failure;
 const USAGE: &str = "usage: cargo xtask <command>
   test    unit, integration and documentation tests of the workspace;
           --long also runs what takes minutes
+          contract shows each row of the contract with the backends it ran on
   check   formatting, lints, docs, features, rust-version, dependencies, schedules
   bench   the measurements in bench/";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(false),
         ["test", "--long"] => test::run(true),
+        ["test", "contract"] => contract::run(),
         ["check"] => check::run(),
         ["bench"] => bench::run(),
         _ => Err(Failure::new(2, USAGE)),

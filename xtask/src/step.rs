@@ -75,6 +75,20 @@ pub(crate) fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result<
         .map_err(|error| Failure::new(1, format!("{program} printed no text: {error}")))
 }
 
+/// What a program prints, whether it succeeds or not, and whether it does.
+pub(crate) fn output_of<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: &[A],
+    variables: &[(&str, &str)],
+) -> Result<(String, bool)> {
+    let output = command(program, arguments)
+        .envs(variables.iter().copied())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Failure::new(1, format!("{program} did not start: {error}")))?;
+    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
+}
+
 /// Whether a program is there and succeeds; its output is not shown.
 pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     command(program, arguments)

@@ -100,6 +100,32 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(stored.is_some_and(|stored| stored.life == Life::Fresh || self.settings.allow_stale))
     }
 
+    /// Frees the room of what is dead, in memory and in the backend, which both do unasked too; how
+    /// many records it was in the backend.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) if the backend cannot, and its own, whatever the mode.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves some of it freed.
+    #[doc(alias("clear_expired", "vacuum", "run_pending_tasks"))]
+    pub async fn purge(&self) -> Result<u64> {
+        use larder_core::Backend as _;
+
+        self.inner.check_open()?;
+        self.inner.local.sweep();
+        let Some(shared) = &self.inner.shared else { return Ok(0) };
+        crate::runtime::require()?;
+        let mut purged = 0;
+        loop {
+            let count = shared.authority.backend().purge(PURGE).await?;
+            purged += count as u64;
+            if count < PURGE {
+                return Ok(purged);
+            }
+        }
+    }
+
     /// Age, life, tags and tier of what is under the key, stale or known to be absent included.
     ///
     /// ```
@@ -229,3 +255,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 }
+
+/// Dead records that are freed by one call of the backend.
+const PURGE: usize = 1_000;

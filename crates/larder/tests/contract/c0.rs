@@ -124,6 +124,40 @@ impl Codec<String> for Short {
 }
 
 #[test]
+fn c0_5_clear_all_takes_everything_or_says_that_the_storage_cannot() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let entries = (0..50).map(|n| (n.to_string(), n));
+        cache.insert_many(entries).await.unwrap().into_result().unwrap();
+        assert_eq!(cache.clear("*").await.unwrap(), 50);
+        assert_eq!(cache.get("7").await.unwrap(), None);
+        if rig.store.is_some() {
+            assert!(rig.record("7").is_none());
+            rig.store().every(Operation::Scan, Fault::Fail(ErrorKind::Unsupported));
+            assert_eq!(cache.clear("*").await.unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+    });
+}
+
+#[test]
+fn c0_6_clear_expired_frees_what_is_dead_or_says_that_the_storage_cannot() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let lives = (0..50).map(|n| (n.to_string(), n, secs(if n < 20 { 5 } else { 50 })));
+        cache.insert_many(lives).await.unwrap().into_result().unwrap();
+        assert_eq!(cache.purge().await.unwrap(), 0);
+        rig.advance(5);
+        let freed = cache.purge().await.unwrap();
+        assert_eq!(freed, if rig.store.is_some() { 20 } else { 0 }, "memory has freed it unasked");
+        assert_eq!((cache.purge().await.unwrap(), cache.count("*").await.unwrap()), (0, 30));
+        if rig.store.is_some() {
+            rig.store().every(Operation::Purge, Fault::Fail(ErrorKind::Unsupported));
+            assert_eq!(cache.purge().await.unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+    });
+}
+
+#[test]
 fn c0_7_a_value_is_encoded_first_and_an_encode_error_stores_nothing() {
     on_shared(async |rig| {
         let told = Told::default();

@@ -1,15 +1,15 @@
 //! Regions and mutexes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use larder::backend::{Backend, Class, ErrorKind, Key, Namespace, Scope};
-use larder::ops::Lock;
-use larder::{LocalCache, MemoryBackend, Options};
-use larder_testkit::{ManualClock, Operation};
+use larder::backend::{Backend, ErrorKind, Scope};
+use larder::{LocalCache, Options};
+use larder_testkit::Operation;
 use tokio::sync::Semaphore;
 
-use crate::support::{Rig, entry, on_all, on_shared, secs, settle};
+use crate::support::{Rig, entry, in_time, on, on_all, on_shared, secs, settle};
 
 #[test]
 fn c3_1_a_read_is_a_miss_known_to_be_nothing_or_a_value() {
@@ -52,6 +52,14 @@ fn c3_2_payload_and_creation_time_are_one_record() {
 #[test]
 fn c3_3_keys_are_mangled_before_every_backend_call() {
     on_shared(async |rig| {
+        let mangled =
+            rig.builder::<String, u32>().mangler(|text| format!("<{text}>")).build().unwrap();
+        mangled.insert("own".into(), 1).await.unwrap();
+        assert_eq!(mangled.get("own").await.unwrap(), Some(1));
+        let names = rig.store().calls().into_iter().flat_map(|call| call.keys);
+        let mut names = names.map(|key| key.name_bytes());
+        assert!(names.any(|name| name[..] == b"larder:k~<own>"[..]));
+        rig.store().forget_calls();
         let build = |namespace| rig.builder::<String, String>().namespace(namespace).build();
         let (shop, odd) = (build("shop").unwrap(), build("a:b %").unwrap());
         let long = "x".repeat(1_000);
@@ -76,27 +84,21 @@ fn c3_3_keys_are_mangled_before_every_backend_call() {
     });
 }
 
-fn mutex_key() -> Key {
-    Key::new(&Namespace::new("shop").unwrap(), Class::Lock, b"stocktaking")
-}
-
 #[test]
 fn c3_5_a_mutex_of_the_backends_scope_is_acquired_and_released() {
     let scopes = Rig::with_store().map(|rig| rig.store().capabilities().scope);
     assert_eq!(scopes, [Scope::Process, Scope::Host]);
     on_shared(async |rig| {
-        let clock = Arc::new(rig.clock.clone());
-        let take = || {
-            let store = rig.store().clone();
-            Lock::try_acquire(store, clock.clone(), mutex_key(), secs(10))
-        };
-        let lock = take().await.unwrap().unwrap();
-        assert!(take().await.unwrap().is_none());
+        let [one, other] = [(), ()].map(|()| rig.builder::<String, u32>().build().unwrap());
+        assert_eq!(one.lock_scope(), rig.store().capabilities().scope);
+        let lock = one.lock("a", secs(10)).await.unwrap();
+        assert!(other.try_lock("a", secs(10)).await.unwrap().is_none());
+        assert!(other.try_lock("b", secs(10)).await.unwrap().is_some(), "a mutex for each key");
         assert!(lock.release().await.unwrap());
-        let lock = take().await.unwrap().unwrap();
+        let lock = other.lock("a", secs(10)).await.unwrap();
         rig.advance(10);
         assert_eq!(lock.left(), secs(0));
-        let next = take().await.unwrap().unwrap();
+        let next = one.try_lock("a", secs(10)).await.unwrap().unwrap();
         assert!(!lock.release().await.unwrap(), "it ran out and is another's");
         assert!(next.release().await.unwrap());
     });
@@ -104,18 +106,14 @@ fn c3_5_a_mutex_of_the_backends_scope_is_acquired_and_released() {
 
 #[test]
 fn c3_6_a_cache_without_a_backend_locks_in_the_process() {
-    on_all(async |rig| {
-        if rig.store.is_some() {
-            return;
-        }
-        let clock = Arc::new(rig.clock.clone());
-        let memory = MemoryBackend::new(clock.clone());
-        let patience = secs(60);
-        let take = |clock: Arc<ManualClock>| {
-            Lock::acquire(memory.clone(), clock, mutex_key(), secs(10), patience)
-        };
-        let first = take(clock.clone()).await.unwrap();
-        let second = tokio::spawn(take(clock.clone()));
+    on(Rig::memory(), &async |rig: Rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        assert_eq!(cache.lock_scope(), Scope::Process);
+        let first = cache.lock("a", secs(10)).await.unwrap();
+        let second = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.lock("a", secs(10)).await }
+        });
         rig.clock.until_sleepers(1).await;
         assert!(!second.is_finished());
         assert!(first.release().await.unwrap());
@@ -288,5 +286,60 @@ fn c3_11_a_hard_invalidation_leaves_nothing_behind_in_the_store() {
         assert!(rig.store().inner().read_one(&entry("a")).await.unwrap().is_none());
         let error = cache.invalidate_tag("").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn c3_12_a_multi_key_load_calls_its_creator_once_with_the_missing_keys() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
+        cache.insert("b".into(), 7).await.unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let create = move |keys: Vec<String>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert_eq!(keys, ["c", "a"]);
+                Ok::<_, std::io::Error>([("a".to_owned(), 1), ("c".to_owned(), 3)])
+            }
+        };
+        for _ in 0..2 {
+            let all = cache.get_many_with(["c", "b", "a"], create.clone()).await.unwrap();
+            let all = all.into_result().unwrap();
+            assert_eq!((all["a"], all["b"], all["c"]), (1, 7, 3));
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// Beside the many keys of one call: row 1.17.
+#[test]
+fn c1_17_concurrent_loads_within_a_window_or_up_to_a_size_are_one_batch() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let loader = move |keys: Vec<String>| {
+            seen.lock().unwrap().push(keys.len());
+            async move { Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 1))) }
+        };
+        let window = Duration::from_millis(10);
+        let batched = cache.batch_loader(window, 3, loader).unwrap();
+        let ask = |key: &'static str| {
+            let batched = batched.clone();
+            tokio::spawn(async move { batched.get(key).await.unwrap() })
+        };
+        let two = ["a", "b"].map(ask);
+        settle().await;
+        assert!(calls.lock().unwrap().is_empty(), "the window is open");
+        rig.clock.advance(window);
+        for task in two {
+            assert_eq!(in_time(task).await.unwrap(), Some(1));
+        }
+        for task in ["c", "d", "e"].map(ask) {
+            assert_eq!(in_time(task).await.unwrap(), Some(1));
+        }
+        assert_eq!(*calls.lock().unwrap(), [2, 3]);
+        assert_eq!((cache.stats().loads, cache.len()), (5, 5), "and there are figures");
     });
 }

@@ -4,9 +4,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder::backend::NEVER;
-use larder::{LocalCache, Ttl};
+use larder::{ErrorKind, LocalCache, Ttl};
 
 use crate::support::{on_all, secs};
+
+#[test]
+fn c4_1_the_blocking_view_has_the_same_verbs() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let view = cache.blocking();
+        view.insert("a".into(), 1).unwrap();
+        assert_eq!((view.get("a").unwrap(), cache.get("a").await.unwrap()), (Some(1), Some(1)));
+        cache.insert("b".into(), 2).await.unwrap();
+        assert_eq!(view.get_many(["a", "b"]).unwrap().len(), 2);
+        assert_eq!((view.remove("b").unwrap(), cache.get("b").await.unwrap()), (Some(2), None));
+    });
+}
+
+#[test]
+fn c4_4_get_has_a_default_or_fails_when_asked_to() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
+        assert_eq!(cache.get_or("a", 3).await.unwrap(), 3);
+        assert_eq!(cache.get("a").await.unwrap(), None, "a default is not stored");
+        assert_eq!(cache.get_or_err("a").await.unwrap_err().kind(), ErrorKind::NotFound);
+        cache.insert("a".into(), 1).await.unwrap();
+        let found = (cache.get_or("a", 3).await.unwrap(), cache.get_or_err("a").await.unwrap());
+        assert_eq!(found, (1, 1));
+        rig.advance(10);
+        assert_eq!(cache.get_or_err("a").await.unwrap_err().kind(), ErrorKind::NotFound);
+    });
+}
 
 #[test]
 fn c4_5_get_or_set_takes_a_value_a_function_or_an_asynchronous_function_of_the_key() {
@@ -58,11 +86,8 @@ fn c4_7_removing_tells_for_each_key_whether_it_existed() {
         for keys in [&["a", "b"][..], &["a", "c"]] {
             cache.insert("a".into(), 1).await.unwrap();
             cache.insert("b".into(), 2).await.unwrap();
-            let mut existed = Vec::new();
-            for key in keys {
-                existed.push(cache.remove(*key).await.unwrap().is_some());
-            }
-            assert_eq!(existed.iter().all(|existed| *existed), keys[1] == "b");
+            let removed = cache.remove_many(keys.iter().copied()).await.unwrap();
+            assert_eq!(removed.len() == keys.len(), keys[1] == "b");
             assert_eq!(cache.get("a").await.unwrap(), None, "removed either way");
         }
     });

@@ -8,6 +8,7 @@ mod c1;
 mod c2;
 mod c3;
 mod c4;
+mod config;
 #[path = "../support/sink.rs"]
 mod sink;
 #[path = "../support/mod.rs"]

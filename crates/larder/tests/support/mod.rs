@@ -19,6 +19,8 @@ mod prompt;
 /// A set-up: a clock, and a store if there is one beside the memory.
 #[derive(Clone)]
 pub(crate) struct Rig {
+    /// Its name.
+    pub(crate) name: &'static str,
     pub(crate) clock: ManualClock,
     pub(crate) store: Option<Faulty<AnyBackend>>,
     /// The shortest time that the set-up tells apart.
@@ -31,12 +33,12 @@ impl Rig {
     /// Memory alone.
     pub(crate) fn memory() -> Self {
         let tick = Duration::from_nanos(1);
-        Self { clock: ManualClock::new(), store: None, tick, folder: None }
+        Self { name: "memory", clock: ManualClock::new(), store: None, tick, folder: None }
     }
 
     /// Memory and a store in memory.
     pub(crate) fn shared() -> Self {
-        let rig = Self::memory();
+        let rig = Self { name: "memory over memory", ..Self::memory() };
         let memory = MemoryBackend::new(Arc::new(rig.clock.clone()));
         rig.over(memory)
     }
@@ -47,6 +49,7 @@ impl Rig {
         // What a test leaks would make its folder anew to purge it.
         let config = DiskConfig::new(folder.path()).purge_every(None);
         let disk = DiskBackend::open(config.clock(Arc::new(rig.clock.clone()))).unwrap();
+        rig.name = "memory over SQLite";
         rig.tick = Duration::from_micros(1);
         rig.folder = Some(Arc::new(folder));
         rig.over(Prompt::new(disk))
@@ -118,9 +121,16 @@ pub(crate) fn on_shared(body: impl AsyncFn(Rig)) {
 }
 
 /// Runs a body over one set-up.
+#[expect(clippy::print_stdout, reason = "what is printed is the answer to who asks for it")]
 pub(crate) fn on(rig: Rig, body: &impl AsyncFn(Rig)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let name = rig.name;
     runtime.block_on(in_time(body(rig)));
+    if std::env::var_os("LARDER_CONTRACT").is_some() {
+        // For `cargo xtask test contract`, which shows where each row has run.
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        println!("contract: {test} on {name}");
+    }
 }
 
 /// Turns a hang into a failure.

@@ -106,6 +106,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
             value: V,
             is_wanted: impl Fn(&V) -> bool + Send + Sync + 'static
         ) -> bool;
+        purge() -> u64;
         invalidate_all() -> Reach;
         mark_all_stale() -> Reach;
         close() -> ();
