@@ -191,8 +191,8 @@ pub mod __macros {
 /// The pages of `docs/` and the README: each of their snippets is a test.
 #[cfg(doctest)]
 mod pages {
-    #[doc = include_str!("../../../docs/backends.md")]
-    mod backends {}
+    #[doc = include_str!("../../../docs/adding-a-backend.md")]
+    mod adding_a_backend {}
     #[doc = include_str!("../../../docs/coming-from-moka.md")]
     mod coming_from_moka {}
     #[doc = include_str!("../../../docs/configuration.md")]
