@@ -199,6 +199,8 @@ mod pages {
     mod configuration {}
     #[doc = include_str!("../../../docs/disk.md")]
     mod disk {}
+    #[doc = include_str!("../../../docs/five-systems.md")]
+    mod five_systems {}
     #[doc = include_str!("../../../docs/invalidation.md")]
     mod invalidation {}
     #[doc = include_str!("../../../docs/loading.md")]
