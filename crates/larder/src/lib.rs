@@ -127,7 +127,8 @@ pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
 pub use crate::cache::{
-    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach, Session,
+    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach,
+    Session, WarmUp,
 };
 pub use crate::clock::SystemClock;
 pub use crate::codec::{MessagePack, Raw};

@@ -36,6 +36,7 @@ mod many;
 mod read;
 mod session;
 mod snapshot;
+mod warm_up;
 mod write;
 
 pub use crate::cache::batch::Batch;
@@ -45,6 +46,7 @@ pub use crate::cache::builder::CacheBuilder;
 pub use crate::cache::keys::Keys;
 pub use crate::cache::many::NewEntry;
 pub use crate::cache::session::Session;
+pub use crate::cache::warm_up::WarmUp;
 pub use crate::cache::write::Reach;
 
 /// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.

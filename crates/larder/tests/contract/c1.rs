@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder::backend::{Codec, Error, ErrorKind, NEVER, Result};
-use larder::{Cache, CacheBuilder, Event, FileSink, Sink, Snapshot, Ttl};
+use larder::{Cache, CacheBuilder, Event, FileSink, Load, Sink, Snapshot, Ttl};
 use larder_testkit::{ManualClock, block_on};
 
 use crate::sink::MemorySink;
 use crate::support::folder::Folder;
-use crate::support::{Rig, Told, on, on_shared, secs};
+use crate::support::{Rig, Told, on, on_all, on_shared, secs};
 
 /// A cache with a snapshot in this sink: a new process, to the sink.
 fn builder(clock: &ManualClock, sink: &MemorySink) -> CacheBuilder<String, u32> {
@@ -583,6 +584,109 @@ impl Codec<u32> for Decimal {
         let text = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
         text.ok_or_else(|| Error::new(ErrorKind::Codec, "decode", "no number"))
     }
+}
+
+#[test]
+fn c1_4_counters_come_back_and_a_count_is_not_undone() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    let cache = builder(&clock, &sink).build().unwrap();
+    assert_eq!(block_on(cache.with(secs(10)).incr("n", 7)).unwrap(), 7);
+    block_on(cache.incr("m", -1)).unwrap();
+    assert_eq!(block_on(cache.save()).unwrap(), 2);
+    clock.advance(secs(4));
+    let again = builder(&clock, &sink).build().unwrap();
+    let count = |key| block_on(again.counter(key)).unwrap();
+    assert_eq!((count("n"), count("m"), get(&again, "n")), (Some(7), Some(-1), None));
+    assert_eq!(block_on(again.incr("n", 1)).unwrap(), 8);
+    let killed = builder(&clock, &sink.left()).build().unwrap();
+    assert_eq!(block_on(killed.counter("n")).unwrap(), None, "not seven again");
+    assert_eq!(block_on(killed.counter("m")).unwrap(), Some(-1));
+    clock.advance(secs(6));
+    assert_eq!(count("n"), None);
+}
+
+#[test]
+fn c1_13_what_a_pattern_has_cleared_does_not_come_back() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    let cache = builder(&clock, &sink).capacity(10).build().unwrap();
+    for number in 0..10 {
+        block_on(cache.insert(format!("a{number}"), number)).unwrap();
+    }
+    block_on(cache.save()).unwrap();
+    // By now memory has others: those that are cleared are in the snapshot alone.
+    for number in 0..10 {
+        for _ in 0..5 {
+            block_on(cache.insert(format!("b{number}"), number)).unwrap();
+        }
+    }
+    block_on(cache.clear("a*")).unwrap();
+    let killed = builder(&clock, &sink.left()).build().unwrap();
+    assert!(killed.is_empty());
+}
+
+#[test]
+fn c1_17_a_warm_up_loads_what_is_missing_so_many_at_once() {
+    on_all(async |rig| {
+        let cache = rig.builder::<u64, u64>().build().unwrap();
+        cache.insert(3, 33).await.unwrap();
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let most_at_once = Arc::clone(&most);
+        let loader = move |load: Load<u64, u64>| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most_at_once));
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                running.fetch_sub(1, Ordering::SeqCst);
+                if load.key % 10 == 9 { Err(std::io::Error::other("no")) } else { Ok(load.key) }
+            }
+        };
+        let mut told = Vec::new();
+        let warm = cache.warm_up(0..50, 4, loader.clone(), |warm| told.push(warm.done())).await;
+        let warm = warm.unwrap();
+        assert_eq!((warm.loaded, warm.present, warm.failed.len()), (44, 1, 5));
+        assert_eq!(told, (1..=50).collect::<Vec<u64>>());
+        assert_eq!(most.load(Ordering::SeqCst), 4);
+        assert_eq!(warm.failed[0].0, 9);
+        assert_eq!(warm.failed[0].1.kind(), ErrorKind::Loader);
+        assert_eq!(cache.get(&3).await.unwrap(), Some(33));
+        assert_eq!(cache.get(&48).await.unwrap(), Some(48));
+        let again = cache.warm_up(0..50, 100, loader.clone(), |_| {}).await.unwrap();
+        assert_eq!((again.loaded, again.present, again.failed.len()), (0, 45, 5));
+        let none = cache.warm_up(0..50, 0, loader, |_| {}).await;
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn c1_17_hits_misses_and_sizes_are_counted() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    block_on(filled(&clock, &sink).save()).unwrap();
+    let cache = builder(&clock, &sink).build().unwrap();
+    assert_eq!((cache.len(), cache.weight()), (3, 3));
+    assert_eq!(cache.stats(), larder::Stats::default(), "what is restored is no hit");
+    assert_eq!((get(&cache, "a"), get(&cache, "z")), (Some(0), None));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+}
+
+#[test]
+fn c1_1_a_cache_that_is_opened_again_is_saved_again_and_one_that_is_not_enabled_never() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    let saves = || sink.change(|kept| kept.saves);
+    let snapshot = Snapshot::new(sink.clone()).every(secs(10));
+    let cache = builder(&clock, &sink).snapshot(snapshot.clone()).build().unwrap();
+    block_on(cache.insert("a".into(), 1)).unwrap();
+    block_on(cache.close()).unwrap();
+    clock.advance(secs(20));
+    assert_eq!(saves(), 1);
+    assert!(block_on(cache.connect()).unwrap());
+    block_on(cache.insert("b".into(), 2)).unwrap();
+    clock.advance(secs(20));
+    assert_eq!(saves(), 2);
+    let off = builder(&clock, &sink).snapshot(snapshot).enabled(false).build().unwrap();
+    block_on(off.insert("c".into(), 3)).unwrap();
+    assert_eq!((block_on(off.save()).unwrap(), saves()), (0, 2));
 }
 
 /// The bytes of a snapshot are documented, and stay as they are.
