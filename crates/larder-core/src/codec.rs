@@ -6,8 +6,9 @@ use crate::Result;
 
 /// Turns values of one type into bytes and back.
 ///
-/// A codec never sees a key or a clock. Its [`id`](Codec::id) is kept with every record, so bytes
-/// that another codec wrote are a miss and never a wrong value.
+/// A codec never sees a clock, and of a key only a [place](Codec::encode_at) that says nothing to it.
+/// Its [`id`](Codec::id) is kept with every record, so bytes that another codec wrote are a miss and
+/// never a wrong value.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -33,7 +34,10 @@ use crate::Result;
 /// # Ok::<_, Error>(())
 /// ```
 pub trait Codec<V>: Send + Sync + 'static {
-    /// The format's number. Below 0x8000 is Larder's own; choose your own from 0x8000 up.
+    /// The format's number: one of your own is from 0x8000 to 0xBFFF.
+    ///
+    /// Those below are Larder's, and so is the bit 0x4000, which says that another codec's bytes
+    /// are inside.
     fn id(&self) -> u16;
 
     /// The bytes of a value.
@@ -50,4 +54,27 @@ pub trait Codec<V>: Send + Sync + 'static {
     /// # Errors
     /// [`Codec`](crate::ErrorKind::Codec) if the bytes are not the whole form of one value.
     fn decode(&self, bytes: &Bytes) -> Result<V>;
+
+    /// The bytes of a value that will be stored at this place.
+    ///
+    /// A cache calls this one. A codec that binds bytes to their place, so that they are nothing
+    /// elsewhere, implements it and [`decode_at`](Codec::decode_at); by default the place is left
+    /// out. The place is opaque: other places have other bytes, and nothing else is promised.
+    ///
+    /// # Errors
+    /// As [`encode`](Codec::encode).
+    fn encode_at(&self, value: &V, place: &[u8]) -> Result<Bytes> {
+        let _ = place;
+        self.encode(value)
+    }
+
+    /// The value that these bytes hold, which were found at this place.
+    ///
+    /// # Errors
+    /// As [`decode`](Codec::decode); also if the codec binds bytes to their place and these are
+    /// another's.
+    fn decode_at(&self, bytes: &Bytes, place: &[u8]) -> Result<V> {
+        let _ = place;
+        self.decode(bytes)
+    }
 }

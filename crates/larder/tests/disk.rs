@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use larder::backend::{Backend, Codec, Life, NEVER, Record, Result, Times};
+use larder::backend::{
+    Backend, Codec, Error, ErrorKind, Expect, Life, NEVER, Outcome, Record, Result, Times, Write,
+};
 use larder::ops::{Counter, Swap};
 use larder::{Cache, CacheBuilder, MessagePack, Options, SystemClock, Tier};
 use larder_disk::{DiskBackend, DiskConfig};
@@ -76,6 +78,33 @@ impl Codec<String> for Counting {
     }
 }
 
+/// Writes down where values are stored, before each of them.
+struct Placing;
+
+impl Codec<String> for Placing {
+    fn id(&self) -> u16 {
+        0x8001
+    }
+
+    fn encode(&self, _: &String) -> Result<Bytes> {
+        unreachable!("a cache says where")
+    }
+
+    fn decode(&self, _: &Bytes) -> Result<String> {
+        unreachable!("a cache says where")
+    }
+
+    fn encode_at(&self, value: &String, place: &[u8]) -> Result<Bytes> {
+        Ok([place, value.as_bytes()].concat().into())
+    }
+
+    fn decode_at(&self, bytes: &Bytes, place: &[u8]) -> Result<String> {
+        let moved = || Error::new(ErrorKind::Codec, "decode", "moved");
+        let value = bytes.strip_prefix(place).ok_or_else(moved)?;
+        Ok(String::from_utf8(value.to_vec()).unwrap())
+    }
+}
+
 fn on(body: impl AsyncFn(Host)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(support::in_time(body(Host::new())));
@@ -128,6 +157,31 @@ fn a_copy_in_memory_has_the_version_on_disk() {
         assert_eq!(first.get("a").await.unwrap().as_deref(), Some("stew"));
         host.clock.advance(secs(30));
         assert_eq!(host.process().get("a").await.unwrap().as_deref(), Some("stew"));
+    });
+}
+
+#[test]
+fn a_codec_is_told_the_full_key_as_the_place_of_what_it_writes_and_reads() {
+    on(async |host| {
+        let (first, second) = (host.builder(Placing), host.builder(Placing));
+        let (first, second) = (first.build().unwrap(), second.build().unwrap());
+        // The name of the second is a digest: its place is the key all the same.
+        for key in ["a", "a b"] {
+            first.insert(key.into(), "soup".into()).await.unwrap();
+            let record = host.open().read_one(&entry(key)).await.unwrap().unwrap();
+            assert_eq!(record.payload, format!("larder:k:{key}soup"));
+            assert_eq!(second.get(key).await.unwrap().as_deref(), Some("soup"));
+        }
+        second.get_with("loaded", || async { "stew".into() }).await.unwrap();
+        assert!(second.insert_if_absent("added".into(), "stew".into()).await.unwrap());
+        for key in ["loaded", "added"] {
+            assert_eq!(first.get(key).await.unwrap().as_deref(), Some("stew"));
+        }
+        // Copied under another name, it is nothing there.
+        let record = host.open().read_one(&entry("a")).await.unwrap().unwrap();
+        let copy = Write { key: entry("b"), record, expect: Expect::Any };
+        assert!(host.open().write(&[copy]).await.iter().all(Outcome::is_done));
+        assert_eq!(first.get("b").await.unwrap(), None);
     });
 }
 

@@ -57,7 +57,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let name = self.shared.key(&key);
         let marks = self.inner.local.marks();
         let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
-        let record = self.shared_record(&held, &current).await;
+        let record = self.shared_record(&name, &held, &current).await;
         let mut is_wanted = false;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
@@ -95,7 +95,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             .current(marks, self.settings.tags(), Age::Now)
             .await
             .map_err(Unwritten::Lost)?;
-        let record = match self.shared_record(&held, &current).await {
+        let record = match self.shared_record(name, &held, &current).await {
             Ok(Some(record)) => record,
             Ok(None) => {
                 return applied(authority.delete(name, Expect::Any).await).map(|()| None);
@@ -118,13 +118,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Unwritten::Refused(error)
     }
 
-    async fn shared_record(&self, held: &Held<V>, current: &Current) -> Result<Option<Record>> {
+    async fn shared_record(
+        &self,
+        name: &Key,
+        held: &Held<V>,
+        current: &Current,
+    ) -> Result<Option<Record>> {
         let (fresh_for, kept_for) =
             lives(self.settings, Ttl::Default, self.inner.now(), fastrand::f64());
         if fresh_for.is_zero() {
             return Ok(None);
         }
-        let mut record = self.shared.record(held, Times::new(fresh_for, kept_for), current)?;
+        let mut record =
+            self.shared.record(name, held, Times::new(fresh_for, kept_for), current)?;
         record.header.born = self.shared.authority.store_now().await;
         Ok(Some(record))
     }

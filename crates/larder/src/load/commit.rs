@@ -139,7 +139,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 _ => self.answer_only(made),
             };
         }
-        let mut record = match shared.record(&made.held, made.times, &current) {
+        let mut record = match shared.record(key, &made.held, made.times, &current) {
             Ok(record) => record,
             Err(error) => return self.refuse(shared, key, lease, made, error).await,
         };

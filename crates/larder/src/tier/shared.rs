@@ -129,14 +129,14 @@ impl<V: 'static> Shared<V> {
             (None, life) => life,
         };
         let known = known.filter(|known| known.note.version == record.header.version);
-        let held = match known.map_or_else(|| self.decode(&record), |known| Ok(known.held.clone()))
-        {
-            Ok(held) => held,
-            Err(error) => {
-                self.undecodable(error)?;
-                return Ok(Found::Unusable(record.header));
-            }
-        };
+        let held =
+            match known.map_or_else(|| self.decode(key, &record), |known| Ok(known.held.clone())) {
+                Ok(held) => held,
+                Err(error) => {
+                    self.undecodable(error)?;
+                    return Ok(Found::Unusable(record.header));
+                }
+            };
         let mut looked = self.looked(held, life, &record.header, &current, began);
         if let Some(known) = known {
             // How its loads have fared here: the record does not know.
@@ -184,14 +184,20 @@ impl<V: 'static> Shared<V> {
         Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
     }
 
-    /// A record of this value.
+    /// A record of this value for this key.
     ///
     /// # Errors
     /// [`Codec`](ErrorKind::Codec) if it cannot be encoded, [`NoSpace`](ErrorKind::NoSpace) if the
     /// backend does not take values of its size.
-    pub(crate) fn record(&self, held: &Held<V>, times: Times, current: &Current) -> Result<Record> {
+    pub(crate) fn record(
+        &self,
+        key: &Key,
+        held: &Held<V>,
+        times: Times,
+        current: &Current,
+    ) -> Result<Record> {
         let mut record = match held {
-            Held::Value(value) => Record::value(self.encode(value)?, times),
+            Held::Value(value) => Record::value(self.encode(key, value)?, times),
             Held::Absent => Record::absent(times),
             Held::Counter(number) => Record::counter(*number, times),
         };
@@ -201,18 +207,19 @@ impl<V: 'static> Shared<V> {
         Ok(record)
     }
 
-    pub(crate) fn decode(&self, record: &Record) -> Result<Held<V>> {
+    fn decode(&self, key: &Key, record: &Record) -> Result<Held<V>> {
         match record.header.kind {
             Kind::Value if self.is_own(&record.header) => {
-                guarded("decode", || self.codec.decode(&record.payload)).map(Held::Value)
+                let decode = || self.codec.decode_at(&record.payload, key.full());
+                guarded("decode", decode).map(Held::Value)
             }
             Kind::Absent => Ok(Held::Absent),
             _ => Err(Error::new(ErrorKind::Codec, "decode", "another kind or codec wrote it")),
         }
     }
 
-    fn encode(&self, value: &V) -> Result<Bytes> {
-        let payload = guarded("encode", || self.codec.encode(value))?;
+    fn encode(&self, key: &Key, value: &V) -> Result<Bytes> {
+        let payload = guarded("encode", || self.codec.encode_at(value, key.full()))?;
         let limit = self.authority.backend().capabilities().max_value_bytes;
         if limit.is_some_and(|limit| payload.len() > limit) {
             let message = "the value is larger than the backend takes";
