@@ -108,7 +108,9 @@
 //! | feature | brings |
 //! |---|---|
 //! | `config` | `CacheConfig`: a cache from TOML, environment variables or a URL |
+//! | `json` | the codec `Json` |
 //! | `macros` | `#[cached]` for functions, `#[derive(CacheKey)]` for keys of your own |
+//! | `postcard` | the codec `Postcard` |
 //!
 //! # Limits
 //!
@@ -131,6 +133,10 @@ pub use crate::cache::{
     Session, WarmUp,
 };
 pub use crate::clock::SystemClock;
+#[cfg(feature = "json")]
+pub use crate::codec::Json;
+#[cfg(feature = "postcard")]
+pub use crate::codec::Postcard;
 pub use crate::codec::{MessagePack, Raw};
 pub use crate::connection::Connection;
 pub use crate::event::Event;

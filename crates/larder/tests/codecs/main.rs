@@ -1,0 +1,90 @@
+//! Codecs: what goes in comes out, and hostile bytes are an error without harm.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what helps a test panics like the test"
+)]
+
+use std::alloc::System;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use larder::backend::{Codec, ErrorKind};
+use larder::{Json, MessagePack, Postcard, Raw};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use self::values::{Chain, Named, Nothing, Order, Tree};
+
+mod formats;
+mod hostile;
+mod values;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+pub(crate) const MEBIBYTE: usize = 1 << 20;
+
+/// Counts are of the whole process, so its tests take turns.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What serde values are tested with.
+pub(crate) trait Value:
+    Serialize + DeserializeOwned + Debug + Send + Sync + 'static
+{
+}
+
+impl<V: Serialize + DeserializeOwned + Debug + Send + Sync + 'static> Value for V {}
+
+/// The formats of any serde value, by name.
+pub(crate) fn formats<V: Value>() -> [(&'static str, Box<dyn Codec<V>>); 3] {
+    [
+        ("MessagePack", Box::new(MessagePack)),
+        ("JSON", Box::new(Json)),
+        ("postcard", Box::new(Postcard)),
+    ]
+}
+
+/// Decodes as every type and format; what one decode may allocate is bounded.
+pub(crate) fn decode_as_everything(bytes: &Bytes, most: usize) {
+    fn each<V: Value>(bytes: &Bytes, most: usize) {
+        for (_, codec) in formats::<V>() {
+            decode(codec.as_ref(), bytes, most);
+        }
+    }
+    each::<Order>(bytes, most);
+    each::<Tree>(bytes, most);
+    each::<Chain>(bytes, most);
+    each::<Named>(bytes, most);
+    each::<Nothing>(bytes, most);
+    each::<Vec<u64>>(bytes, most);
+    each::<BTreeMap<String, Option<f32>>>(bytes, most);
+    decode::<String>(&Raw, bytes, most);
+    decode::<Vec<u8>>(&Raw, bytes, most);
+    decode::<Bytes>(&Raw, bytes, most);
+}
+
+/// Decodes to a value or an error that says so, in bounded memory.
+#[track_caller]
+pub(crate) fn decode<V: 'static>(codec: &dyn Codec<V>, bytes: &Bytes, most: usize) {
+    let region = Region::new(ALLOCATOR);
+    let result = codec.decode(bytes).map(drop);
+    let allocated = region.change().bytes_allocated;
+    assert!(allocated <= most, "{allocated} bytes for {} bytes", bytes.len());
+    if let Err(error) = result {
+        assert_eq!(error.kind(), ErrorKind::Codec);
+    }
+}
+
+#[track_caller]
+pub(crate) fn refused<V: Debug + 'static>(codec: &dyn Codec<V>, bytes: &[u8]) {
+    let error = codec.decode(&Bytes::copy_from_slice(bytes)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Codec);
+}
