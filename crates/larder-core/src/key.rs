@@ -161,7 +161,8 @@ impl Key {
         name.push(b'~');
         name.extend_from_slice(mangled);
         if name.len() > MAX_NAME_BYTES || mangled.iter().any(|&b| b <= b' ' || b == 0x7f) {
-            name = digest(namespace, class, mangled);
+            // No full key begins with a zero byte, so neither has its digest.
+            name = digest(namespace, class, &[b"\0", mangled].concat());
         }
         Self { name: Bytes::from(name), full }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{Codec, Life, Result, Timestamp};
+use larder_core::{Class, Codec, Life, Namespace, Result, Timestamp};
 
 use crate::cache::{Cache, Reach};
 use crate::event::Observer;
@@ -96,7 +96,11 @@ pub(super) fn form<V>(
     grace: Duration,
 ) -> Form<V> {
     let (sink, codec) = (Arc::clone(&snapshot.sink), Arc::clone(codec));
-    Form { sink, codec, schema: snapshot.schema, namespace, is_alone, grace }
+    // As in a backend; a name that is too long for one is not escaped.
+    let class = Namespace::new(&namespace).map(|namespace| namespace.class_prefix(Class::Entry));
+    let mut prefix = class.unwrap_or_else(|_| namespace.clone().into_bytes());
+    prefix.push(b':');
+    Form { sink, codec, schema: snapshot.schema, namespace, prefix, is_alone, grace }
 }
 
 /// A tier with what was saved, and who saves it again.

@@ -226,7 +226,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         let (draft, form) = (&copied.draft, &self.form);
         let text = guarded("save", || Ok(key.to_text()))?;
         let payload = match &draft.value {
-            Held::Value(value) => Some(guarded("save", || form.codec.encode(value))?),
+            Held::Value(value) => {
+                Some(guarded("save", || form.codec.encode_at(value, &form.place(&text)))?)
+            }
             Held::Absent => None,
             Held::Counter(number) => Some(Bytes::copy_from_slice(&number.to_le_bytes())),
         };

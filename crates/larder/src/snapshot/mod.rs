@@ -112,10 +112,19 @@ pub(crate) struct Form<V> {
     pub(crate) codec: Arc<dyn Codec<V>>,
     pub(crate) schema: u32,
     pub(crate) namespace: String,
+    /// What the places of all its values begin with.
+    pub(crate) prefix: Vec<u8>,
     /// Whether there is no backend with which copies are compared: then changes are noted.
     pub(crate) is_alone: bool,
     /// The grace of what lives without end and was made stale.
     pub(crate) grace: Duration,
+}
+
+impl<V> Form<V> {
+    /// The place of an entry's value, for codecs that bind bytes to it.
+    pub(crate) fn place(&self, key: &str) -> Vec<u8> {
+        [self.prefix.as_slice(), key.as_bytes()].concat()
+    }
 }
 
 /// An entry of a snapshot, with the life that is left.

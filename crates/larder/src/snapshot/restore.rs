@@ -168,7 +168,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
                 .map(i64::from_le_bytes)
                 .map(Held::Counter)
                 .map_err(|_| no_number()),
-            Some(payload) => self.decode(payload, body).map(Held::Value),
+            Some(payload) => self.decode(entry.key, payload, body).map(Held::Value),
             None => Ok(Held::Absent),
         };
         match key.and_then(|key| Ok((key, held?))) {
@@ -208,17 +208,17 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         life.saturating_sub(self.downtime)
     }
 
-    fn decode(&mut self, payload: &[u8], body: &Bytes) -> Result<V> {
-        let codec = &self.form.codec;
+    fn decode(&mut self, key: &str, payload: &[u8], body: &Bytes) -> Result<V> {
+        let (codec, place) = (&self.form.codec, self.form.place(key));
         if !self.is_keeping {
-            let value = guarded("restore", || codec.decode(&body.slice_ref(payload)))?;
+            let value = guarded("restore", || codec.decode_at(&body.slice_ref(payload), &place))?;
             // One that keeps a part of the block would keep all of it, for as long as it lives.
             if body.is_unique() {
                 return Ok(value);
             }
             self.is_keeping = true;
         }
-        guarded("restore", || codec.decode(&Bytes::copy_from_slice(payload)))
+        guarded("restore", || codec.decode_at(&Bytes::copy_from_slice(payload), &place))
     }
 }
 
