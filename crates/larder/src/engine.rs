@@ -184,7 +184,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.iter().map(|(stored, slot)| (stored.hash, slot))
     }
 
-    /// The same with copies of the keys.
+    /// The same over copies of the keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)>
     where
         K: Clone,

@@ -26,7 +26,7 @@ impl Random {
             '\u{7f}', '\u{e9}',
         ];
         let length = self.below(5);
-        (0..length).map(|_| HOSTILE[self.below(HOSTILE.len())]).collect()
+        (0..length).filter_map(|_| HOSTILE.get(self.below(HOSTILE.len()))).collect()
     }
 }
 
@@ -105,15 +105,15 @@ fn f26_a_million_tuples_over_hostile_letters_have_names_of_their_own() {
 fn the_golden_names_stay_as_they_are() {
     let golden = include_str!("data/names.txt");
     let mut random = Random(0x2545_F491_4F6C_DD1D);
-    let mut made = String::new();
+    let mut made = Vec::new();
     for _ in 0..200 {
         let space = random.text();
         let named = Named::random(&mut random);
         let key = named.key(&Namespace::new(&space).unwrap());
         let name = std::str::from_utf8(key.name()).unwrap();
-        made.push_str(&format!("{space:?} {named:?} {name}\n"));
+        made.push(format!("{space:?} {named:?} {name}"));
     }
-    for (line, (made, golden)) in made.lines().zip(golden.lines()).enumerate() {
+    for (line, (made, golden)) in made.iter().zip(golden.lines()).enumerate() {
         assert_eq!(made, golden, "line {}", line + 1);
     }
     assert_eq!(golden.lines().count(), 200);

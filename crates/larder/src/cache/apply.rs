@@ -65,9 +65,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Drops the key here, cutting its flight.
     pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Reach {
+        self.drop_here(hash, key);
+        self.note_gone(key)
+    }
+
+    /// The same without noting it beside a snapshot: its caller does.
+    pub(super) fn drop_here<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) {
         let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));
         drop(dropped);
-        self.note_gone(key)
     }
 
     /// Makes an edit here; what it was done to.

@@ -342,16 +342,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             degraded_ttl: self.degraded_ttl,
         };
         let (weigher, listener) = (self.weigher.map(weigh_held), self.listener.map(tell_held));
-        let clock = self.clock.clone();
+        let (clock, snapshot) = (self.clock.clone(), self.snapshot.filter(|_| self.enabled));
         let local = || {
             LocalTier::new(LocalConfig {
                 capacity: self.capacity,
                 weigher: weigher.clone(),
                 largest_weight: None,
                 grace: settings.grace,
-                tti: self.tti,
                 keeps: self.enabled,
-                tracks_use: self.snapshot.is_some(),
+                tti: self.tti,
+                tracks_use: snapshot.is_some(),
                 listener: listener.clone(),
                 clock: clock.clone(),
             })
@@ -373,7 +373,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
             }
         };
-        let keeper = match self.snapshot.as_ref().filter(|_| self.enabled) {
+        let keeper = match &snapshot {
             None => None,
             Some((snapshot, codec)) => {
                 let form = form(snapshot, codec, self.namespace, shared.is_none(), settings.grace);
@@ -381,14 +381,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 Some(restored(form, every, observer, &settings, local)?)
             }
         };
-        let inner = Inner::new(
-            keeper.as_ref().map_or_else(local, |keeper| keeper.local()),
-            shared,
-            self.observer,
-            loads,
-            self.work,
-        );
-        Ok(Cache { inner: Arc::new(inner.kept_by(keeper)), settings })
+        let local = keeper.as_ref().map_or_else(local, |keeper| keeper.local());
+        let inner = Inner::new(local, shared, self.observer, loads, self.work).kept_by(keeper);
+        Ok(Cache { inner: Arc::new(inner), settings })
     }
 
     fn options(mut self, change: impl FnOnce(Options) -> Options) -> Self {

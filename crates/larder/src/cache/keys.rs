@@ -11,8 +11,7 @@ use crate::cache::Cache;
 use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::pattern::Pattern;
-use crate::snapshot::Change;
-use crate::tier::mark;
+use crate::snapshot::Change as Noted;
 use crate::tier::scan::{Met, Scan};
 use crate::tier::shared::Shared;
 
@@ -104,10 +103,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("delete_prefix", "clear_prefix", "delete_pattern"))]
     pub async fn clear(&self, pattern: &str) -> Result<u64> {
         self.inner.check_open()?;
-        let pattern = Pattern::parse(pattern)?;
+        let (text, pattern) = (pattern, Pattern::parse(pattern)?);
         let allow_stale = self.settings.allow_stale;
         let Some(shared) = self.inner.shared.clone() else {
-            return Ok(self.inner.clear_here(&pattern, allow_stale));
+            let cleared = self.inner.clear_here(&pattern, allow_stale);
+            self.inner.note(Noted::Pattern(text));
+            return Ok(cleared);
         };
         let inner = Arc::clone(&self.inner);
         self.inner
@@ -205,17 +206,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let is_meant = |key: &K| pattern.matches(&key.to_text());
         for (hash, key) in self.local.keys().filter(|(_, key)| is_meant(key)) {
             cleared += u64::from(self.is_listed(hash, &key, allow_stale));
-            self.drop_now(hash, &key);
+            self.drop_here(hash, &key);
         }
         for (hash, key) in self.flights.keys().into_iter().filter(|(_, key)| is_meant(key)) {
-            self.drop_now(hash, &key);
+            self.drop_here(hash, &key);
         }
-        if self.shared.is_none() {
-            if pattern.is_everything() {
-                self.local.invalidate_all();
-            }
-            // A snapshot may have keys that are meant and no longer here.
-            self.note(Change::All);
+        if pattern.is_everything() && self.shared.is_none() {
+            self.local.invalidate_all();
         }
         cleared
     }
@@ -242,7 +239,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
         if pattern.is_everything() {
             // What was written behind the walk is as old as what it met.
-            shared.authority.change_epoch(marks, mark::Change::Hard).await?;
+            shared.authority.change_epoch(marks, crate::tier::mark::Change::Hard).await?;
         }
         Ok(cleared)
     }

@@ -33,7 +33,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// Dropping the future leaves the cache open or closed.
     pub async fn connect(&self) -> Result<bool> {
-        let was_closed = self.inner.work.open();
+        let was_closed = self.inner.open();
         let Some(shared) = &self.inner.shared else { return Ok(was_closed) };
         crate::runtime::require()?;
         match shared.authority.backend().incarnation().await {

@@ -138,7 +138,11 @@ fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
         seen: local.marks().see(&returned.tags),
     };
     let key = returned.key;
-    let draft = draft(local, &key, looked.with_refresh(settings));
+    let mut draft = draft(local, &key, looked.with_refresh(settings));
+    if matches!(draft.value, Held::Counter(_)) {
+        // No hit on a value ever finds it.
+        (draft.attend_at, draft.note) = (Timestamp::ZERO, None);
+    }
     let hash = local.hash(&key);
     let copied = Copied { draft, idle: returned.idle };
     local.put_back(hash, key, copied, returned.uses);

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn brackets_in_texts_are_not_counted() {
-        assert_eq!(depth(br#"1"#), 0);
+        assert_eq!(depth(b"1"), 0);
         assert_eq!(depth(br#"[[],{"a":[]}]"#), 3);
         assert_eq!(depth(br#"["[[[","\"[[","\\",{}]"#), 2);
     }

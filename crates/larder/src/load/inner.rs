@@ -232,12 +232,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.work.closed.load(Ordering::SeqCst) {
             if self.work.reopens {
-                self.work.open();
+                self.open();
                 return Ok(());
             }
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
         }
         Ok(())
+    }
+
+    /// Takes back that the cache was closed; whether it was.
+    pub(crate) fn open(&self) -> bool {
+        let was_closed = self.work.open();
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| was_closed) {
+            keeper.resume();
+        }
+        was_closed
     }
 
     /// Begins work that `close` waits for until it is dropped.
@@ -318,11 +327,7 @@ pub(crate) fn draft<K: CacheKey, V: Clone + Send + Sync + 'static>(
     let weigh = AssertUnwindSafe(|| local.weigh(key, &looked.held));
     Draft {
         weight: catch_unwind(weigh).unwrap_or(u32::MAX),
-        attend_at: match looked.held {
-            // No hit on a value ever finds a number.
-            Held::Counter(_) => Timestamp::ZERO,
-            _ => attend_at(looked.fresh_until, &looked.note),
-        },
+        attend_at: attend_at(looked.fresh_until, &looked.note),
         fresh_until: looked.fresh_until,
         kept_until: looked.kept_until,
         value: looked.held,

@@ -17,6 +17,7 @@ use std::io::Read;
 use larder_core::Result;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::pattern::Pattern;
 use crate::snapshot::failure::{damaged, of_sink};
 use crate::snapshot::number::Input;
 use crate::snapshot::sink::Sink;
@@ -36,6 +37,8 @@ pub(crate) enum Change<'a> {
     Tag(&'a str),
     /// Whatever has this tag is stale.
     StaleTag(&'a str),
+    /// Whatever has a key that this pattern means is gone.
+    Pattern(&'a str),
     /// Everything is gone.
     All,
     /// Everything is stale.
@@ -54,6 +57,7 @@ impl<'a> Change<'a> {
             Self::StaleTag(tag) => (5, tag),
             Self::All => (6, ""),
             Self::StaleAll => (7, ""),
+            Self::Pattern(pattern) => (8, pattern),
         };
         let mut body = Vec::with_capacity(text.len() + 1);
         body.push(kind);
@@ -75,6 +79,7 @@ impl<'a> Change<'a> {
             5 => Self::StaleTag(text),
             6 => Self::All,
             7 => Self::StaleAll,
+            8 => Self::Pattern(text),
             _ => return None,
         })
     }
@@ -89,6 +94,7 @@ pub(super) struct Changes {
     stale_keys: HashSet<Box<str>>,
     tags: HashSet<Box<str>>,
     stale_tags: HashSet<Box<str>>,
+    patterns: Vec<Pattern>,
     /// The length of the snapshot's own log.
     pub(super) length: u64,
     /// Whether that log ends within a record, so that nothing can be appended to it.
@@ -129,7 +135,11 @@ impl Changes {
 
     /// What has become of an entry.
     pub(super) fn fate(&self, key: &str, tags: &[&str]) -> Fate {
-        if self.all || has(&self.keys, key) || tags.iter().any(|tag| has(&self.tags, tag)) {
+        if self.all
+            || has(&self.keys, key)
+            || tags.iter().any(|tag| has(&self.tags, tag))
+            || self.patterns.iter().any(|pattern| pattern.matches(key))
+        {
             Fate::Gone
         } else if self.stale_all
             || has(&self.stale_keys, key)
@@ -158,7 +168,7 @@ impl Changes {
             match Change::parse(body).ok_or_else(damaged)? {
                 Change::Begin => has_begun = true,
                 Change::GoOn(log) => next.push(log.to_owned()),
-                change => self.note(change),
+                change => self.note(change)?,
             }
         }
         let length = bytes.len() as u64;
@@ -169,16 +179,20 @@ impl Changes {
         Ok(has_begun.then_some(Log { length, is_torn, next }))
     }
 
-    fn note(&mut self, change: Change<'_>) {
+    fn note(&mut self, change: Change<'_>) -> Result<()> {
         match change {
             Change::Begin | Change::GoOn(_) => {}
             Change::Key(key) => drop(self.keys.insert(key.into())),
             Change::StaleKey(key) => drop(self.stale_keys.insert(key.into())),
             Change::Tag(tag) => drop(self.tags.insert(tag.into())),
             Change::StaleTag(tag) => drop(self.stale_tags.insert(tag.into())),
+            Change::Pattern(pattern) => {
+                self.patterns.push(Pattern::parse(pattern).map_err(|_| damaged())?);
+            }
             Change::All => self.all = true,
             Change::StaleAll => self.stale_all = true,
         }
+        Ok(())
     }
 }
 
@@ -232,6 +246,7 @@ mod tests {
             Change::StaleKey(""),
             Change::Tag("a"),
             Change::StaleTag("b"),
+            Change::Pattern("a*"),
             Change::All,
             Change::StaleAll,
         ];

@@ -5,10 +5,10 @@
 //!
 //! ```text
 //! flags    u8      1 known to be absent · 2 fresh without end · 4 kept without end
-//!                  8 has a version · 16 has tags · 32 has a cost
-//!                  64 a number, whose payload is an i64 from its lowest byte; 128 is refused
+//!                  8 has a version · 16 has tags · 32 has a cost · 64 a counter; others are refused
 //! key      number  its text's length, then the text
-//! payload  number  its length, then what the codec made; not if it is absent
+//! payload  number  its length, then what the codec made; not if it is absent; of a counter 8 bytes
+//!                  alone, with a sign, little-endian
 //! fresh    number  the life left; not if it is without end
 //! kept     number  how much longer it is kept than fresh; not if either is without end
 //! age      number  since its write
@@ -29,10 +29,7 @@ use crate::snapshot::number::{Input, put, put_bytes};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     pub(super) key: &'a str,
-    /// None if it is known to be absent.
-    pub(super) payload: Option<&'a [u8]>,
-    /// Whether the payload is a number, and no codec made it.
-    pub(super) is_number: bool,
+    pub(super) payload: Payload<'a>,
     /// When the save began: how long it stays fresh, [`NEVER`] without end.
     pub(super) fresh_left: Duration,
     /// The same for how long it is kept, which is no less.
@@ -45,12 +42,24 @@ pub(super) struct Entry<'a> {
     pub(super) cost: Duration,
 }
 
+/// What is under the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload<'a> {
+    /// What the codec made of a value.
+    Value(&'a [u8]),
+    /// It is known to be absent.
+    Absent,
+    Counter(i64),
+}
+
 impl<'a> Entry<'a> {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(self.flags());
         put_bytes(out, self.key.as_bytes());
-        if let Some(payload) = self.payload {
-            put_bytes(out, payload);
+        match self.payload {
+            Payload::Value(payload) => put_bytes(out, payload),
+            Payload::Absent => {}
+            Payload::Counter(number) => out.extend_from_slice(&number.to_le_bytes()),
         }
         if self.fresh_left != NEVER {
             put(out, micros(self.fresh_left));
@@ -77,7 +86,12 @@ impl<'a> Entry<'a> {
         let flags = input.byte().filter(|flags| flags & !KNOWN == 0)?;
         let has = |flag| flags & flag != 0;
         let key = input.text()?;
-        let payload = if has(ABSENT) { None } else { Some(input.bytes()?) };
+        let payload = match (has(ABSENT), has(COUNTER)) {
+            (false, false) => Payload::Value(input.bytes()?),
+            (true, false) => Payload::Absent,
+            (false, true) => Payload::Counter(i64::from_le_bytes(input.array()?)),
+            (true, true) => return None,
+        };
         let (fresh_left, kept_left) = if has(FRESH_NEVER) {
             (NEVER, NEVER)
         } else {
@@ -90,30 +104,18 @@ impl<'a> Entry<'a> {
             if has(VERSION) { Version::from_bytes(input.array()?) } else { Version::NONE };
         let tags = if has(TAGS) { take_tags(input)? } else { Vec::new() };
         let cost = if has(COST) { take_micros(input)? } else { Duration::ZERO };
-        let is_number = has(NUMBER);
-        Some(Self {
-            key,
-            payload,
-            is_number,
-            fresh_left,
-            kept_left,
-            age,
-            idle,
-            version,
-            tags,
-            cost,
-        })
+        Some(Self { key, payload, fresh_left, kept_left, age, idle, version, tags, cost })
     }
 
     fn flags(&self) -> u8 {
         let flags = [
-            (ABSENT, self.payload.is_none()),
+            (ABSENT, self.payload == Payload::Absent),
+            (COUNTER, matches!(self.payload, Payload::Counter(_))),
             (FRESH_NEVER, self.fresh_left == NEVER),
             (KEPT_NEVER, self.kept_left == NEVER),
             (VERSION, self.version != Version::NONE),
             (TAGS, !self.tags.is_empty()),
             (COST, !self.cost.is_zero()),
-            (NUMBER, self.is_number),
         ];
         flags.iter().map(|&(flag, is_set)| if is_set { flag } else { 0 }).sum()
     }
@@ -138,7 +140,7 @@ const KEPT_NEVER: u8 = 4;
 const VERSION: u8 = 8;
 const TAGS: u8 = 16;
 const COST: u8 = 32;
-const NUMBER: u8 = 64;
+const COUNTER: u8 = 64;
 const KNOWN: u8 = 127;
 
 #[cfg(test)]
@@ -147,14 +149,13 @@ mod tests {
 
     use larder_core::{NEVER, Version};
 
-    use super::Entry;
+    use super::{ABSENT, COUNTER, Entry, Payload};
     use crate::snapshot::number::Input;
 
     fn entry() -> Entry<'static> {
         Entry {
             key: "ada",
-            payload: Some(b"1815"),
-            is_number: false,
+            payload: Payload::Value(b"1815"),
             fresh_left: Duration::from_secs(60),
             kept_left: Duration::from_secs(90),
             age: Duration::from_secs(5),
@@ -167,11 +168,11 @@ mod tests {
 
     #[test]
     fn entries_come_back() {
-        let absent = Entry { payload: None, version: Version::NONE, ..entry() };
+        let absent = Entry { payload: Payload::Absent, version: Version::NONE, ..entry() };
         let endless = Entry { fresh_left: NEVER, kept_left: NEVER, tags: Vec::new(), ..entry() };
         let graced = Entry { kept_left: NEVER, cost: Duration::ZERO, ..entry() };
-        let number = Entry { payload: Some(&[7; 8]), is_number: true, ..entry() };
-        let entries = [entry(), absent, endless, graced, number];
+        let counter = Entry { payload: Payload::Counter(-7), ..entry() };
+        let entries = [entry(), absent, counter, endless, graced];
         let mut out = Vec::new();
         for entry in &entries {
             entry.put(&mut out);
@@ -190,7 +191,9 @@ mod tests {
         for length in 0..out.len() {
             assert_eq!(Entry::take(&mut Input(&out[..length])), None);
         }
-        out[0] |= 128;
-        assert_eq!(Entry::take(&mut Input(&out)), None);
+        for flags in [out[0] | 128, out[0] | ABSENT | COUNTER] {
+            out[0] = flags;
+            assert_eq!(Entry::take(&mut Input(&out)), None);
+        }
     }
 }

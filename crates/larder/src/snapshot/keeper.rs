@@ -10,7 +10,7 @@ use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::snapshot::block::BlockWriter;
 use crate::snapshot::change::Change;
-use crate::snapshot::entry::Entry;
+use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{guarded, of_sink};
 use crate::snapshot::header::Header;
 use crate::snapshot::journal::{Journal, name};
@@ -29,8 +29,10 @@ pub(crate) struct Keeper<K, V> {
     form: Form<V>,
     journal: Journal,
     observer: Observer,
-    /// Held while a save runs: whether the last one has been made.
-    saving: Mutex<bool>,
+    /// Held while a save runs.
+    saving: Mutex<()>,
+    /// Whether the cache is closed: what it forgot then is not what is to be saved.
+    is_closed: AtomicBool,
     pub(super) every: Option<Duration>,
     /// When the next save is due, in nanoseconds of the cache's clock.
     due: AtomicU64,
@@ -78,7 +80,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             form,
             journal,
             observer,
-            saving: Mutex::new(false),
+            saving: Mutex::new(()),
+            is_closed: AtomicBool::new(false),
             every,
             is_wanted: AtomicBool::new(false),
             thread: Mutex::new(None),
@@ -106,15 +109,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         self.save_under(&lock(&self.saving))
     }
 
-    /// Saves for the last time: from now on there are no saves.
+    /// Saves for the last time before the cache forgets everything.
     pub(crate) fn finish(&self) -> Result<()> {
-        let mut has_ended = lock(&self.saving);
-        if *has_ended {
+        let saving = lock(&self.saving);
+        if self.is_closed.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let saved = self.save_under(&has_ended);
-        *has_ended = true;
+        let saved = self.save_under(&saving);
+        self.is_closed.store(true, Ordering::SeqCst);
         saved.map(drop)
+    }
+
+    /// The cache has been opened again.
+    pub(crate) fn resume(&self) {
+        self.is_closed.store(false, Ordering::SeqCst);
     }
 
     /// Whether changes have to be noted.
@@ -139,7 +147,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
 
     /// Saves if it is time.
     pub(super) fn save_if_due(&self) {
-        if self.every.is_some() && self.until_due().is_zero() {
+        let is_closed = self.is_closed.load(Ordering::SeqCst);
+        if self.every.is_some() && !is_closed && self.until_due().is_zero() {
             // It has been told.
             let _ = self.save();
         }
@@ -162,8 +171,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         }
     }
 
-    fn save_under(&self, has_ended: &MutexGuard<'_, bool>) -> Result<u64> {
-        if **has_ended {
+    fn save_under(&self, _saving: &MutexGuard<'_, ()>) -> Result<u64> {
+        if self.is_closed.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "save", "the cache has been closed"));
         }
         self.is_wanted.store(false, Ordering::Relaxed);
@@ -225,22 +234,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     ) -> Result<io::Result<()>> {
         let (draft, form) = (&copied.draft, &self.form);
         let text = guarded("save", || Ok(key.to_text()))?;
-        let payload = match &draft.value {
+        let encoded = match &draft.value {
             Held::Value(value) => {
-                Some(guarded("save", || form.codec.encode_at(value, &form.place(&text)))?)
+                guarded("save", || form.codec.encode_at(value, &form.place(&text)))?
             }
-            Held::Absent => None,
-            Held::Counter(number) => Some(Bytes::copy_from_slice(&number.to_le_bytes())),
+            Held::Absent | Held::Counter(_) => Bytes::new(),
         };
-        if payload.as_ref().map_or(0, Bytes::len) + text.len() > LARGEST {
+        if encoded.len() + text.len() > LARGEST {
             return Err(Error::new(ErrorKind::NoSpace, "save", "an entry is larger than 1 GiB"));
         }
         let note = draft.note.as_ref();
         let tags = draft.seen.names();
         let entry = Entry {
             key: &text,
-            payload: payload.as_deref(),
-            is_number: matches!(draft.value, Held::Counter(_)),
+            payload: match &draft.value {
+                Held::Value(_) => Payload::Value(&encoded),
+                Held::Absent => Payload::Absent,
+                Held::Counter(number) => Payload::Counter(*number),
+            },
             fresh_left: draft.fresh_until.since(began),
             kept_left: draft.kept_until.since(began),
             age: note.map_or(Duration::ZERO, |note| began.since(note.written_at)),

@@ -10,7 +10,7 @@ use larder_core::{Error, ErrorKind, NEVER, Result, Version};
 use crate::key::CacheKey;
 use crate::snapshot::block::BlockReader;
 use crate::snapshot::change::{Changes, Fate};
-use crate::snapshot::entry::Entry;
+use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{damaged, foreign, guarded, of_sink};
 use crate::snapshot::header::{Begun, Header};
 use crate::snapshot::journal::name;
@@ -163,13 +163,9 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         let Some((fresh_left, kept_left)) = self.lives(entry, fate) else { return };
         let key = guarded("restore", || K::from_text(entry.key).ok_or_else(no_key));
         let held = match entry.payload {
-            Some(payload) if entry.is_number => payload
-                .try_into()
-                .map(i64::from_le_bytes)
-                .map(Held::Counter)
-                .map_err(|_| no_number()),
-            Some(payload) => self.decode(entry.key, payload, body).map(Held::Value),
-            None => Ok(Held::Absent),
+            Payload::Value(payload) => self.decode(entry.key, payload, body).map(Held::Value),
+            Payload::Absent => Ok(Held::Absent),
+            Payload::Counter(number) => Ok(Held::Counter(number)),
         };
         match key.and_then(|key| Ok((key, held?))) {
             Ok((key, held)) => (self.give)(Returned {
@@ -220,10 +216,6 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         }
         guarded("restore", || codec.decode_at(&Bytes::copy_from_slice(payload), &place))
     }
-}
-
-fn no_number() -> Error {
-    Error::new(ErrorKind::Codec, "restore", "a number of another length")
 }
 
 fn no_key() -> Error {

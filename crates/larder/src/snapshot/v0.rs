@@ -22,7 +22,7 @@ use larder_core::{NEVER, Result, Version};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::snapshot::block::take;
-use crate::snapshot::entry::Entry;
+use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{damaged, of_sink};
 
 /// What a snapshot of layout 0 says before its entries.
@@ -59,8 +59,7 @@ impl<R: Read> ReaderV0<R> {
         };
         let entry = Entry {
             key: std::str::from_utf8(&key).map_err(|_| damaged())?,
-            is_number: false,
-            payload: Some(&payload),
+            payload: Payload::Value(&payload),
             fresh_left: left,
             kept_left: left,
             age: Duration::ZERO,

@@ -18,7 +18,7 @@ use crate::listener::{Cause, Listener, Teller};
 use crate::lookup::Lookup;
 use crate::stats::{Count, Counters};
 use crate::sync::atomic::AtomicU32;
-use crate::tier::slot::{Idle, Meta, Slot, UNTRACKED};
+use crate::tier::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
 use crate::tier::tag::{Marks, Seen, TagSeen};
 use crate::tier::wheel::Wheel;
 
@@ -296,7 +296,12 @@ where
 
     /// Walks over the keys of all entries, dead ones included, with their hashes.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)> {
-        self.engine.keys()
+        let mut keys = self.engine.keys();
+        std::iter::from_fn(move || {
+            // Whoever walks may read in between.
+            Reader::NOBODY.announce();
+            keys.next()
+        })
     }
 
     /// How many entries there are, those that are dead and not yet freed included.

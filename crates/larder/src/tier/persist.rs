@@ -114,11 +114,11 @@ mod tests {
 
     fn tier(clock: &ManualClock, capacity: u64) -> Arc<LocalTier<u64, u64>> {
         LocalTier::new(LocalConfig {
-            keeps: true,
             capacity,
             weigher: None,
             largest_weight: None,
             grace: Duration::ZERO,
+            keeps: true,
             tti: None,
             tracks_use: true,
             listener: None,

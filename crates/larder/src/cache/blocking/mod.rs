@@ -121,15 +121,6 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         Ok(self.obtain(key, FIND, loader)?.into_option())
     }
 
-    /// As [`Cache::save`].
-    ///
-    /// # Errors
-    /// As [`Cache::save`].
-    pub fn save(&self) -> Result<u64> {
-        self.cache.inner.check_open()?;
-        self.cache.inner.keeper.as_ref().map_or(Ok(0), |keeper| keeper.save())
-    }
-
     pub(super) fn obtain<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,

@@ -109,6 +109,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         purge() -> u64;
         invalidate_all() -> Reach;
         mark_all_stale() -> Reach;
+        save() -> u64;
         close() -> ();
     }
 
