@@ -1,6 +1,7 @@
 //! The command line: what there is, and to whom it is handed.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -9,7 +10,7 @@ use crate::command::{self, Answer};
 use crate::exit::{self, Failure};
 use crate::output::{Printer, remark};
 use crate::run::{self, Run};
-use crate::store::Store;
+use crate::store::{Store, Target};
 
 /// A cache for the shell: runs commands once and replays them, and looks into any Larder cache
 #[derive(Parser, Debug)]
@@ -18,6 +19,10 @@ pub(crate) struct Cli {
     /// The store, as `file:FOLDER`; by default `larder` in your cache directory
     #[arg(long, global = true, env = "LARDER_URL", hide_env_values = true)]
     url: Option<String>,
+    /// A TOML file that says `url`, `namespace`, `ttl` and `grace`, as programs are configured; what
+    /// the other options say comes first
+    #[arg(long, global = true, env = "LARDER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -47,9 +52,8 @@ pub(crate) enum Command {
 /// Whose entries, and for whom the answer is
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// The namespace of the entries; answers of `run` are in `run`
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    pub(crate) namespace: String,
+    #[arg(long, value_name = "NAME", help = NAMESPACE_HELP)]
+    pub(crate) namespace: Option<String>,
     /// Print JSON: one object, or one a line for lists
     #[arg(long)]
     pub(crate) json: bool,
@@ -58,31 +62,38 @@ pub(crate) struct Common {
 /// Does what the arguments say; the exit code.
 pub(crate) fn main() -> u8 {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let Cli { url, command } = match Cli::try_parse_from(&arguments) {
+    let Cli { url, config, command } = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refused(&error, &arguments),
     };
-    // An empty variable names no store, as one that is not set.
-    let url = url.as_deref().filter(|url| !url.is_empty());
+    let is_run = matches!(command, Command::Run(_) | Command::Refresh(_));
+    let target = match Target::new(url.as_deref(), config.as_deref()) {
+        Ok(target) => target,
+        Err(failure) => {
+            remark(&failure.to_string());
+            return if is_run { exit::OWN_FAILURE } else { failure.code() };
+        }
+    };
+    let (url, over) = (target.url(), Over(&target));
     let result = match command {
         Command::Run(run) => return run::execute(&run, url),
         Command::Refresh(run) => return run::execute_refresh(&run, url),
-        Command::Get(get) => over(url, &get.common, async |s, p| get.execute(s, p).await),
-        Command::Set(set) => over(url, &set.common, async |s, p| set.execute(s, p).await),
+        Command::Get(get) => over.run(&get.common, async |s, p| get.execute(s, p).await),
+        Command::Set(set) => over.run(&set.common, async |s, p| set.execute(s, p).await),
         Command::Delete(delete) => {
-            over(url, &delete.common, async |s, p| delete.execute(s, p).await)
+            over.run(&delete.common, async |s, p| delete.execute(s, p).await)
         }
-        Command::Ttl(ttl) => over(url, &ttl.common, async |s, p| ttl.execute(s, p).await),
-        Command::Incr(incr) => over(url, &incr.common, async |s, p| incr.execute(s, p).await),
-        Command::Keys(keys) => over(url, &keys.common, async |s, p| keys.execute(s, p).await),
-        Command::Count(count) => over(url, &count.common, async |s, p| count.execute(s, p).await),
-        Command::Clear(clear) => over(url, &clear.common, async |s, p| clear.execute(s, p).await),
-        Command::Tag(tag) => over(url, tag.common(), async |s, p| tag.execute(s, p).await),
+        Command::Ttl(ttl) => over.run(&ttl.common, async |s, p| ttl.execute(s, p).await),
+        Command::Incr(incr) => over.run(&incr.common, async |s, p| incr.execute(s, p).await),
+        Command::Keys(keys) => over.run(&keys.common, async |s, p| keys.execute(s, p).await),
+        Command::Count(count) => over.run(&count.common, async |s, p| count.execute(s, p).await),
+        Command::Clear(clear) => over.run(&clear.common, async |s, p| clear.execute(s, p).await),
+        Command::Tag(tag) => over.run(tag.common(), async |s, p| tag.execute(s, p).await),
         Command::Inspect(inspect) => {
-            over(url, &inspect.common, async |s, p| inspect.execute(s, p).await)
+            over.run(&inspect.common, async |s, p| inspect.execute(s, p).await)
         }
-        Command::Stats(stats) => over(url, &stats.common, async |s, p| stats.execute(s, p).await),
-        Command::Purge(purge) => over(url, &purge.common, async |s, p| purge.execute(s, p).await),
+        Command::Stats(stats) => over.run(&stats.common, async |s, p| stats.execute(s, p).await),
+        Command::Purge(purge) => over.run(&purge.common, async |s, p| purge.execute(s, p).await),
         Command::Doctor(doctor) => doctor.execute(url),
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
@@ -99,18 +110,23 @@ pub(crate) fn main() -> u8 {
     }
 }
 
-/// Opens what the arguments name, has the sub-command answer, and prints it to the end.
-fn over(
-    url: Option<&str>,
-    common: &Common,
-    execute: impl AsyncFnOnce(&Store, &mut Printer) -> Result<Answer, Failure>,
-) -> Result<Answer, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let store = Store::open(url, &common.namespace)?;
-    let mut printer = Printer::new(common.json);
-    let answer = runtime.block_on(execute(&store, &mut printer))?;
-    printer.finish()?;
-    Ok(answer)
+/// Sub-commands over one store.
+struct Over<'a>(&'a Target);
+
+impl Over<'_> {
+    /// Opens what the arguments name, has the sub-command answer, and prints it to the end.
+    fn run(
+        &self,
+        common: &Common,
+        execute: impl AsyncFnOnce(&Store, &mut Printer) -> Result<Answer, Failure>,
+    ) -> Result<Answer, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let store = Store::open(self.0, common.namespace.as_deref())?;
+        let mut printer = Printer::new(common.json);
+        let answer = runtime.block_on(execute(&store, &mut printer))?;
+        printer.finish()?;
+        Ok(answer)
+    }
 }
 
 /// Says what is wrong with the arguments, or what was asked for about them.
@@ -130,7 +146,7 @@ fn refused(error: &clap::Error, arguments: &[OsString]) -> u8 {
 fn is_run(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().skip(1);
     while let Some(word) = words.next() {
-        if word == "--url" {
+        if word == "--url" || word == "--config" {
             words.next();
         } else if !word.as_encoded_bytes().starts_with(b"-") {
             return word == "run" || word == "__refresh";
@@ -138,6 +154,9 @@ fn is_run(arguments: &[OsString]) -> bool {
     }
     false
 }
+
+const NAMESPACE_HELP: &str = "\
+The namespace of the entries, by default the configuration's, else `default`; answers of `run` are in `run`";
 
 const EXAMPLES: &str = "\
 Exit status: 0 done or yes; 1 nothing there or no; 2 the arguments make no sense; 3 the store cannot

@@ -16,7 +16,6 @@ mod json;
 mod output;
 mod parse;
 mod run;
-mod scan;
 mod store;
 
 fn main() -> ExitCode {

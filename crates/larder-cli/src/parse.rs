@@ -45,8 +45,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A glob over keys.
-pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
-    Pattern::parse(text).map_err(|error| error.to_string())
+pub(crate) fn pattern(text: &str) -> Result<String, String> {
+    Pattern::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// A tag of 1 to 255 bytes.

@@ -6,24 +6,68 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
+use larder::config::{CacheConfig, Secret};
 use larder::ops::Swap;
-use larder::{Cache, CacheBuilder, Error, ErrorKind, MessagePack, Raw, Result, SystemClock};
+use larder::{
+    Cache, CacheBuilder, Error, ErrorKind, MessagePack, Options, Raw, Result, SystemClock,
+};
 use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
 
-use crate::exit::with_causes;
+use crate::exit::{Failure, with_causes};
 use crate::output::remark;
 
 /// A store that is open, and the namespace that is meant.
 pub(crate) struct Store {
     pub(crate) backend: DiskBackend,
     pub(crate) namespace: Namespace,
-    name: String,
+    /// What entries get that say nothing of their lives.
+    pub(crate) defaults: Options,
+    pub(crate) name: String,
+}
+
+/// The store that the arguments mean.
+pub(crate) struct Target {
+    url: Option<Secret>,
+    namespace: Option<String>,
+    defaults: Options,
+}
+
+impl Target {
+    /// What this URL names, or what a configuration says; else the default.
+    pub(crate) fn new(
+        url: Option<&str>,
+        config: Option<&Path>,
+    ) -> std::result::Result<Self, Failure> {
+        // An empty variable names nothing, as one that is not set.
+        let url = url.filter(|url| !url.is_empty());
+        let config = config.filter(|file| !file.as_os_str().is_empty());
+        let mut target = Self { url: None, namespace: None, defaults: Options::new() };
+        if let Some(file) = config {
+            let config = CacheConfig::from_toml(&std::fs::read_to_string(file)?)?;
+            target.defaults = Options::new().ttl(config.ttl).grace(config.grace);
+            target.url = config.url();
+            target.namespace = Some(config.namespace);
+        }
+        if let Some(url) = url {
+            let config = CacheConfig::from_url(url)?;
+            let is_named = config.namespace != CacheConfig::default().namespace;
+            target.url = config.url();
+            target.namespace = is_named.then_some(config.namespace).or(target.namespace);
+        }
+        Ok(target)
+    }
+
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_ref().map(Secret::expose)
+    }
 }
 
 impl Store {
-    /// Opens what the URL names, else the folder under the user's cache directory.
-    pub(crate) fn open(url: Option<&str>, namespace: &str) -> Result<Self> {
-        Self::open_within(url, namespace, BUSY_TIMEOUT)
+    /// Opens what is meant, else the folder under the user's cache directory.
+    pub(crate) fn open(target: &Target, namespace: Option<&str>) -> Result<Self> {
+        let namespace = namespace.or(target.namespace.as_deref()).unwrap_or("default");
+        let store = Self::open_within(target.url(), namespace, BUSY_TIMEOUT)?;
+        Ok(Self { defaults: target.defaults.clone(), ..store })
     }
 
     /// The same, waiting at most so long for each change by others that are in the way.
@@ -44,13 +88,15 @@ impl Store {
             }
         });
         let backend = DiskBackend::open(config).map_err(|error| refused(&folder, &error))?;
-        Ok(Self { backend, namespace: Namespace::new(namespace)?, name: namespace.to_owned() })
+        let (name, namespace) = (namespace.to_owned(), Namespace::new(namespace)?);
+        Ok(Self { backend, namespace, defaults: Options::new(), name })
     }
 
     /// The same store with another namespace.
     pub(crate) fn with_namespace(&self, namespace: &str) -> Result<Self> {
         let backend = self.backend.clone();
-        Ok(Self { backend, namespace: Namespace::new(namespace)?, name: namespace.to_owned() })
+        let (name, namespace) = (namespace.to_owned(), Namespace::new(namespace)?);
+        Ok(Self { backend, namespace, defaults: Options::new(), name })
     }
 
     /// The record key of an entry.
@@ -71,6 +117,11 @@ impl Store {
     /// The entries of one codec, as the bytes it made. Failures of the store are errors.
     pub(crate) fn entries(&self, codec: u16) -> Result<Cache<String, Bytes>> {
         self.cache_with(Verbatim(codec), |builder| builder.strict(true))
+    }
+
+    /// The entries of every codec, stale ones included, by their keys.
+    pub(crate) fn names(&self) -> Result<Cache<String, Bytes>> {
+        Ok(self.entries(raw())?.with(Options::new().allow_stale(true)))
     }
 
     /// A cache over the namespace.

@@ -1,7 +1,6 @@
 //! `count`: how many there are.
 
 use clap::Args;
-use larder::Pattern;
 use serde_json::json;
 
 use crate::cli::Common;
@@ -9,7 +8,6 @@ use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::Printer;
 use crate::parse;
-use crate::scan::Scan;
 use crate::store::Store;
 
 /// Count the keys under which a value is, fresh or stale
@@ -18,7 +16,7 @@ use crate::store::Store;
 pub(crate) struct Count {
     /// Which, as for `keys`
     #[arg(value_name = "GLOB", value_parser = parse::pattern)]
-    pattern: Option<Pattern>,
+    pattern: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -29,12 +27,7 @@ impl Count {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let mut count = 0_u64;
-        let add = |_: &str| {
-            count += 1;
-            Ok(())
-        };
-        Scan::new(store, self.pattern.as_ref()).values(add).await?;
+        let count = store.names()?.count(self.pattern.as_deref().unwrap_or("*")).await?;
         printer.result(&json!({ "count": count }), &count.to_string())?;
         Ok(Answer::Yes)
     }

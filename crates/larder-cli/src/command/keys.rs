@@ -1,7 +1,6 @@
 //! `keys`: what is there.
 
 use clap::Args;
-use larder::Pattern;
 use serde_json::json;
 
 use crate::cli::Common;
@@ -9,7 +8,6 @@ use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::Printer;
 use crate::parse;
-use crate::scan::Scan;
 use crate::store::Store;
 
 /// List the keys under which a value is, fresh or stale
@@ -18,7 +16,7 @@ use crate::store::Store;
 pub(crate) struct Keys {
     /// Which: `*` any text, `?` one character, `[a-c]` one of them, `[^x]` another, `\` as it is
     #[arg(value_name = "GLOB", value_parser = parse::pattern)]
-    pattern: Option<Pattern>,
+    pattern: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -29,11 +27,15 @@ impl Keys {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let scan = Scan::new(store, self.pattern.as_ref());
-        let print = |key: &str| {
-            if printer.is_json() { printer.json(&json!({ "key": key })) } else { printer.key(key) }
-        };
-        scan.values(print).await?;
+        let names = store.names()?;
+        let mut keys = names.keys(self.pattern.as_deref().unwrap_or("*"))?;
+        while let Some(key) = keys.next().await? {
+            if printer.is_json() {
+                printer.json(&json!({ "key": key }))?;
+            } else {
+                printer.key(&key)?;
+            }
+        }
         Ok(Answer::Yes)
     }
 }

@@ -23,12 +23,10 @@ pub(crate) struct Set {
     /// The value; `-` or none reads it from stdin
     #[arg(allow_hyphen_values = true)]
     value: Option<String>,
-    /// How long it is fresh
-    #[arg(long, value_name = "DURATION|never", default_value = "never", value_parser = parse::ttl)]
-    ttl: Ttl,
-    /// How long after that it is kept as a fallback
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse::duration)]
-    grace: Duration,
+    #[arg(long, value_name = "DURATION|never", help = TTL_HELP, value_parser = parse::ttl)]
+    ttl: Option<Ttl>,
+    #[arg(long, value_name = "DURATION", help = GRACE_HELP, value_parser = parse::duration)]
+    grace: Option<Duration>,
     /// Tag to invalidate it by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -42,12 +40,20 @@ impl Set {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let options = Options::new()
-            .ttl(self.ttl)
-            .grace(self.grace)
-            .tags(self.tags.iter().map(String::as_str));
+        let mut options = Options::new().tags(self.tags.iter().map(String::as_str));
+        if let Some(ttl) = self.ttl {
+            options = options.ttl(ttl);
+        }
+        if let Some(grace) = self.grace {
+            options = options.grace(grace);
+        }
         let value = value(self.value.as_deref())?;
-        store.entries(raw())?.with(options).insert(self.key.clone(), value).await?;
+        store
+            .entries(raw())?
+            .with(store.defaults.clone())
+            .with(options)
+            .insert(self.key.clone(), value)
+            .await?;
         if printer.is_json() {
             printer.json(&json!({ "key": self.key, "stored": true }))?;
         }
@@ -65,6 +71,11 @@ fn value(argument: Option<&str>) -> Result<Bytes, Failure> {
         }
     }
 }
+
+const TTL_HELP: &str =
+    "How long it is fresh, by default as the configuration says, else without end";
+const GRACE_HELP: &str =
+    "How long after that it is kept as a fallback, by default as the configuration says, else not";
 
 const EXAMPLES: &str = "\
 Examples:

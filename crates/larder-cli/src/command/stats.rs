@@ -7,7 +7,6 @@ use crate::cli::Common;
 use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::{Printer, size};
-use crate::scan::Scan;
 use crate::store::Store;
 
 /// Print how much the store and the namespace hold
@@ -24,16 +23,11 @@ impl Stats {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let mut values = 0_u64;
-        let add = |_: &str| {
-            values += 1;
-            Ok(())
-        };
-        Scan::new(store, None).values(add).await?;
+        let values = store.names()?.count("*").await?;
         let usage = store.backend.usage()?;
         if printer.is_json() {
             printer.json(&json!({
-                "namespace": self.common.namespace,
+                "namespace": store.name,
                 "values": values,
                 "records": usage.records,
                 "used_bytes": usage.used_bytes,
@@ -44,7 +38,7 @@ impl Stats {
             return Ok(Answer::Yes);
         }
         printer.table(&[
-            ("namespace", self.common.namespace.clone()),
+            ("namespace", store.name.clone()),
             ("values", values.to_string()),
             ("records", format!("{} in all namespaces", usage.records)),
             ("used", size(usage.used_bytes)),

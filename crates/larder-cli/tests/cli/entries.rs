@@ -289,3 +289,36 @@ fn help_version_completions_and_manual_are_there() {
     }
     assert_eq!(bench.tell("man nonsense").0, 2);
 }
+
+#[test]
+fn a_configuration_names_store_namespace_and_lives() {
+    let bench = Bench::new();
+    let (file, store) = (bench.path("cache.toml"), bench.store());
+    let configured = |words: &str| {
+        let mut larder = Command::new(env!("CARGO_BIN_EXE_larder"));
+        larder.args(words.split(' ')).env("LARDER_CONFIG", &file).env_remove("LARDER_URL");
+        let output = larder.stdin(Stdio::null()).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout).to_owned() + text(&output.stderr))
+    };
+    let toml = format!("url = 'file:{}'\nnamespace = 'shop'\nttl = '1h'", store.display());
+    std::fs::write(&file, toml).unwrap();
+    assert_eq!(configured("set a x"), ok(""));
+    assert_eq!(configured("get a"), ok("x"));
+    assert!(configured("ttl a").1.starts_with("59m"));
+    assert_eq!(configured("get a --namespace default"), no());
+    let other = format!("--url file:{} get a", bench.path("other").display());
+    assert_eq!(configured(&other), no(), "the option comes first");
+    // The same by a URL as programs have it.
+    let url = format!("file:{}?namespace=shop&ttl=5m", store.display());
+    let get = bench.larder(["get", "a", "--namespace", "shop"]).output().unwrap();
+    assert_eq!(text(&get.stdout), "x");
+    assert_eq!(configured(&format!("--url {url} get a")), ok("x"));
+
+    std::fs::write(&file, "url = 'file:x'\nnamspace = 'shop'").unwrap();
+    let (code, said) = configured("get a");
+    assert_eq!(code, 2);
+    assert!(said.contains("did you mean `namespace`?"), "{said}");
+    assert_eq!(configured("run -- true").0, 125);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(configured("get a").0, 3);
+}
