@@ -200,6 +200,12 @@ pub mod __macros {
 mod pages {
     #[doc = include_str!("../../../docs/adding-a-backend.md")]
     mod adding_a_backend {}
+    #[doc = include_str!("../../../docs/coming-from-cached.md")]
+    mod coming_from_cached {}
+    #[doc = include_str!("../../../docs/coming-from-foyer.md")]
+    mod coming_from_foyer {}
+    #[doc = include_str!("../../../docs/coming-from-fusioncache.md")]
+    mod coming_from_fusioncache {}
     #[doc = include_str!("../../../docs/coming-from-moka.md")]
     mod coming_from_moka {}
     #[doc = include_str!("../../../docs/configuration.md")]
