@@ -90,7 +90,7 @@
 //! | look without a trace | [`peek`](Cache::peek), [`contains_key`](Cache::contains_key), [`entry_info`](Cache::entry_info) |
 //! | call it outside of tasks | [`Cache::blocking`], or [`LocalCache`] |
 //! | bound memory by bytes | [`CacheBuilder::weigher`], [`LocalCacheBuilder::max_weight`] |
-//! | describe it in TOML, a URL or the environment | [`Cache::from_config`], the module `config` |
+//! | describe it in TOML, a URL or the environment | `Cache::from_config`, the module `config` |
 //! | close, reopen and scope its connection | [`Cache::connect`], [`Cache::session`], [`Connection`] |
 //! | turn it off | [`CacheBuilder::enabled`] |
 //! | share it between processes | [`CacheBuilder::backend`], [`CacheBuilder::namespace`] |
