@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{FnArg, Ident, Signature};
 
-use crate::cached::Cached;
 use crate::cached::function::Parameter;
+use crate::cached::{Cached, attributes};
 
 impl Cached {
     pub(crate) fn companions(&self) -> TokenStream {
@@ -17,11 +17,8 @@ impl Cached {
     /// The function itself, under another name.
     fn itself(&self) -> TokenStream {
         let item = &self.function.item;
-        // What is said to users stands at the function's own name.
-        let attributes = item.attrs.iter().filter(|attribute| {
-            !["doc", "deprecated"].iter().any(|name| attribute.path().is_ident(name))
-        });
-        let doc = format!("{}, straight: nothing is looked up and nothing is kept.", self.link());
+        let attributes = attributes::of_itself(&item.attrs);
+        let doc = format!("{}, straight: nothing is looked up and nothing is kept.\n", self.link());
         let mut signature = item.sig.clone();
         signature.ident = self.companion("uncached");
         let (visibility, mut block) = (&item.vis, item.block.clone());
@@ -114,8 +111,7 @@ impl Cached {
     }
 
     fn made(&self, doc: &str, signature: &Signature, body: &TokenStream) -> TokenStream {
-        let conditions =
-            self.function.item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let conditions = attributes::of_companion(&self.function.item.attrs);
         let visibility = &self.function.item.vis;
         quote! {
             #(#conditions)*

@@ -11,6 +11,7 @@ use self::keys::Keys;
 use self::template::Template;
 
 mod arguments;
+mod attributes;
 mod companions;
 mod function;
 mod keys;
@@ -82,11 +83,7 @@ impl Cached {
                 }
             }
         };
-        let attributes = function.item.attrs.iter().filter(|attribute| {
-            ["doc", "cfg", "must_use", "deprecated", "allow", "warn", "deny"]
-                .iter()
-                .any(|name| attribute.path().is_ident(name))
-        });
+        let attributes = attributes::of_wrapper(&function.item.attrs);
         let (visibility, signature) = (&function.item.vis, self.plain_signature());
         quote! {
             #(#attributes)*

@@ -1,6 +1,6 @@
 //! Texts with parameters in them, judged when the program is compiled.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Error, Ident, LitStr, Path, Result};
 
@@ -80,22 +80,24 @@ impl Template {
         function: &Function,
         push: &TokenStream,
     ) -> Result<TokenStream> {
+        // A parameter may have this name, too: it is another.
+        let text = Ident::new("text", Span::mixed_site());
         let steps: Result<Vec<_>> = self
             .pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => Ok(quote!(text.push_str(#text);)),
+                Piece::Text(piece) => Ok(quote!(#text.push_str(#piece);)),
                 Piece::Part { name, fields } => {
                     let part = self.part(function, name, fields)?;
-                    Ok(quote!(#push(&mut text, #part);))
+                    Ok(quote!(#push(&mut #text, #part);))
                 }
             })
             .collect();
         let steps = steps?;
         Ok(quote! {{
-            let mut text = ::std::string::String::new();
+            let mut #text = ::std::string::String::new();
             #(#steps)*
-            text
+            #text
         }})
     }
 

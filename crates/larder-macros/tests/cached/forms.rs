@@ -143,3 +143,30 @@ fn futures_are_send_and_recursion_is_possible() {
     assert_eq!(fibonacci(50), 12_586_269_025);
     assert_eq!(cache().stats().loads, 51);
 }
+
+#[tokio::test]
+async fn parameters_may_have_any_name() {
+    #[cached(cache = cache, key = "{text}:{key}:{asked}", skip(cache, call, r#type), tags = ["{text}"])]
+    async fn one(
+        cache: &Cache<String, u8>,
+        text: u8,
+        key: u8,
+        asked: u8,
+        call: u8,
+        r#type: u8,
+    ) -> u8 {
+        text + key + asked + call + r#type
+    }
+
+    #[cached(cache = this, key = "{answer}:{returns}:{sharing}", skip(this))]
+    fn other(this: &Cache<String, u8>, answer: u8, returns: u8, sharing: u8) -> u8 {
+        answer + returns + sharing
+    }
+
+    let cache = Cache::new(10).unwrap();
+    assert_eq!(one(&cache, 1, 2, 3, 4, 5).await, 15);
+    assert_eq!(one_key(1, 2, 3), "1:2:3");
+    assert!(one_refresh(&cache, 1, 2, 3, 4, 5).unwrap());
+    assert_eq!(other(&cache, 3, 2, 1), 6);
+    assert_eq!(other_key(3, 2, 1), "3:2:1");
+}
