@@ -98,12 +98,13 @@
 //! | cache a function | `#[cached]` |
 //! | see what happens | [`Cache::stats`], [`CacheBuilder::on_event`], [`CacheBuilder::listener`] |
 //! | count, swap or lock over a backend | [`ops`] |
+//! | compress or encrypt what is stored, or change its type | [`Pipeline`] |
 //! | write a backend, a codec or a clock | [`backend::Backend`], [`backend::Codec`], [`backend::Clock`] |
 //! | test with a clock that stands still | the crate `larder-testkit` |
 //!
 //! # Features
 //!
-//! None is on by default.
+//! None is on by default. None changes what is there without it.
 //!
 //! | feature | brings |
 //! |---|---|
@@ -111,6 +112,9 @@
 //! | `json` | the codec `Json` |
 //! | `macros` | `#[cached]` for functions, `#[derive(CacheKey)]` for keys of your own |
 //! | `postcard` | the codec `Postcard` |
+//! | `zstd` | `Zstd`: compression in a [`Pipeline`]; takes a C compiler |
+//! | `lz4` | `Lz4`: faster compression without C |
+//! | `encryption` | `Keyring`: encrypted records in a [`Pipeline`] |
 //!
 //! # Limits
 //!
@@ -135,9 +139,15 @@ pub use crate::cache::{
 pub use crate::clock::SystemClock;
 #[cfg(feature = "json")]
 pub use crate::codec::Json;
+#[cfg(feature = "encryption")]
+pub use crate::codec::Keyring;
+#[cfg(feature = "lz4")]
+pub use crate::codec::Lz4;
 #[cfg(feature = "postcard")]
 pub use crate::codec::Postcard;
-pub use crate::codec::{MessagePack, Raw};
+#[cfg(feature = "zstd")]
+pub use crate::codec::Zstd;
+pub use crate::codec::{Compression, MessagePack, Pipeline, Raw};
 pub use crate::connection::Connection;
 pub use crate::event::Event;
 pub use crate::info::{EntryInfo, Tier};

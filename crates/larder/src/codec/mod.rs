@@ -1,8 +1,9 @@
-//! Codecs.
+//! Codecs, and the pipeline around them.
 
 #[cfg(feature = "json")]
 mod json;
 mod msgpack;
+mod pipeline;
 #[cfg(feature = "postcard")]
 mod postcard;
 mod raw;
@@ -10,6 +11,13 @@ mod raw;
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use msgpack::MessagePack;
+#[cfg(feature = "encryption")]
+pub use pipeline::Keyring;
+#[cfg(feature = "lz4")]
+pub use pipeline::Lz4;
+#[cfg(feature = "zstd")]
+pub use pipeline::Zstd;
+pub use pipeline::{Compression, Pipeline};
 #[cfg(feature = "postcard")]
 pub use postcard::Postcard;
 pub use raw::Raw;

@@ -14,7 +14,8 @@ const ID: u16 = 4;
 /// Any serde value in the smallest form, without the names of its fields. Feature `postcard`.
 ///
 /// The bytes say nothing of the type that they are of. A type that has changed in any way reads old
-/// bytes as an error at best and as another value at worst.
+/// bytes as an error at best and as another value at worst: state its
+/// [schema](crate::Pipeline::schema), and count it up with each change.
 ///
 /// # Limits
 /// - At most 128 options, enums, structs, tuples, lists and maps inside each other. A deeper value

@@ -13,15 +13,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use larder::backend::{Codec, ErrorKind};
-use larder::{Json, MessagePack, Postcard, Raw};
+use larder::{Json, Keyring, Lz4, MessagePack, Pipeline, Postcard, Raw, Zstd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use self::values::{Chain, Named, Nothing, Order, Tree};
 
+mod bombs;
+mod cache;
 mod formats;
+mod golden;
 mod hostile;
+mod pipelines;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
+mod support;
 mod values;
 
 #[global_allocator]
@@ -49,6 +56,25 @@ pub(crate) fn formats<V: Value>() -> [(&'static str, Box<dyn Codec<V>>); 3] {
         ("MessagePack", Box::new(MessagePack)),
         ("JSON", Box::new(Json)),
         ("postcard", Box::new(Postcard)),
+    ]
+}
+
+/// The secrets that tests encrypt with.
+pub(crate) fn keyring() -> Keyring {
+    Keyring::new(7, [(7, [7; 32])]).unwrap()
+}
+
+/// A codec in pipelines of all stages, by name. They compress whatever is not empty.
+pub(crate) fn pipelines<C: Clone>(codec: C) -> [(&'static str, Pipeline<C>); 6] {
+    let (zstd, lz4) = (Zstd::new().threshold_bytes(1), Lz4::new().threshold_bytes(1));
+    let pipeline = Pipeline::new(codec).schema(3);
+    [
+        ("schema", pipeline.clone()),
+        ("zstd", pipeline.clone().compress(zstd)),
+        ("lz4", pipeline.clone().compress(lz4)),
+        ("encrypted", pipeline.clone().encrypt(keyring())),
+        ("zstd and encrypted", pipeline.clone().compress(zstd).encrypt(keyring())),
+        ("lz4 and encrypted", pipeline.compress(lz4).encrypt(keyring())),
     ]
 }
 

@@ -1,0 +1,83 @@
+//! Making large values smaller.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How large values are made smaller: a `Zstd` or an `Lz4`, with what it needs to run.
+#[derive(Clone)]
+pub struct Compression {
+    method: Arc<dyn Method>,
+    threshold_bytes: usize,
+}
+
+impl fmt::Debug for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compression")
+            .field("id", &self.id())
+            .field("threshold_bytes", &self.threshold_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A way to compress.
+pub(super) trait Method: Send + Sync + 'static {
+    /// Its number in the frame.
+    fn id(&self) -> u8;
+
+    /// How much room it asks for to compress so many bytes.
+    fn room(&self, length: usize) -> usize;
+
+    /// Compresses into the room; how long the result is, none if there was not enough.
+    fn compress(&self, value: &[u8], room: &mut [u8]) -> Option<usize>;
+
+    /// Whether these bytes can be a value of this length, judged without unpacking them.
+    fn can_hold(&self, bytes: &[u8], length: usize) -> bool;
+
+    /// Decompresses; how long the result is, none if it does not fit or the bytes are damaged.
+    fn decompress(&self, bytes: &[u8], out: &mut [u8]) -> Option<usize>;
+}
+
+impl Compression {
+    /// What stands in the frame of a value that is kept as it is.
+    pub(super) const NONE: u8 = 0;
+
+    #[cfg(any(feature = "lz4", feature = "zstd"))]
+    pub(super) fn new(method: impl Method, threshold_bytes: usize) -> Self {
+        Self { method: Arc::new(method), threshold_bytes }
+    }
+
+    pub(super) fn id(&self) -> u8 {
+        self.method.id()
+    }
+
+    /// Whether a value of this length is compressed at all.
+    pub(super) const fn is_worth(&self, length: usize) -> bool {
+        length >= self.threshold_bytes
+    }
+
+    pub(super) fn room(&self, length: usize) -> usize {
+        self.method.room(length).max(length)
+    }
+
+    /// Appends what it makes of the value if that is smaller, and says by which method; else leaves
+    /// everything as it was.
+    pub(super) fn compress(&self, value: &[u8], out: &mut Vec<u8>) -> Option<u8> {
+        let start = out.len();
+        out.resize(start + self.method.room(value.len()), 0);
+        let room = out.get_mut(start..).unwrap_or_default();
+        let made = self.method.compress(value, room).filter(|&made| made < value.len());
+        out.truncate(start + made.unwrap_or(0));
+        made.map(|_| self.id())
+    }
+
+    /// The value of this length that these bytes hold. Nothing is allocated for a claim that cannot
+    /// be true, and never more than the length.
+    pub(super) fn decompress(&self, bytes: &[u8], length: usize) -> Option<bytes::Bytes> {
+        if !self.method.can_hold(bytes, length) {
+            return None;
+        }
+        let mut out = vec![0; length];
+        let made = self.method.decompress(bytes, &mut out)?;
+        (made == length).then(|| out.into())
+    }
+}

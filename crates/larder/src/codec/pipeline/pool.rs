@@ -1,0 +1,25 @@
+//! What is costly to make and serves one call at a time.
+
+use crate::sync::{Mutex, lock};
+
+/// Things that wait for their next use: as many as were in use at once.
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Pool<T> {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Uses one, and makes it first if none waits. None if none can be made.
+    pub(super) fn with<R>(
+        &self,
+        make: impl FnOnce() -> Option<T>,
+        run: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let waiting = lock(&self.0).pop();
+        let mut one = waiting.or_else(make)?;
+        let result = run(&mut one);
+        lock(&self.0).push(one);
+        Some(result)
+    }
+}
