@@ -15,7 +15,8 @@ pub(crate) fn run() -> Result {
     step("formatting", || run_program("cargo", &["fmt", "--all", "--check"]))?;
     step("lints", || run_program("cargo", &CLIPPY))?;
     step("documentation", || {
-        run_program("cargo", &["doc", "--workspace", "--no-deps", "--config", DENY_DOC_WARNINGS])
+        let all = ["doc", "--workspace", "--all-features", "--no-deps"];
+        run_program("cargo", &[&all[..], &["--config", DENY_DOC_WARNINGS]].concat())
     })?;
     step("each feature alone", || features(&workspace))?;
     step("rust-version", || rust_version::check(&workspace))?;

@@ -210,6 +210,10 @@ pub mod __macros {
 mod pages {
     #[doc = include_str!("../../../docs/adding-a-backend.md")]
     mod adding_a_backend {}
+    #[doc = include_str!("../../../docs/backends.md")]
+    mod backends {}
+    #[doc = include_str!("../../../docs/codecs.md")]
+    mod codecs {}
     #[doc = include_str!("../../../docs/coming-from-cached.md")]
     mod coming_from_cached {}
     #[doc = include_str!("../../../docs/coming-from-foyer.md")]

@@ -38,7 +38,7 @@ mod zstd;
 /// |---|---|---|
 /// | [`schema`](Self::schema) | 0 | the same number |
 /// | [`compress`](Self::compress) | as it is | none or the same method, at any level |
-/// | [`encrypt`](Self::encrypt), feature `encryption` | as it is | an id that is in the key ring |
+/// | `encrypt`, feature `encryption` | as it is | an id that is in the key ring |
 ///
 /// # Limits
 /// - A value has at most [`max_value_bytes`](Self::max_value_bytes), compressed or not.
