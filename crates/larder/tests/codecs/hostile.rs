@@ -61,7 +61,7 @@ fn f31_random_words_of_json_are_a_value_or_an_error() {
 fn f32_deep_nesting_is_an_error_and_no_stack_overflow() {
     let _turn = alone();
     let next = b"\x81\xa4Next";
-    let nestings: [(&dyn Fn(&[u8]), &[&[u8]]); 3] = [
+    let nestings: [(Refused<'_>, &[&[u8]]); 3] = [
         (
             &refused_as_each(&MessagePack),
             &[&[0x91], &[0x81, 0xc0], next, &[0xdd, 0, 0, 0, 1], b"\x81\xa4next"],
@@ -80,6 +80,9 @@ fn f32_deep_nesting_is_an_error_and_no_stack_overflow() {
         }
     }
 }
+
+/// Holds that bytes are refused.
+type Refused<'a> = &'a dyn Fn(&[u8]);
 
 fn refused_as_each<C>(codec: &C) -> impl Fn(&[u8])
 where
