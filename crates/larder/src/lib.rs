@@ -210,8 +210,8 @@ pub mod __macros {
 mod pages {
     #[doc = include_str!("../../../docs/adding-a-backend.md")]
     mod adding_a_backend {}
-    #[doc = include_str!("../../../docs/backends.md")]
-    mod backends {}
+    #[doc = include_str!("../../../docs/atomic-changes.md")]
+    mod atomic_changes {}
     #[doc = include_str!("../../../docs/codecs.md")]
     mod codecs {}
     #[doc = include_str!("../../../docs/coming-from-cached.md")]
@@ -232,6 +232,8 @@ mod pages {
     mod invalidation {}
     #[doc = include_str!("../../../docs/loading.md")]
     mod loading {}
+    #[doc = include_str!("../../../docs/many-keys.md")]
+    mod many_keys {}
     #[doc = include_str!("../../../README.md")]
     mod readme {}
     #[doc = include_str!("../../../docs/staleness.md")]
