@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
-use larder::config::{CacheConfig, Secret};
+use larder::config::{CacheConfig, Hidden};
 use larder::ops::Swap;
 use larder::{
     Cache, CacheBuilder, Error, ErrorKind, MessagePack, Options, Raw, Result, SystemClock,
@@ -27,7 +27,7 @@ pub(crate) struct Store {
 
 /// The store that the arguments mean.
 pub(crate) struct Target {
-    url: Option<Secret>,
+    url: Option<Hidden>,
     namespace: Option<String>,
     defaults: Options,
 }
@@ -58,7 +58,7 @@ impl Target {
     }
 
     pub(crate) fn url(&self) -> Option<&str> {
-        self.url.as_ref().map(Secret::expose)
+        self.url.as_ref().map(Hidden::expose)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder::backend::{AnyBackend, Backend as _, Capabilities, Opener, Result, Scope};
-use larder::config::{BackendConfig, CacheConfig, Secret, ServerConfig};
+use larder::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use larder::{Cache, Connection, ErrorKind, MemoryBackend, SessionOptions, SystemClock, Ttl};
 use larder_disk::DiskOpener;
 
@@ -23,7 +23,7 @@ fn run(body: impl Future<Output = ()>) {
 
 fn server(password: &str) -> ServerConfig {
     let mut server = ServerConfig::default();
-    server.password = Some(Secret::new(password));
+    server.password = Some(Hidden::new(password));
     server
 }
 

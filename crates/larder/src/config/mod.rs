@@ -29,13 +29,13 @@ use crate::connection::Connection;
 use crate::key::CacheKey;
 use crate::options::Ttl;
 
-mod secret;
+mod hidden;
 mod server;
 mod setting;
 mod source;
 mod url;
 
-pub use self::secret::Secret;
+pub use self::hidden::Hidden;
 pub use self::server::ServerConfig;
 
 /// A cache as its operator describes it.
@@ -83,7 +83,7 @@ pub enum BackendConfig {
     /// Nowhere: in the memory of the process.
     Memory,
     /// What this URL names.
-    Url(Secret),
+    Url(Hidden),
     /// A server.
     Server(ServerConfig),
 }
@@ -105,7 +105,7 @@ impl Default for CacheConfig {
 impl CacheConfig {
     /// The URL of the backend; none for memory alone.
     #[must_use]
-    pub fn url(&self) -> Option<Secret> {
+    pub fn url(&self) -> Option<Hidden> {
         match &self.backend {
             BackendConfig::Memory => None,
             BackendConfig::Url(url) => Some(url.clone()),
@@ -186,7 +186,7 @@ impl CacheConfig {
 
     /// Its settings as texts, by name, passwords included.
     #[must_use]
-    pub fn settings(&self) -> BTreeMap<&'static str, Secret> {
+    pub fn settings(&self) -> BTreeMap<&'static str, Hidden> {
         setting::all(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Secret;
+use crate::config::Hidden;
 use crate::config::url::escape;
 
 /// A server that holds entries.
@@ -18,7 +18,7 @@ pub struct ServerConfig {
     /// Default none.
     pub username: Option<String>,
     /// Default none.
-    pub password: Option<Secret>,
+    pub password: Option<Hidden>,
     /// Whether the connection is encrypted. Default `false`.
     pub tls: bool,
     /// Connections at most. Default 20.
@@ -49,14 +49,14 @@ impl ServerConfig {
     /// Its URL: `redis://` or, encrypted, `rediss://`, with whatever needs it escaped.
     ///
     /// ```
-    /// use larder::config::{Secret, ServerConfig};
+    /// use larder::config::{Hidden, ServerConfig};
     ///
     /// let mut server = ServerConfig::default();
-    /// server.password = Some(Secret::new("p@ss:w/rd?"));
+    /// server.password = Some(Hidden::new("p@ss:w/rd?"));
     /// assert_eq!(server.url().expose(), "redis://:p%40ss%3Aw%2Frd%3F@localhost:6379/0");
     /// ```
     #[must_use]
-    pub fn url(&self) -> Secret {
+    pub fn url(&self) -> Hidden {
         let scheme = if self.tls { "rediss" } else { "redis" };
         let username = self.username.as_deref().map(escape).unwrap_or_default();
         let user = match &self.password {
@@ -85,6 +85,6 @@ impl ServerConfig {
         if !more.is_empty() {
             url = format!("{url}?{}", more.join("&"));
         }
-        Secret::new(url)
+        Hidden::new(url)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::config::{BackendConfig, CacheConfig, Secret, ServerConfig};
+use crate::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use crate::options::Ttl;
 
 /// All names.
@@ -42,7 +42,7 @@ pub(super) fn apply(config: &mut CacheConfig, name: &str, value: &str) -> Result
         "port" => server(config)?.port = number(name, value)?,
         "db" => server(config)?.db = number(name, value)?,
         "username" => server(config)?.username = Some(value.to_owned()),
-        "password" => server(config)?.password = Some(Secret::new(value)),
+        "password" => server(config)?.password = Some(Hidden::new(value)),
         "tls" => server(config)?.tls = switch(name, value)?,
         "pool_size" => server(config)?.pool_size = number(name, value)?,
         "connect_timeout" => server(config)?.connect_timeout = duration(name, value)?,
@@ -53,7 +53,7 @@ pub(super) fn apply(config: &mut CacheConfig, name: &str, value: &str) -> Result
 }
 
 /// All settings as texts.
-pub(super) fn all(config: &CacheConfig) -> BTreeMap<&'static str, Secret> {
+pub(super) fn all(config: &CacheConfig) -> BTreeMap<&'static str, Hidden> {
     let time = |time: Duration| humantime::format_duration(time).to_string();
     let ttl = match config.ttl {
         Ttl::For(ttl) => time(ttl),
@@ -72,7 +72,7 @@ pub(super) fn all(config: &CacheConfig) -> BTreeMap<&'static str, Secret> {
         BackendConfig::Url(url) => drop(settings.insert("url", url.expose().to_owned())),
         BackendConfig::Server(server) => settings.extend(of_server(server)),
     }
-    settings.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()
+    settings.into_iter().map(|(name, value)| (name, Hidden::new(value))).collect()
 }
 
 fn of_server(server: &ServerConfig) -> Vec<(&'static str, String)> {
@@ -98,7 +98,7 @@ fn apply_url(config: &mut CacheConfig, url: &str) -> Result<()> {
     }
     config.backend = match url {
         "" | "memory" | "memory:" => BackendConfig::Memory,
-        url => BackendConfig::Url(Secret::new(url)),
+        url => BackendConfig::Url(Hidden::new(url)),
     };
     Ok(())
 }

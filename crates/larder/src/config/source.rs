@@ -4,7 +4,7 @@ use larder_core::Result;
 
 use crate::config::setting::{NAMES, apply, invalid};
 use crate::config::url::Parts;
-use crate::config::{BackendConfig, CacheConfig, Secret};
+use crate::config::{BackendConfig, CacheConfig, Hidden};
 
 impl CacheConfig {
     /// From settings by name. What is not named has its default.
@@ -169,6 +169,6 @@ fn of_others(url: &str, parts: &Parts<'_>) -> Result<CacheConfig> {
     if theirs.iter().any(|pair| !pair.is_empty()) {
         kept = format!("{kept}?{}", theirs.join("&"));
     }
-    config.backend = BackendConfig::Url(Secret::new(kept));
+    config.backend = BackendConfig::Url(Hidden::new(kept));
     Ok(config)
 }

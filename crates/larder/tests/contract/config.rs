@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder::backend::{AnyBackend, Capabilities, Opener, Result, Scope};
-use larder::config::{BackendConfig, CacheConfig, Secret, ServerConfig};
+use larder::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use larder::{Cache, Connection, ErrorKind, MemoryBackend, SessionOptions, Ttl};
 
 use crate::support::{Rig, on, on_all, secs};
@@ -36,7 +36,7 @@ fn c2_18_it_yields_the_servers_url_and_any_password_comes_back() {
     for (tls, scheme) in [(false, "redis://"), (true, "rediss://")] {
         for password in ["p@ss", "a:b", "a/b", "a?b", "a#b", "100%", ""] {
             let mut server = ServerConfig::default();
-            (server.tls, server.password) = (tls, Some(Secret::new(password)));
+            (server.tls, server.password) = (tls, Some(Hidden::new(password)));
             let url = server.url();
             assert!(url.expose().starts_with(scheme));
             let back = CacheConfig::from_url(url.expose()).unwrap().backend;

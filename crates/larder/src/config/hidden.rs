@@ -4,9 +4,9 @@ use std::fmt;
 
 /// Text that is not shown: a password, or a URL that may have one.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+pub struct Hidden(String);
 
-impl Secret {
+impl Hidden {
     /// Hides a text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
@@ -20,13 +20,13 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
 }
 
-impl fmt::Display for Secret {
+impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
