@@ -1,10 +1,11 @@
-//! The developer commands of Larder: `cargo xtask test`, `check` and `bench`.
+//! The developer commands of Larder: `cargo xtask test`, `check`, `bench` and `fuzz`.
 
 mod bench;
 mod budget;
 mod check;
 mod contract;
 mod driver_range;
+mod fuzz;
 mod json;
 mod rust_version;
 mod step;
@@ -20,7 +21,9 @@ const USAGE: &str = "usage: cargo xtask <command>
           --long also runs what takes minutes
           contract shows each row of the contract with the backends it ran on
   check   formatting, lints, docs, features, rust-version, dependencies, schedules
-  bench   the measurements in bench/";
+  bench   the measurements in bench/
+  fuzz    hostile bytes for everything that decodes, each for so many
+          SECONDS (default 60); needs nightly and cargo-fuzz";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         ["test", "contract"] => contract::run(),
         ["check"] => check::run(),
         ["bench"] => bench::run(),
+        ["fuzz"] => fuzz::run("60"),
+        ["fuzz", seconds] => fuzz::run(seconds),
         _ => Err(Failure::new(2, USAGE)),
     };
     match result {
