@@ -149,29 +149,20 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         }
     }
 
-    /// Shows all entries with this hash, one lock each, without counting as a use. The key is a
-    /// copy; the slot is shown under its shard's lock.
-    pub(crate) fn show(&self, hash: u64, mut look: impl FnMut(K, &S))
+    /// Looks at an entry with this hash, one of them if keys collide, as [`view`](Self::view) does.
+    /// The key is a copy.
+    pub(crate) fn view_by_hash<R>(&self, hash: u64, look: impl FnOnce(K, &S) -> R) -> Option<R>
     where
         K: Clone,
     {
-        let mut place = 0;
-        loop {
-            let asked = Copying { place: ByHash::nth(hash, place), key: RefCell::new(None) };
-            let mut is_met = false;
-            let kept = self.cache.remove_if(&asked, |slot| {
-                is_met = true;
-                if let Some(key) = asked.key.take() {
-                    look(key, slot);
-                }
-                false
-            });
-            debug_assert!(kept.is_none());
-            if !is_met {
-                return;
-            }
-            place += 1;
-        }
+        let asked = Copying { place: ByHash::nth(hash, 0), key: RefCell::new(None) };
+        let mut seen = None;
+        let kept = self.cache.remove_if(&asked, |slot| {
+            seen = asked.key.take().map(|key| look(key, slot));
+            false
+        });
+        debug_assert!(kept.is_none());
+        seen
     }
 
     /// Walks over copies of the slots with their keys' hashes, no lock held between two.
@@ -190,6 +181,11 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         K: Clone,
     {
         self.cache.iter().map(|(stored, _)| (stored.hash, stored.key))
+    }
+
+    /// Makes room for so many more entries at once.
+    pub(crate) fn reserve(&self, entries: usize) {
+        self.cache.reserve(entries);
     }
 
     /// The largest sum of weights.
@@ -448,16 +444,18 @@ mod tests {
     }
 
     #[test]
-    fn all_entries_of_one_hash_are_shown_with_their_keys() {
+    fn an_entry_is_seen_by_its_hash_alone_with_its_key() {
         let engine = engine(100);
         for key in 0..10 {
-            engine.put(7, key, Slot(1, u32::try_from(key).unwrap()));
+            engine.put(key, key, Slot(1, u32::try_from(key).unwrap()));
+            engine.put(70, 70 + key, Slot(1, u32::try_from(70 + key).unwrap()));
         }
-        let mut shown = Vec::new();
-        engine.show(7, |key, slot| shown.push((key, u64::from(slot.1))));
-        shown.sort_unstable();
-        assert_eq!(shown, (0..10).map(|key| (key, key)).collect::<Vec<_>>());
-        assert_eq!(engine.slots().count(), 10);
+        for hash in [3, 70] {
+            let seen = engine.view_by_hash(hash, |key, slot| (key, u64::from(slot.1))).unwrap();
+            assert!(seen.0 == seen.1 && seen.0 >= hash);
+        }
+        assert_eq!(engine.view_by_hash(77, |_, _| ()), None);
+        assert_eq!(engine.slots().count(), 20);
     }
 
     #[test]

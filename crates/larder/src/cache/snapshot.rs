@@ -15,7 +15,7 @@ use crate::runtime::apart;
 use crate::snapshot::{Change, Form, Keeper, Returned, Snapshot};
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::LocalTier;
-use crate::tier::persist::Copied;
+use crate::tier::persist::{Copied, Refill};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Saves what memory holds now; how many entries that were.
@@ -113,18 +113,18 @@ pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
 ) -> Result<Arc<Keeper<K, V>>> {
     // What a backend may have changed since is compared with it before it is served.
     let copy_due = if form.is_alone { Timestamp::FAR } else { Timestamp::ZERO };
-    Keeper::open(form, every, observer, local, move |local, now, returned| {
-        put(local, now, returned, copy_due, settings);
+    Keeper::open(form, every, observer, local, move |refill, returned| {
+        put(refill, returned, copy_due, settings);
     })
 }
 
 fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
-    local: &LocalTier<K, Held<V>, Note>,
-    now: Timestamp,
+    refill: &mut Refill<'_, K, Held<V>, Note>,
     returned: Returned<K, V>,
     copy_due: Timestamp,
     settings: &Settings,
 ) {
+    let (local, now) = (refill.tier(), refill.now);
     let mut note = Note::new(returned.version, now.before(returned.age));
     note.cost = returned.cost;
     note.copy_due = copy_due;
@@ -145,5 +145,6 @@ fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
     }
     let hash = local.hash(&key);
     let copied = Copied { draft, idle: returned.idle };
-    local.put_back(hash, key, copied, returned.uses);
+    refill.expect(returned.number, returned.more);
+    refill.put(hash, key, copied, returned.uses);
 }

@@ -21,7 +21,7 @@ use crate::sync::thread::Thread;
 use crate::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::tier::held::{Held, Note};
 use crate::tier::local::LocalTier;
-use crate::tier::persist::Copied;
+use crate::tier::persist::{Copied, Refill};
 
 /// What keeps a cache's snapshot.
 pub(crate) struct Keeper<K, V> {
@@ -51,12 +51,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         every: Option<Duration>,
         observer: Observer,
         local: impl Fn() -> Arc<LocalTier<K, Held<V>, Note>>,
-        put: impl Fn(&LocalTier<K, Held<V>, Note>, Timestamp, Returned<K, V>),
+        put: impl Fn(&mut Refill<'_, K, Held<V>, Note>, Returned<K, V>),
     ) -> Result<Arc<Self>> {
         let mut tier = local();
         let now = tier.clock().now();
         let wall = tier.clock().wall().ok_or_else(no_wall)?;
-        let restored = restore(&form, wall, &mut |returned| put(&tier, now, returned));
+        let mut refill = tier.refill();
+        let restored = restore(&form, wall, &mut |returned| put(&mut refill, returned));
         if let Err(error) = &restored {
             observer.tell(&Event::SnapshotFailed(error.clone()));
             tier = local();
@@ -206,11 +207,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             let seed = header.write(out)?;
             let mut blocks = BlockWriter::new(out, seed);
             for &hash in &hashes {
-                for (key, copied) in self.local.copies(hash) {
-                    match self.put(&key, &copied, began, &mut blocks) {
-                        Ok(done) => done?,
-                        Err(error) => drop(refused.get_or_insert(error)),
-                    }
+                let Some((key, copied)) = self.local.copy_by_hash(hash, began) else { continue };
+                match self.put(&key, &copied, began, &mut blocks) {
+                    Ok(done) => done?,
+                    Err(error) => drop(refused.get_or_insert(error)),
                 }
             }
             count = blocks.finish()?;

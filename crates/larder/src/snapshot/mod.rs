@@ -141,4 +141,7 @@ pub(crate) struct Returned<K, V> {
     pub(crate) cost: Duration,
     /// How often the engine is told that it was used.
     pub(crate) uses: u64,
+    /// How many have come before it, and how many more the snapshot says there are.
+    pub(crate) number: u64,
+    pub(crate) more: u64,
 }

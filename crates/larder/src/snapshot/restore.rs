@@ -157,8 +157,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
     }
 
     fn entry(&mut self, entry: &Entry<'_>, body: &Bytes, fate: Fate) {
-        // The first quarter was used most, and the second more than the rest.
-        let quarter = self.number.saturating_mul(4) / self.expected.max(1);
+        let number = self.number;
         self.number += 1;
         let Some((fresh_left, kept_left)) = self.lives(entry, fate) else { return };
         let key = guarded("restore", || K::from_text(entry.key).ok_or_else(no_key));
@@ -178,7 +177,10 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
                 version: if self.form.is_alone { Version::NONE } else { entry.version },
                 tags: entry.tags.iter().map(|&tag| Arc::from(tag)).collect(),
                 cost: entry.cost,
-                uses: 2_u64.saturating_sub(quarter),
+                // The first half was used more than the rest.
+                uses: u64::from(number < self.expected / 2),
+                number,
+                more: self.expected.saturating_sub(number),
             }),
             Err(error) => drop(self.refused.get_or_insert(error)),
         }

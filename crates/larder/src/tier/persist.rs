@@ -21,62 +21,40 @@ where
     V: Clone + Send + Sync + 'static,
     N: Clone + Send + Sync + 'static,
 {
-    /// The hashes of all entries, each once, those used last first. It takes 16 bytes for each.
+    /// The hashes of all entries, those used last first. It takes 16 bytes for each.
+    ///
+    /// Times since the last use that differ by less than a 32nd count as one. Entries of such a
+    /// class stay in the engine's own order, in which it is quickest to come back for them.
     pub(crate) fn hottest(&self) -> Vec<u64> {
         Reader::NOBODY.announce();
         let now = self.clock.now();
         let mut found = Vec::with_capacity(self.engine.len());
         found.extend(self.engine.slots().map(|(hash, slot)| {
             let ticks = self.idle.map_or(0, |idle| idle.ticks_since(slot.last_used(), now));
-            (hash, ticks)
+            (hash, class(ticks))
         }));
-        found.sort_unstable();
-        found.dedup_by_key(|(hash, _)| *hash);
-        found.sort_unstable_by_key(|&(hash, ticks)| (ticks, hash));
+        found.sort_by_key(|&(_, class)| class);
         found.into_iter().map(|(hash, _)| hash).collect()
     }
 
-    /// Copies what is under this hash and not dead, one lock each.
+    /// Copies what is under this hash, if it is not dead by then. Of keys that collide it is one: the
+    /// others are not worth a search for each entry.
     ///
     /// What a mark has made stale comes as stale by its time, and only if it has a grace of its own:
     /// whoever puts it again knows nothing of the mark.
-    pub(crate) fn copies(&self, hash: u64) -> Vec<(K, Copied<V, N>)> {
-        let now = self.clock.now();
-        let mut copies = Vec::with_capacity(1);
-        self.engine.show(hash, |key, slot| {
-            if let Some(draft) = self.unmarked(slot, now) {
-                let since = |idle: super::slot::Idle| idle.time_since(slot.last_used(), now);
-                let idle = self.idle.map_or(Duration::ZERO, since);
-                copies.push((key, Copied { draft, idle }));
-            }
-        });
-        copies
+    pub(crate) fn copy_by_hash(&self, hash: u64, now: Timestamp) -> Option<(K, Copied<V, N>)> {
+        let copy = |key, slot: &Slot<V, N>| {
+            let draft = self.unmarked(slot, now)?;
+            let idle = self.idle.map(|idle| idle.time_since(slot.last_used(), now));
+            Some((key, Copied { draft, idle: idle.unwrap_or_default() }))
+        };
+        self.engine.view_by_hash(hash, copy).flatten()
     }
 
-    /// Puts an entry of a snapshot, which was used so often; whether it is there now. Nobody is told
-    /// of what it evicts.
-    pub(crate) fn put_back(&self, hash: u64, key: K, copied: Copied<V, N>, uses: u64) -> bool {
-        let now = self.clock.now();
-        let Copied { draft, idle } = copied;
-        let weight = u64::from(draft.weight);
-        let has_room = self.engine.weight().saturating_add(weight) <= self.engine.capacity();
-        if !has_room || weight > self.engine.max_weight() {
-            return false;
-        }
-        let last_used = self.idle.map_or(UNTRACKED, |tracked| tracked.tick_before(now, idle));
-        let slot = self.slot(draft, last_used, now);
-        let due = self.due(&slot, now);
-        if due <= now {
-            return false;
-        }
-        let outgoing = self.engine.put(hash, key, slot);
-        self.schedule(hash, due, outgoing.replaced.as_ref(), now);
-        // The engine learns of uses that only another process has seen; the tier does not.
-        Reader::NOBODY.announce();
-        for _ in 0..uses {
-            self.engine.touch(hash);
-        }
-        true
+    /// Begins to put the entries of a snapshot.
+    pub(crate) fn refill(&self) -> Refill<'_, K, V, N> {
+        let free = self.engine.capacity().saturating_sub(self.engine.weight());
+        Refill { tier: self, now: self.clock.now(), free, reserved: 0 }
     }
 
     fn unmarked(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
@@ -100,6 +78,72 @@ where
     }
 }
 
+/// Puts entries of a snapshot into a tier that nobody else has yet, as long as there is room.
+pub(crate) struct Refill<'a, K, V, N> {
+    tier: &'a LocalTier<K, V, N>,
+    pub(crate) now: Timestamp,
+    /// The weight that there is room for.
+    free: u64,
+    /// How many entries the engine is prepared for.
+    reserved: u64,
+}
+
+impl<K, V, N> Refill<'_, K, V, N>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    N: Clone + Send + Sync + 'static,
+{
+    /// The tier.
+    pub(crate) const fn tier(&self) -> &LocalTier<K, V, N> {
+        self.tier
+    }
+
+    /// Prepares the engine for what is said to come: not all at once, since it may not be true.
+    pub(crate) fn expect(&mut self, come: u64, more: u64) {
+        if come >= self.reserved {
+            let entries = more.min((come + 1).saturating_mul(TRUST)).min(self.free);
+            self.tier.engine.reserve(usize::try_from(entries).unwrap_or(0));
+            self.reserved = come.saturating_add(entries).max(come + 1);
+        }
+    }
+
+    /// Puts an entry, which was used so often; whether it is there now. Nobody is told of what it
+    /// evicts.
+    pub(crate) fn put(&mut self, hash: u64, key: K, copied: Copied<V, N>, uses: u64) -> bool {
+        let (tier, now) = (self.tier, self.now);
+        let Copied { draft, idle } = copied;
+        let weight = u64::from(draft.weight);
+        if weight > self.free || weight > tier.engine.max_weight() {
+            return false;
+        }
+        let last_used = tier.idle.map_or(UNTRACKED, |tracked| tracked.tick_before(now, idle));
+        let slot = tier.slot(draft, last_used, now);
+        let due = tier.due(&slot, now);
+        if due <= now {
+            return false;
+        }
+        let outgoing = tier.engine.put(hash, key, slot);
+        tier.schedule(hash, due, outgoing.replaced.as_ref(), now);
+        self.free -= weight;
+        // The engine learns of uses that only another process has seen; the tier does not.
+        Reader::NOBODY.announce();
+        for _ in 0..uses {
+            tier.engine.touch(hash);
+        }
+        true
+    }
+}
+
+/// The class of an idle time: exact below 64 ticks, then to a 32nd.
+const fn class(ticks: u32) -> u32 {
+    let shift = (u32::BITS - ticks.leading_zeros()).saturating_sub(6);
+    (shift << 6) + (ticks >> shift)
+}
+
+/// Room is made at once for this many times what has come.
+const TRUST: u64 = 15;
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -108,7 +152,7 @@ mod tests {
     use larder_core::Timestamp;
     use larder_testkit::ManualClock;
 
-    use super::Copied;
+    use super::{Copied, class};
     use crate::clock::LocalClock;
     use crate::tier::local::{Draft, LocalConfig, LocalTier};
 
@@ -149,9 +193,12 @@ mod tests {
         }
         assert_eq!(tier.get(tier.hash(&7_u64), &7), Some(7));
         for _ in 0..2 {
-            let keys: Vec<u64> = tier.hottest().into_iter().map(|h| tier.copies(h)[0].0).collect();
+            let now = tier.clock().now();
+            let key = |hash| tier.copy_by_hash(hash, now).unwrap().0;
+            let keys: Vec<u64> = tier.hottest().into_iter().map(key).collect();
             assert_eq!(keys[..3], [7, 49, 48]);
-            assert_eq!((keys.len(), keys.last()), (50, Some(&0)));
+            assert_eq!(keys.len(), 50);
+            assert!(keys[40..].iter().all(|&key| key < 15), "{keys:?}");
         }
     }
 
@@ -159,13 +206,26 @@ mod tests {
     fn a_smaller_tier_keeps_the_first_it_is_given() {
         let clock = ManualClock::new();
         let tier = tier(&clock, 10);
+        let mut refill = tier.refill();
         for key in 0..20_u64 {
             let idle = Duration::from_secs(key);
             let copied = Copied { draft: draft(&tier, key), idle };
-            assert_eq!(tier.put_back(tier.hash(&key), key, copied, 0), key < 10);
+            refill.expect(key, 20 - key);
+            assert_eq!(refill.put(tier.hash(&key), key, copied, 0), key < 10);
         }
-        let first = tier.hottest()[0];
-        assert_eq!(tier.copies(first)[0].0, 0);
-        assert_eq!(tier.copies(tier.hash(&9_u64))[0].1.idle, Duration::from_secs(9));
+        let copy = |hash| tier.copy_by_hash(hash, tier.clock().now()).unwrap();
+        assert_eq!(copy(tier.hottest()[0]).0, 0);
+        assert_eq!(copy(tier.hash(&9_u64)).1.idle, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn classes_are_in_order_and_near_ones_are_told_apart_to_a_32nd() {
+        let mut last = 0;
+        for ticks in (0..5_000).chain((13..32).map(|bit| 1 << bit)).chain([u32::MAX]) {
+            assert!(class(ticks) >= last);
+            last = class(ticks);
+        }
+        assert!((0..64).all(|ticks| class(ticks) < class(ticks + 1)));
+        assert!(class(1_000_000) < class(1_000_000 + 1_000_000 / 30));
     }
 }
