@@ -93,6 +93,8 @@
 //! | describe it in TOML, a URL or the environment | `Cache::from_config`, the module `config` |
 //! | close, reopen and scope its connection | [`Cache::connect`], [`Cache::session`], [`Connection`] |
 //! | turn it off | [`CacheBuilder::enabled`] |
+//! | let it survive a restart | [`CacheBuilder::snapshot`], [`Snapshot`], [`Cache::save`]; another medium than files: [`Sink`] |
+//! | load before anybody asks | [`Cache::warm_up`] |
 //! | share it between processes | [`CacheBuilder::backend`], [`CacheBuilder::namespace`] |
 //! | use a key or a borrowed key of your own | [`CacheKey`], [`Lookup`], `#[derive(CacheKey)]` |
 //! | cache a function | `#[cached]` |
@@ -236,6 +238,8 @@ mod pages {
     mod many_keys {}
     #[doc = include_str!("../../../README.md")]
     mod readme {}
+    #[doc = include_str!("../../../docs/snapshots.md")]
+    mod snapshots {}
     #[doc = include_str!("../../../docs/staleness.md")]
     mod staleness {}
     #[doc = include_str!("../../../docs/testing.md")]

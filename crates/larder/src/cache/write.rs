@@ -23,7 +23,8 @@ pub enum Reach {
     Confirmed,
     /// Here only: the backend could not be reached. Other processes, and this one once the backend
     /// is back, may serve what was there before until its ttl. An [`Event`](crate::Event) says
-    /// why.
+    /// why. Without a backend: it could not be noted beside the
+    /// [snapshot](crate::CacheBuilder::snapshot), which may bring back what was there before.
     Local,
 }
 
