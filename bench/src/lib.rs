@@ -2,7 +2,7 @@
 
 pub use crate::keys::{Random, numbers, strings};
 pub use crate::latency::Latencies;
-pub use crate::process::{again, asked, number, preemptions, resident};
+pub use crate::process::{again, asked, number, peak, preemptions, resident};
 pub use crate::rounds::{Contender, Series, interleave};
 pub use crate::table::{Table, ratios};
 

@@ -5,8 +5,22 @@ use std::process::{Command, Stdio};
 /// The bytes of memory that are resident now; zero where `/proc` does not tell.
 #[must_use]
 pub fn resident() -> u64 {
+    told("VmRSS:")
+}
+
+/// The most bytes of memory that were resident while this ran, and what was before it began; zeros
+/// where `/proc` does not tell.
+pub fn peak<R>(run: impl FnOnce() -> R) -> (R, u64, u64) {
+    let before = resident();
+    // Makes the kernel forget the peak there was.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let result = run();
+    (result, told("VmHWM:"), before)
+}
+
+fn told(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
 }
