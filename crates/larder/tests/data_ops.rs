@@ -431,3 +431,33 @@ fn loads_of_keys_that_share_a_slot_run_one_after_the_other() {
         assert_eq!(both.unwrap_err().kind(), ErrorKind::InvalidInput);
     });
 }
+
+/// A copy that landed between two walks outlived the clear.
+#[test]
+fn what_lands_during_a_clear_does_not_outlive_it() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cache = Cache::<String, u64>::new(10_000).unwrap();
+        let source = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        for _ in 0..2_000 {
+            let (loading, loaded_from) = (cache.clone(), Arc::clone(&source));
+            let load = tokio::spawn(async move {
+                let loader = || async move {
+                    let read = loaded_from.load(SeqCst);
+                    tokio::task::yield_now().await;
+                    read
+                };
+                loading.get_with("user:1", loader).await.unwrap()
+            });
+            tokio::task::yield_now().await;
+            source.fetch_add(1, SeqCst);
+            cache.clear("user:*").await.unwrap();
+            let now = source.load(SeqCst);
+            let seen = cache.get("user:1").await.unwrap();
+            assert!(seen.is_none_or(|seen| seen >= now), "{seen:?} {now}");
+            load.await.unwrap();
+            cache.invalidate("user:1").await.unwrap();
+        }
+    });
+}

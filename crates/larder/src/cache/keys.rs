@@ -131,7 +131,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
     /// the backend's own: a list that lacks keys would be no answer.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no key but those of the page that was being asked for.
+    /// Dropping the future loses no key: its page is asked for again.
     pub async fn next(&mut self) -> Result<Option<K>> {
         while self.ready.is_empty() {
             if !self.turn_page().await? {
@@ -182,9 +182,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         scan: &mut Scan,
         allow_stale: bool,
     ) -> Result<Option<Vec<K>>> {
-        let Some(page) = scan.page(&shared.authority).await? else { return Ok(None) };
-        let page = self.listed(shared, page, allow_stale).await?;
-        Ok(Some(page.iter().filter_map(|met| K::from_text(&met.text)).collect()))
+        // A page that fails, or whose caller goes away, is asked for again.
+        let mut walk = scan.clone();
+        let page = match walk.page(&shared.authority).await? {
+            Some(page) => Some(self.listed(shared, page, allow_stale).await?),
+            None => None,
+        };
+        *scan = walk;
+        Ok(page.map(|page| page.iter().filter_map(|met| K::from_text(&met.text)).collect()))
     }
 
     /// What of a page counts.
@@ -204,13 +209,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     fn clear_here(&self, pattern: &Pattern, allow_stale: bool) -> u64 {
         let mut cleared = 0;
         let is_meant = |key: &K| pattern.matches(&key.to_text());
-        for (hash, key) in self.local.keys().filter(|(_, key)| is_meant(key)) {
+        let mut drop = |hash, key: K| {
             cleared += u64::from(self.is_listed(hash, &key, allow_stale));
             self.drop_here(hash, &key);
-        }
-        for (hash, key) in self.flights.keys().into_iter().filter(|(_, key)| is_meant(key)) {
-            self.drop_here(hash, &key);
-        }
+        };
+        // Flights first: what has landed before is met by the walk.
+        let flights = self.flights.keys().into_iter();
+        flights.filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
+        self.local.keys().filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
         if pattern.is_everything() && self.shared.is_none() {
             self.local.invalidate_all();
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::iter::FusedIterator;
 use std::sync::Arc;
 
 use larder_core::Result;
@@ -15,6 +16,7 @@ use crate::runtime::blocking;
 pub struct BlockingKeys<'a, K: Hash + Eq, V> {
     cache: &'a Cache<K, V>,
     keys: Keys<'a, K, V>,
+    has_ended: bool,
 }
 
 impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
@@ -33,7 +35,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     /// # Errors
     /// As [`Cache::keys`].
     pub fn keys(&self, pattern: &str) -> Result<BlockingKeys<'a, K, V>> {
-        Ok(BlockingKeys { cache: self.cache, keys: self.cache.keys(pattern)? })
+        Ok(BlockingKeys { cache: self.cache, keys: self.cache.keys(pattern)?, has_ended: false })
     }
 }
 
@@ -43,6 +45,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> BlockingKeys<'_, K, V> {
             return blocking(self.keys.next());
         };
         while self.keys.ready.is_empty() {
+            self.cache.inner.check_open()?;
             let (inner, shared) = (Arc::clone(&self.cache.inner), Arc::clone(shared));
             let (mut walk, allow_stale) = (scan.clone(), self.cache.settings.allow_stale);
             let (page, walk) = self.cache.blocking().run(async move {
@@ -63,9 +66,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Iterator for BlockingKeys<'_
     type Item = Result<K>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.turn_page().transpose()
+        if self.has_ended {
+            return None;
+        }
+        let next = self.turn_page().transpose();
+        self.has_ended = !matches!(next, Some(Ok(_)));
+        next
     }
 }
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> FusedIterator for BlockingKeys<'_, K, V> {}
 
 impl<K: Hash + Eq, V> fmt::Debug for BlockingKeys<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
