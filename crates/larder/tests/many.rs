@@ -468,6 +468,90 @@ fn batches_on_every_runtime_end_and_lose_nothing() {
     assert_eq!(loads.load(Ordering::SeqCst), 290, "each key is values once");
 }
 
+/// Its permit was gone for ever.
+#[test]
+fn a_loader_of_many_keys_gives_its_permit_back_when_nobody_waits_any_more() {
+    on_all(async |rig| {
+        let builder = rig.builder::<String, u32>().max_concurrent_loads(1);
+        let cache = builder.defaults(Options::new().hard_timeout(secs(5))).build().unwrap();
+        let stuck = tokio::spawn({
+            let cache = cache.clone();
+            async move {
+                let loader = |_: Vec<String>| async {
+                    std::future::pending::<()>().await;
+                    Ok::<_, std::io::Error>([("a".to_owned(), 1)])
+                };
+                cache.get_many_with(["a", "b"], loader).await.unwrap().failures().count()
+            }
+        });
+        settle().await;
+        rig.advance(6);
+        assert_eq!(in_time(stuck).await.unwrap(), 2);
+        settle().await;
+        assert_eq!(in_time(cache.get_with("c", || async { 3 })).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_window_that_died_with_its_runtime_is_no_trap() {
+    let cache = Cache::<String, u32>::new(100).unwrap();
+    let loader = |keys: Vec<String>| async move {
+        Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 1)))
+    };
+    let batched = cache.batch_loader(Duration::from_millis(20), 100, loader).unwrap();
+    for key in ["a", "b"] {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().build().unwrap();
+        if key == "a" {
+            let batched = batched.clone();
+            runtime.spawn(async move { drop(batched.get("a").await) });
+            runtime.block_on(settle());
+            continue;
+        }
+        assert_eq!(runtime.block_on(in_time(batched.get(key))).unwrap(), Some(1));
+    }
+}
+
+#[test]
+fn a_batch_is_never_larger_than_it_may_be() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    let most = Arc::new(AtomicUsize::new(0));
+    runtime.block_on(in_time(async {
+        let cache = Cache::<u64, u64>::new(10_000).unwrap();
+        let seen = Arc::clone(&most);
+        let loader = move |keys: Vec<u64>| {
+            seen.fetch_max(keys.len(), Ordering::SeqCst);
+            async move { Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, key))) }
+        };
+        let batched = cache.batch_loader(Duration::from_millis(1), 7, loader).unwrap();
+        let tasks: Vec<_> = (0..2_000)
+            .map(|key| {
+                let batched = batched.clone();
+                tokio::spawn(async move { batched.get(&key).await.unwrap() })
+            })
+            .collect();
+        for (key, task) in (0..).zip(tasks) {
+            assert_eq!(task.await.unwrap(), Some(key));
+        }
+    }));
+    assert!((2..=7).contains(&most.load(Ordering::SeqCst)));
+}
+
+#[test]
+fn a_large_batch_is_sent_in_pieces_and_is_whole() {
+    on_shared(async |rig| {
+        let cache = rig.builder::<u64, u64>().build().unwrap();
+        let stored = cache.insert_many((0..2_500).map(|key| (key, key))).await.unwrap();
+        assert_eq!(stored.into_result().unwrap().len(), 2_500);
+        let largest = rig.store().calls().iter().map(|call| call.keys.len()).max();
+        assert_eq!(largest, Some(1_000));
+        let other = rig.builder::<u64, u64>().build().unwrap();
+        let keys: Vec<u64> = (0..2_500).collect();
+        assert_eq!(other.get_many(&keys).await.unwrap().len(), 2_500);
+    });
+}
+
 #[test]
 fn an_empty_batch_does_nothing() {
     on(Rig::shared(), &async |rig: Rig| {

@@ -69,11 +69,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K> + 'q,
     {
+        self.look_up(distinct(keys), &Caller::task()).await
+    }
+
+    /// What is under the keys, for this caller.
+    pub(super) async fn look_up(&self, keys: Vec<K>, caller: &Caller) -> Result<Batch<K, V>> {
         self.inner.check_open()?;
-        let (mut batch, missing) = self.held_here(distinct(keys));
-        let look = |cache: Self, (hash, key): (u64, K)| async move {
-            let found = cache.request(hash, key.clone(), LOOK).get().await;
-            (key, found.map(|held| held.and_then(Held::into_option)))
+        let (mut batch, missing) = self.held_here(keys);
+        let look = |cache: Self, (hash, key): (u64, K)| {
+            let request = cache.request(hash, key.clone(), LOOK);
+            let request = Request { caller: caller.clone(), ..request };
+            async move { (key, request.get().await.map(|held| held.and_then(Held::into_option))) }
         };
         for (key, found) in self.each(missing, look).await? {
             batch.add(key, found);

@@ -101,12 +101,10 @@ impl Waiting {
     async fn send(self, inner: &AnyBackend) {
         send_reads(inner, self.reads).await;
         send_writes(inner, self.writes).await;
-        let (retimes, senders) = unzip(self.retimes);
-        if !retimes.is_empty() {
+        for (retimes, senders) in chunks(self.retimes) {
             answer("retime", senders, inner.retime(&retimes).await);
         }
-        let (deletes, senders) = unzip(self.deletes);
-        if !deletes.is_empty() {
+        for (deletes, senders) in chunks(self.deletes) {
             answer("delete", senders, inner.delete(&deletes).await);
         }
     }
@@ -137,14 +135,15 @@ async fn send_reads(inner: &AnyBackend, reads: Vec<(Key, Sender<Read>)>) {
         }
         askers.push(sender);
     }
-    let answers = match keys.as_slice() {
-        [] => return,
-        [key] => vec![inner.read_one(key).await],
-        keys => inner.read(keys).await,
-    };
-    for (key, answer) in keys.iter().zip(answers) {
-        for sender in senders.remove(key).unwrap_or_default() {
-            let _ = sender.send(answer.clone());
+    for keys in keys.chunks(LARGEST_CALL) {
+        let answers = match keys {
+            [key] => vec![inner.read_one(key).await],
+            keys => inner.read(keys).await,
+        };
+        for (key, answer) in keys.iter().zip(answers) {
+            for sender in senders.remove(key).unwrap_or_default() {
+                let _ = sender.send(answer.clone());
+            }
         }
     }
 }
@@ -159,18 +158,17 @@ async fn send_writes(inner: &AnyBackend, writes: Changes<Write>) {
         }
         askers.push(sender);
     }
-    if sent.is_empty() {
-        return;
-    }
-    let outcomes = inner.write(&sent).await;
-    for (write, outcome) in sent.into_iter().zip(outcomes) {
-        let mut askers = senders.remove(&write.key).unwrap_or_default().into_iter();
-        let Some(first) = askers.next() else { continue };
-        // The others come right after it.
-        let after = after(&outcome, &write.record.header);
-        let _ = first.send(outcome);
-        for sender in askers {
-            let _ = sender.send(after.clone());
+    for sent in sent.chunks(LARGEST_CALL) {
+        let outcomes = inner.write(sent).await;
+        for (write, outcome) in sent.iter().zip(outcomes) {
+            let mut askers = senders.remove(&write.key).unwrap_or_default().into_iter();
+            let Some(first) = askers.next() else { continue };
+            // The others come right after it.
+            let after = after(&outcome, &write.record.header);
+            let _ = first.send(outcome);
+            for sender in askers {
+                let _ = sender.send(after.clone());
+            }
         }
     }
 }
@@ -183,8 +181,13 @@ fn after(first: &Outcome, written: &Header) -> Outcome {
     }
 }
 
-fn unzip<T>(changes: Changes<T>) -> (Vec<T>, Vec<Sender<Outcome>>) {
-    changes.into_iter().unzip()
+/// Calls that each have a backend's time.
+fn chunks<T>(changes: Changes<T>) -> impl Iterator<Item = (Vec<T>, Vec<Sender<Outcome>>)> {
+    let mut changes = changes.into_iter();
+    std::iter::from_fn(move || {
+        let (changes, senders): (Vec<_>, Vec<_>) = changes.by_ref().take(LARGEST_CALL).unzip();
+        (!changes.is_empty()).then_some((changes, senders))
+    })
 }
 
 fn answer(operation: &'static str, senders: Vec<Sender<Outcome>>, outcomes: Vec<Outcome>) {
@@ -266,3 +269,6 @@ impl Backend for Gather {
         self.inner.close().await
     }
 }
+
+/// The most keys of one call: a backend answers each within its time.
+const LARGEST_CALL: usize = 1_000;

@@ -80,11 +80,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
 
     /// Calls the loader for those who have asked, in a task of its own.
     pub(crate) fn flush(self: &Arc<Self>) {
-        let asks = {
-            let mut waiting = lock(&self.waiting);
-            waiting.calls += 1;
-            take(&mut waiting.asks)
-        };
+        let asks = lock(&self.waiting).take();
         if !asks.is_empty() {
             // Who asks runs in a task, so there is a runtime; a dropped answer is a failed load.
             let _ = runtime::spawn(Arc::clone(self).run(asks));
@@ -93,17 +89,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
 
     fn put(self: &Arc<Self>, load: Load<K, V>) -> oneshot::Receiver<Ended<V>> {
         let (answer, receiver) = oneshot::channel();
-        let (count, calls) = {
-            let mut waiting = lock(&self.waiting);
-            waiting.asks.push(Ask { load, answer });
-            (waiting.asks.len(), waiting.calls)
-        };
-        if let Some(window) = &self.window {
-            if count >= window.max_keys {
-                self.flush();
-            } else if count == 1 {
-                let _ = runtime::spawn(Arc::clone(self).flush_later(calls));
-            }
+        let mut waiting = lock(&self.waiting);
+        // Who has gone away, maybe with a runtime that had the window's task, waits no longer.
+        waiting.asks.retain(|ask| !ask.answer.is_closed());
+        waiting.asks.push(Ask { load, answer });
+        let Some(window) = &self.window else { return receiver };
+        let full = (waiting.asks.len() >= window.max_keys).then(|| waiting.take());
+        let is_first = waiting.asks.len() == 1;
+        let calls = waiting.calls;
+        drop(waiting);
+        if let Some(asks) = full {
+            let _ = runtime::spawn(Arc::clone(self).run(asks));
+        } else if is_first {
+            let _ = runtime::spawn(Arc::clone(self).flush_later(calls));
         }
         receiver
     }
@@ -117,49 +115,60 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
     }
 
     async fn run(self: Arc<Self>, asks: Vec<Ask<K, V>>) {
+        let (loads, mut answers): (Vec<_>, Vec<_>) =
+            asks.into_iter().map(|ask| (ask.load, ask.answer)).unzip();
         let link = Link::default();
         // Code in the loader that asks for one of its keys would wait for itself.
-        let hash = |ask: &Ask<K, V>| ask.load.inner.local.hash(&ask.load.key);
-        let link_of = |ask: &Ask<K, V>| ask.load.flight.info().link.clone();
+        let link_of = |load: &Load<K, V>| load.flight.info().link.clone();
         let waits: Vec<_> =
-            asks.iter().filter_map(|ask| link_of(ask).wait_for(&link).ok()).collect();
-        let keys = asks.iter().map(|ask| ask.load.key.clone()).collect();
-        let _permit = match &self.limit {
-            Some(limit) => unless(needed(&asks), limit.all(asks.iter().map(hash))).await,
-            None => None,
+            loads.iter().filter_map(|load| link_of(load).wait_for(&link).ok()).collect();
+        let keys = loads.iter().map(|load| load.key.clone()).collect();
+        let hash = |load: &Load<K, V>| load.inner.local.hash(&load.key);
+        let call = async {
+            let _permit = match &self.limit {
+                Some(limit) => unless(needed(&loads), limit.all(loads.iter().map(hash))).await,
+                None => None,
+            };
+            Inside::new(link, async { (self.call)(keys).await }).await
         };
-        let called = Inside::new(link, async { (self.call)(keys).await }).await;
+        // Every one of them has run out of its time: nobody is left to be answered.
+        let Some(mut called) = unless(abandoned(&mut answers), call).await else { return };
         drop(waits);
-        let mut answers = match called {
-            Ok(answers) => answers,
-            Err(error) => {
-                for ask in asks {
-                    let _ = ask.answer.send(Err(error.clone()));
-                }
-                return;
-            }
-        };
-        for Ask { load, answer } in asks {
-            let _ = answer.send(Ok(answers.remove(&load.key).unwrap_or_else(Loaded::absent)));
+        for (load, answer) in loads.into_iter().zip(answers) {
+            let _ = answer.send(match &mut called {
+                Ok(made) => Ok(made.remove(&load.key).unwrap_or_else(Loaded::absent)),
+                Err(error) => Err(error.clone()),
+            });
         }
     }
 }
 
+impl<K: Hash + Eq, V> Waiting<K, V> {
+    fn take(&mut self) -> Vec<Ask<K, V>> {
+        self.calls += 1;
+        take(&mut self.asks)
+    }
+}
+
+/// Ends when nobody waits for an answer any more.
+async fn abandoned<V>(answers: &mut [oneshot::Sender<Ended<V>>]) {
+    poll_fn(|context| {
+        let is_gone = |answer: &mut oneshot::Sender<_>| answer.poll_closed(context).is_ready();
+        let left = answers.iter_mut().map(is_gone).filter(|is_gone| !is_gone).count();
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Ends when a load that has a permit waits for one of these: they must not wait for that permit.
-async fn needed<K: CacheKey, V: Clone + Send + Sync + 'static>(asks: &[Ask<K, V>]) {
-    let notified = |ask| Box::pin(Ask::<K, V>::needed(ask));
-    let mut needed: Vec<_> = asks.iter().map(notified).collect();
+async fn needed<K: CacheKey, V: Clone + Send + Sync + 'static>(loads: &[Load<K, V>]) {
+    let needed = loads.iter().map(|load| &load.flight.info().needed);
+    let mut needed: Vec<_> = needed.map(|needed| Box::pin(needed.notified())).collect();
     poll_fn(|context| {
         let is_needed = needed.iter_mut().any(|needed| needed.as_mut().poll(context).is_ready());
         if is_needed { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-}
-
-impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ask<K, V> {
-    fn needed(&self) -> impl Future<Output = ()> + Send + '_ {
-        self.load.flight.info().needed.notified()
-    }
 }
 
 fn answers<K, V, M, L, E>(loaded: std::result::Result<M, E>) -> Answers<K, V>

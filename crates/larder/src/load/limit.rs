@@ -14,7 +14,7 @@ pub(crate) struct LoadLimit {
 impl LoadLimit {
     /// So many loaders at once.
     pub(crate) fn at_most(loads: usize) -> Self {
-        Self { slots: Arc::new([Semaphore::new(loads)]) }
+        Self { slots: Arc::new([Semaphore::new(loads.min(Semaphore::MAX_PERMITS))]) }
     }
 
     /// One loader at once for all keys that share one of so many slots.

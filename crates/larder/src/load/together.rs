@@ -54,6 +54,7 @@ impl Together {
             together: self,
             calls: calls.into_iter().map(Some).collect(),
             results,
+            has_panicked: false,
             sender: Some(sender),
             errands: Vec::new(),
             sending: None,
@@ -67,6 +68,7 @@ struct Driver<T> {
     together: Arc<Together>,
     calls: Vec<Option<BoxFuture<'static, T>>>,
     results: Vec<Option<T>>,
+    has_panicked: bool,
     /// Takes the results when all are there.
     sender: Option<oneshot::Sender<Vec<T>>>,
     errands: Vec<BoxFuture<'static, ()>>,
@@ -111,18 +113,23 @@ impl<T> Driver<T> {
     fn poll_calls(&mut self, context: &mut Context<'_>) -> bool {
         let mut has_ended = false;
         for (call, result) in self.calls.iter_mut().zip(&mut self.results) {
-            if let Some(running) = call
-                && let Poll::Ready(output) = running.as_mut().poll(context)
-            {
-                *result = Some(output);
-                *call = None;
-                has_ended = true;
+            let Some(running) = call else { continue };
+            // A panic of one is reported when the others have ended.
+            let poll = AssertUnwindSafe(|| running.as_mut().poll(context));
+            match catch_unwind(poll) {
+                Ok(Poll::Pending) => continue,
+                Ok(Poll::Ready(output)) => *result = Some(output),
+                Err(_) => self.has_panicked = true,
             }
+            *call = None;
+            has_ended = true;
         }
         if self.calls.iter().all(Option::is_none)
             && let Some(sender) = self.sender.take()
         {
-            let _ = sender.send(self.results.drain(..).flatten().collect());
+            if !self.has_panicked {
+                let _ = sender.send(self.results.drain(..).flatten().collect());
+            }
         }
         has_ended
     }
