@@ -230,3 +230,95 @@ fn a_lock_is_shared_by_all_caches_of_a_store() {
         assert_eq!(in_time(task).await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     });
 }
+
+/// It asked for the lock on a thread without timers, and panicked.
+#[test]
+fn a_lock_is_waited_for_on_any_thread() {
+    let cache = Cache::<u64, u64>::new(100).unwrap();
+    let view = cache.blocking();
+    let held = view.lock("l", Duration::from_millis(50)).unwrap();
+    let next = view.lock("l", secs(10)).unwrap();
+    assert!(next.left() > Duration::ZERO);
+    drop(held);
+    let error = larder_testkit::block_on(cache.lock("m", secs(1)));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::NoRuntime);
+}
+
+/// The read on the cache's own thread waited for a copy that this thread was to make.
+#[test]
+fn on_a_current_thread_runtime_reads_wait_for_no_task_of_their_thread() {
+    on_shared(async |rig| {
+        rig.builder::<String, u32>().build().unwrap().insert("a".into(), 7).await.unwrap();
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let hold = larder_testkit::Fault::Hold;
+        rig.store().next(larder_testkit::Operation::Read, hold);
+        let copy = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.get("a").await.unwrap() }
+        });
+        support::settle().await;
+        let view = cache.blocking();
+        assert_eq!(view.get_or("a", 0).unwrap(), 7);
+        assert_eq!(view.get_many(["a"]).unwrap().len(), 1);
+        rig.store().release_all();
+        assert_eq!(in_time(copy).await.unwrap(), Some(7));
+    });
+}
+
+/// It waited for loads of the thread that it kept from running.
+#[test]
+fn a_close_never_waits_for_its_own_thread() {
+    on_all(async |rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        let load = tokio::spawn({
+            let (cache, gate) = (cache.clone(), Arc::clone(&gate));
+            async move {
+                let loader = || async move {
+                    gate.acquire().await.unwrap().forget();
+                    1
+                };
+                cache.get_with("a", loader).await
+            }
+        });
+        support::settle().await;
+        cache.blocking().close().unwrap();
+        assert_eq!(cache.get("a").await.unwrap_err().kind(), ErrorKind::Closed);
+        gate.add_permits(1);
+        assert_eq!(in_time(load).await.unwrap().unwrap(), 1);
+    });
+    let cache = Cache::<String, u32>::new(100).unwrap();
+    let view = cache.blocking();
+    let asked =
+        view.get_with("a", || u32::from(view.close().unwrap_err().kind() == ErrorKind::Reentrant));
+    assert_eq!(asked.unwrap(), 1);
+}
+
+/// The addition waited for its turn behind one that needed this thread.
+#[test]
+fn on_a_current_thread_runtime_a_sum_waits_for_no_turn_for_ever() {
+    on(Rig::shared(), &async |rig: Rig| {
+        let cache = rig.builder::<String, u32>().build().unwrap();
+        cache.incr("n", 1).await.unwrap();
+        rig.store().next(larder_testkit::Operation::Write, larder_testkit::Fault::Hold);
+        let first = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.incr("n", 1).await.unwrap() }
+        });
+        support::settle().await;
+        let (clock, is_over) = (rig.clock.clone(), Arc::new(AtomicUsize::new(0)));
+        let over = Arc::clone(&is_over);
+        let time = std::thread::spawn(move || {
+            while over.load(Ordering::SeqCst) == 0 {
+                clock.advance(Duration::from_millis(10));
+                std::thread::yield_now();
+            }
+        });
+        assert!(cache.blocking().incr("n", 1).is_ok());
+        is_over.store(1, Ordering::SeqCst);
+        time.join().unwrap();
+        rig.store().release_all();
+        let _ = in_time(first).await;
+        assert!(cache.counter("n").await.unwrap().unwrap() >= 2);
+    });
+}

@@ -32,14 +32,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     /// [`Timeout`](crate::ErrorKind::Timeout) if it was held all the time,
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the length is zero or endless, and the
-    /// backend's own.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the length is zero or endless,
+    /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime, and the backend's own.
     ///
     /// # Cancel safety
     /// A dropped call may have taken the lock; its lease then runs out by itself.
     #[doc(alias("mutex", "get_mutex"))]
     pub async fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
         self.check()?;
+        crate::runtime::require()?;
         let (backend, key) = self.lock_of(name)?;
         let patience = self.settings.hard_timeout;
         Lock::acquire(backend, self.inner.clock().shared(), key, length, patience).await
@@ -54,6 +55,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`lock`](Self::lock).
     pub async fn try_lock(&self, name: &str, length: Duration) -> Result<Option<Lock<AnyBackend>>> {
         self.check()?;
+        crate::runtime::require()?;
         let (backend, key) = self.lock_of(name)?;
         Lock::try_acquire(backend, self.inner.clock().shared(), key, length).await
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use larder_core::{BoxError, Result};
+use larder_core::{BoxError, Error, ErrorKind, Result};
 
 use crate::key::CacheKey;
 use crate::load::Request;
@@ -315,13 +315,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// [reopen](CacheBuilder::reopen).
     ///
     /// # Errors
-    /// What keeps the snapshot from being saved or the backend from closing.
+    /// What keeps the snapshot from being saved or the backend from closing;
+    /// [`Reentrant`](crate::ErrorKind::Reentrant) inside a loader.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the cache closed, and maybe not saved and the backend not closed.
     pub async fn close(&self) -> Result<()> {
         use larder_core::Backend as _;
 
+        if crate::load::chain::Link::current().is_some() {
+            let message = "a loader cannot wait for its own end";
+            return Err(Error::new(ErrorKind::Reentrant, "close", message));
+        }
+        let _closing = self.inner.work.close();
         let saved = self.inner.close().await;
         let closed = match &self.inner.shared {
             Some(shared) => shared.authority.backend().close().await,

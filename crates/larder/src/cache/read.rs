@@ -51,7 +51,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     #[doc(alias("get_or_fail", "get_or_raise"))]
     pub async fn get_or_err<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<V> {
-        let missing = || Error::new(ErrorKind::NotFound, "get", "no fresh value is under the key");
         self.get(key).await?.ok_or_else(missing)
     }
 
@@ -193,6 +192,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let hash = self.inner.local.hash(key);
         Inner::find(&self.inner, hash, &key.to_key()).await
     }
+}
+
+/// There is nothing where a caller was told to fail then.
+pub(super) fn missing() -> Error {
+    Error::new(ErrorKind::NotFound, "get", "no fresh value is under the key")
 }
 
 /// A value or a number that is not dead.

@@ -28,23 +28,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// [`Connection`](crate::Connection), leaves the cache closed.
     ///
     /// # Errors
-    /// What keeps the backend from being opened.
+    /// What keeps the backend from being opened; [`Closed`](crate::ErrorKind::Closed) while a
+    /// [`close`](Self::close) is under way.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the cache open or closed.
     pub async fn connect(&self) -> Result<bool> {
-        let was_closed = self.inner.open();
-        let Some(shared) = &self.inner.shared else { return Ok(was_closed) };
-        crate::runtime::require()?;
-        match shared.authority.backend().incarnation().await {
-            Ok(_) => Ok(was_closed),
-            Err(error) => {
-                if was_closed {
-                    self.inner.work.shut();
-                }
-                Err(error)
-            }
+        self.inner.work.check_not_closing()?;
+        if let Some(shared) = &self.inner.shared {
+            crate::runtime::require()?;
+            shared.authority.backend().incarnation().await?;
         }
+        Ok(self.inner.open())
     }
 
     /// Closes the cache and its backend, and opens them anew.

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_core::{AnyBackend, BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version};
@@ -62,7 +62,7 @@ pub(crate) struct Work {
     pub(crate) io: OnceLock<IoThread>,
     /// The locks of a cache without a backend.
     pub(crate) locks: OnceLock<AnyBackend>,
-    closed: AtomicBool,
+    state: AtomicU8,
     running: AtomicUsize,
     idle: Notify,
 }
@@ -230,11 +230,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Refuses work after [`close`](Self::close).
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.work.closed.load(Ordering::SeqCst) {
-            if self.work.reopens {
-                self.open();
-                return Ok(());
-            }
+        let state = self.work.state.load(Ordering::SeqCst);
+        if state == CLOSED && self.work.reopens {
+            self.open();
+            return Ok(());
+        }
+        if state != OPEN {
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
         }
         Ok(())
@@ -300,7 +301,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// # Errors
     /// What keeps it from being saved.
     pub(crate) async fn close(&self) -> Result<()> {
-        self.work.shut();
         loop {
             let idle = self.work.idle.notified();
             if self.work.running.load(Ordering::SeqCst) == 0 {
@@ -338,14 +338,49 @@ pub(crate) fn draft<K: CacheKey, V: Clone + Send + Sync + 'static>(
 
 const FLIGHT_STRIPES: usize = 64;
 
+/// The states of a cache. One that is being closed is open for nobody.
+const OPEN: u8 = 0;
+const CLOSING: u8 = 1;
+const CLOSED: u8 = 2;
+
 impl Work {
     /// Takes back that the cache was closed; whether it was.
     pub(crate) fn open(&self) -> bool {
-        self.closed.swap(false, Ordering::SeqCst)
+        self.state.swap(OPEN, Ordering::SeqCst) != OPEN
     }
 
+    /// Refuses calls from now on; until the guard is dropped, nothing opens the cache again.
+    pub(crate) fn close(self: &Arc<Self>) -> Closing {
+        self.shut();
+        Closing(Arc::clone(self))
+    }
+
+    /// The same for who closes it later.
     pub(crate) fn shut(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.state.store(CLOSING, Ordering::SeqCst);
+    }
+
+    /// Refuses to open what is just being closed.
+    pub(crate) fn check_not_closing(&self) -> Result<()> {
+        if self.state.load(Ordering::SeqCst) == CLOSING {
+            return Err(Error::new(ErrorKind::Closed, "cache", "the cache is being closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether `close` would wait.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A close under way.
+pub(crate) struct Closing(Arc<Work>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let state = &self.0.state;
+        let _ = state.compare_exchange(CLOSING, CLOSED, Ordering::SeqCst, Ordering::SeqCst);
     }
 }
 

@@ -11,6 +11,7 @@ use larder_core::{
 
 use crate::ops::tries::Tries;
 use crate::ops::turns::Turns;
+use crate::runtime::unless;
 
 /// Changes of one backend's records that depend on what is there.
 ///
@@ -105,7 +106,10 @@ impl<B: Backend> Swap<B> {
         F: FnMut(Option<&Record>) -> Result<Step> + Send,
     {
         self.require_conditional()?;
-        let _turn = self.turns.wait(key).await;
+        let turn = self.turns.enter(key);
+        // A turn saves tries in vain and nothing else: whoever has it may need the very thread that
+        // waits for it here.
+        unless(self.clock.sleep(LONGEST_TURN), turn.wait()).await;
         let mut tries = self.tries();
         while tries.next(&*self.clock).await {
             let before = self.read(key).await?;
@@ -326,3 +330,6 @@ pub(super) fn is_fresh_value(record: &Record) -> bool {
 fn is_value(record: &Record) -> bool {
     matches!(record.header.kind, Kind::Value | Kind::Counter)
 }
+
+/// How long a change waits for those of the same key that came before it in this process.
+const LONGEST_TURN: Duration = Duration::from_secs(1);

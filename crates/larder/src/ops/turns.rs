@@ -35,14 +35,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turns {
-    /// Waits until all who came before are gone.
-    pub(super) async fn wait<'a>(&'a self, key: &'a Key) -> Turn<'a> {
-        let turn = self.enter(key);
-        poll_fn(|cx| turn.poll(cx)).await;
-        turn
-    }
-
-    fn enter<'a>(&'a self, key: &'a Key) -> Turn<'a> {
+    /// A place behind all who came before.
+    pub(super) fn enter<'a>(&'a self, key: &'a Key) -> Turn<'a> {
         let mut queues = lock(&self.0);
         queues.next_id += 1;
         let id = queues.next_id;
@@ -52,6 +46,11 @@ impl Turns {
 }
 
 impl Turn<'_> {
+    /// Waits until all who came before are gone.
+    pub(super) async fn wait(&self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queues = lock(&self.turns.0);
         let Some(queue) = queues.waiting.get_mut(self.key) else { return Poll::Ready(()) };
@@ -90,7 +89,6 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::task::{Context, Waker};
 
     use larder_core::{Class, Key, Namespace};
@@ -105,18 +103,15 @@ mod tests {
     fn turns_go_in_the_order_of_arrival_and_the_dropped_are_skipped() {
         let (turns, key, other) = (Turns::default(), key("a"), key("b"));
         let mut cx = Context::from_waker(Waker::noop());
-        let first = turns.enter(&key);
-        let mut second = Box::pin(turns.wait(&key));
-        let mut third = pin!(turns.wait(&key));
+        let [first, second, third] = [(), (), ()].map(|()| turns.enter(&key));
         assert!(first.poll(&mut cx).is_ready());
-        assert!(second.as_mut().poll(&mut cx).is_pending());
-        assert!(third.as_mut().poll(&mut cx).is_pending());
-        assert!(pin!(turns.wait(&other)).poll(&mut cx).is_ready());
+        assert!(second.poll(&mut cx).is_pending());
+        assert!(third.poll(&mut cx).is_pending());
+        assert!(turns.enter(&other).poll(&mut cx).is_ready());
         drop(second);
-        assert!(third.as_mut().poll(&mut cx).is_pending());
+        assert!(third.poll(&mut cx).is_pending());
         drop(first);
-        let third = third.as_mut().poll(&mut cx);
-        assert!(third.is_ready());
+        assert!(third.poll(&mut cx).is_ready());
         drop(third);
         assert!(lock(&turns.0).waiting.is_empty());
     }

@@ -26,6 +26,18 @@ enum Wish<K, V> {
 type Answers<K, V> = std::result::Result<HashMap<K, Loaded<V>>, BoxError>;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
+    /// As [`Cache::get_many`](crate::Cache::get_many).
+    ///
+    /// # Errors
+    /// As [`Cache::get_many`](crate::Cache::get_many).
+    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Result<Batch<K, V>>
+    where
+        Q: ?Sized + Lookup<K> + 'q,
+    {
+        let (cache, keys, caller) = (self.cache.clone(), distinct(keys), Caller::blocking());
+        self.run(async move { cache.look_up(keys, &caller).await })?
+    }
+
     /// As [`Cache::get_many_with`](crate::Cache::get_many_with), with a loader that runs on this
     /// thread.
     ///
@@ -84,7 +96,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
                 answered.await.unwrap_or_else(|_| Err(Error::panicked("load").into()))
             }
         };
-        Asks::new(loader, self.cache.inner.loads.limit.clone(), None)
+        // A loader on its caller's own thread takes no permit.
+        Asks::new(loader, None, None)
     }
 }
 

@@ -1,14 +1,19 @@
 //! The verbs that need no loader: as those of the cache, waiting on this thread.
 
+use std::time::Duration;
+
 use larder_core::{AnyBackend, BoxError, Result};
 
+use crate::cache::read::missing;
 use crate::cache::{Batch, Blocking, Cache, NewEntry, Reach};
 use crate::info::EntryInfo;
 use crate::key::CacheKey;
+use crate::load::chain::{Inside, Link};
 use crate::load::loader::{Load, Loaded};
 use crate::lookup::Lookup;
 use crate::ops::Lock;
 use crate::options::Ttl;
+use crate::runtime::{single_threaded, spawn};
 use crate::stats::Stats;
 
 /// A verb of one key, which is looked up.
@@ -80,8 +85,6 @@ macro_rules! by_keys {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
     by_key! {
         peek() -> Option<V>;
-        get_or(default: V) -> V;
-        get_or_err() -> V;
         contains_key() -> bool;
         ttl() -> Option<Ttl>;
         entry_info() -> Option<EntryInfo>;
@@ -110,7 +113,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         invalidate_all() -> Reach;
         mark_all_stale() -> Reach;
         save() -> u64;
-        close() -> ();
     }
 
     by_text! {
@@ -118,15 +120,67 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         mark_tag_stale(tag) -> Reach;
         count(pattern) -> u64;
         clear(pattern) -> u64;
-        lock(name, length: std::time::Duration) -> Lock<AnyBackend>;
-        try_lock(name, length: std::time::Duration) -> Option<Lock<AnyBackend>>;
     }
 
     by_keys! {
-        get_many() -> V;
         contains_many() -> bool;
         invalidate_many() -> Reach;
         remove_many() -> V;
+    }
+
+    /// As [`Cache::get_or`].
+    ///
+    /// # Errors
+    /// As [`Cache::get_or`].
+    pub fn get_or<Q: ?Sized + Lookup<K>>(&self, key: &Q, default: V) -> Result<V> {
+        Ok(self.get(key)?.unwrap_or(default))
+    }
+
+    /// As [`Cache::get_or_err`].
+    ///
+    /// # Errors
+    /// As [`Cache::get_or_err`].
+    pub fn get_or_err<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<V> {
+        self.get(key)?.ok_or_else(missing)
+    }
+
+    /// As [`Cache::lock`].
+    ///
+    /// # Errors
+    /// As [`Cache::lock`].
+    pub fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
+        // Who waits for it sleeps in between, also where there is no backend.
+        let (cache, name) = (self.cache.clone(), name.to_owned());
+        self.io()?.run(async move { cache.lock(&name, length).await })?
+    }
+
+    /// As [`Cache::try_lock`].
+    ///
+    /// # Errors
+    /// As [`Cache::try_lock`].
+    pub fn try_lock(&self, name: &str, length: Duration) -> Result<Option<Lock<AnyBackend>>> {
+        let (cache, name) = (self.cache.clone(), name.to_owned());
+        self.io()?.run(async move { cache.try_lock(&name, length).await })?
+    }
+
+    /// As [`Cache::close`]. On a runtime of one thread that has loads of this cache, which need this
+    /// thread, the cache is closed at once, and its snapshot and its backend when they have ended.
+    ///
+    /// # Errors
+    /// As [`Cache::close`].
+    pub fn close(&self) -> Result<()> {
+        let cache = self.cache.clone();
+        if cache.inner.work.is_busy() && single_threaded().is_some() && Link::current().is_none() {
+            cache.inner.work.shut();
+            return spawn(async move { drop(cache.close().await) });
+        }
+        let link = Link::current();
+        self.run(async move {
+            match link {
+                Some(link) => Inside::new(link, cache.close()).await,
+                None => cache.close().await,
+            }
+        })?
     }
 
     /// As [`Cache::insert_many`].
