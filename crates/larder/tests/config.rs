@@ -72,9 +72,9 @@ fn all_sources_say_the_same() {
     let prefixed = exposed().map(|(name, value)| (format!("cache.{name}"), value.to_owned()));
     let others = [("cachet".to_owned(), "1".to_owned()), ("ttl".to_owned(), "x".to_owned())];
     assert!(CacheConfig::from_prefixed(prefixed.chain(others), "cache.").unwrap() == config);
-    let variables =
-        exposed().map(|(name, value)| (format!("APP_{}", name.to_uppercase()), value.to_owned()));
-    let others = [("PATH".to_owned(), "/bin".to_owned())];
+    let variables = exposed()
+        .map(|(name, value)| (format!("APP_{}", name.to_uppercase()).into(), value.into()));
+    let others = [("PATH".into(), "/bin".into())];
     assert!(CacheConfig::from_env(variables.chain(others), "APP_").unwrap() == config);
 
     let url = config.url().unwrap();
@@ -130,7 +130,14 @@ fn an_unknown_name_is_refused_with_the_nearest_known_one() {
     let both = CacheConfig::from_settings([("url", "file:x"), ("host", "a")]).unwrap_err();
     assert!(both.to_string().contains("not by both"), "{both}");
     assert!(CacheConfig::from_url("file:x?capacity=y").is_err());
-    assert!(CacheConfig::from_url("no url").is_err());
+    for wrong in ["no url", "redis://[::1]junk", "redis://host/0#x", "redis://host:port"] {
+        assert!(CacheConfig::from_url(wrong).is_err(), "{wrong}");
+    }
+    let hash = CacheConfig::from_url("file:/a#b?ttl=90s").unwrap();
+    assert_eq!((hash.url().unwrap().expose(), hash.ttl), ("file:/a#b", Ttl::For(secs(90))));
+    assert!(
+        CacheConfig::from_url("redis:///2").unwrap().url().unwrap().expose().contains("localhost")
+    );
 }
 
 #[test]

@@ -171,19 +171,17 @@ where
             .strict(config.strict);
         Ok(match config.connection(openers)? {
             None => builder,
-            Some(connection) => builder.backend(connection).backend_timeout(config.timeout()),
+            Some(connection) => match &config.backend {
+                BackendConfig::Server(server) => {
+                    builder.backend(connection).backend_timeout(server.timeout)
+                }
+                _ => builder.backend(connection),
+            },
         })
     }
 }
 
 impl CacheConfig {
-    fn timeout(&self) -> Duration {
-        match &self.backend {
-            BackendConfig::Server(server) => server.timeout,
-            _ => Duration::from_secs(5),
-        }
-    }
-
     /// Its settings as texts, by name, passwords included.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<&'static str, Hidden> {

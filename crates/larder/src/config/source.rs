@@ -1,5 +1,7 @@
 //! Where settings come from.
 
+use std::ffi::OsString;
+
 use larder_core::Result;
 
 use crate::config::setting::{NAMES, apply, invalid};
@@ -46,25 +48,34 @@ impl CacheConfig {
         Self::from_settings(own)
     }
 
-    /// From environment variables: `LARDER_TTL` is `ttl` with the prefix `LARDER_`. Pass
-    /// [`std::env::vars`]: the library reads no environment by itself.
+    /// From environment variables: `MY_APP_CACHE_TTL` is `ttl` with the prefix `MY_APP_CACHE_`. Pass
+    /// [`std::env::vars_os`]: the library reads no environment by itself.
     ///
     /// ```
     /// use larder::config::CacheConfig;
     ///
-    /// let config = CacheConfig::from_env(std::env::vars(), "MY_APP_CACHE_")?;
+    /// let config = CacheConfig::from_env(std::env::vars_os(), "MY_APP_CACHE_")?;
     /// assert!(config.enabled);
     /// # Ok::<_, larder::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`from_settings`](Self::from_settings).
+    /// As [`from_settings`](Self::from_settings), also for a value that is no Unicode.
     pub fn from_env(
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
         prefix: &str,
     ) -> Result<Self> {
-        let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
-        Self::from_prefixed(variables.into_iter().map(lower), &prefix.to_ascii_lowercase())
+        let mut own = Vec::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
+                continue;
+            };
+            let name = name.to_ascii_lowercase();
+            let no_text = |_| invalid(format!("`{name}` is no text"));
+            let value = value.into_string().map_err(no_text)?;
+            own.push((name, value));
+        }
+        Self::from_settings(own)
     }
 
     /// From a TOML table.
@@ -145,7 +156,10 @@ impl CacheConfig {
 
 fn apply_server(config: &mut CacheConfig, parts: &Parts<'_>) -> Result<()> {
     let tls = (parts.scheme == "rediss").to_string();
-    let mut settings = vec![("tls", tls.as_str()), ("host", parts.host.as_str())];
+    let mut settings = vec![("tls", tls.as_str())];
+    if !parts.host.is_empty() {
+        settings.push(("host", parts.host.as_str()));
+    }
     settings.extend(parts.port.map(|port| ("port", port)));
     settings.extend(parts.username.as_deref().map(|name| ("username", name)));
     settings.extend(parts.password.as_deref().map(|password| ("password", password)));

@@ -19,7 +19,6 @@ pub(super) struct Parts<'a> {
 impl<'a> Parts<'a> {
     pub(super) fn parse(url: &'a str) -> Result<Self> {
         let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid("a URL has a scheme"))?;
-        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let Some(rest) = rest.strip_prefix("//") else {
             let (username, password, port) = (None, None, None);
@@ -40,7 +39,11 @@ impl<'a> Parts<'a> {
             Some(bracketed) => {
                 let (host, port) =
                     bracketed.split_once(']').ok_or_else(|| invalid("a [ has no ]"))?;
-                (host.to_owned(), port.strip_prefix(':'))
+                let after = port.strip_prefix(':');
+                if after.is_none() && !port.is_empty() {
+                    return Err(invalid("a port follows a `:`"));
+                }
+                (host.to_owned(), after)
             }
             None => match server.rsplit_once(':') {
                 Some((host, port)) => (unescape(host)?, Some(port)),

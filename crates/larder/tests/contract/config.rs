@@ -21,7 +21,7 @@ fn c2_17_a_configuration_is_a_plain_value_from_any_source() {
     let from_code = CacheConfig::from_settings(settings).unwrap();
     let toml = "ttl = '90s'\ncapacity = 5\nhost = 'h'\npassword = 'p'";
     let variables =
-        settings.map(|(name, value)| (format!("C_{name}").to_uppercase(), value.into()));
+        settings.map(|(name, value)| (format!("C_{name}").to_uppercase().into(), value.into()));
     for same in [
         CacheConfig::from_toml(toml),
         CacheConfig::from_env(variables, "C_"),
