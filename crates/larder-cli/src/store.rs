@@ -50,9 +50,24 @@ impl Target {
         }
         if let Some(url) = url {
             let config = CacheConfig::from_url(url)?;
-            let is_named = config.namespace != CacheConfig::default().namespace;
             target.url = config.url();
-            target.namespace = is_named.then_some(config.namespace).or(target.namespace);
+            // Only what the URL says: what it leaves open is as it was.
+            let query = url.split_once('?').map_or("", |(_, query)| query);
+            let says =
+                |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+            if says("namespace") {
+                target.namespace = Some(config.namespace);
+            }
+            if says("ttl") {
+                target.defaults = target.defaults.ttl(config.ttl);
+            }
+            if says("grace") {
+                target.defaults = target.defaults.grace(config.grace);
+            }
+        }
+        if target.url.is_none() && (url.is_some() || config.is_some()) {
+            let message = "a cache in memory is not shared with a command: name a `file:` URL";
+            return Err(Error::new(ErrorKind::InvalidInput, "store", message).into());
         }
         Ok(target)
     }

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::Args;
+use larder::MessagePack;
 use larder::backend::{Codec as _, Kind, Record};
-use larder::{Life, MessagePack};
 use serde_json::{Value, json};
 
 use crate::cli::Common;
@@ -41,8 +41,8 @@ impl Get {
 
     async fn find(&self, store: &Store) -> Result<Option<Shown>, Failure> {
         let Some(record) = store.record(&self.key).await? else { return Ok(None) };
-        if let Some(number) = record.as_counter() {
-            return Ok((record.header.times.life() == Life::Fresh).then_some(Shown::Number(number)));
+        if record.header.kind == Kind::Counter {
+            return Ok(store.names()?.counter(&self.key).await?.map(Shown::Number));
         }
         let Record { header, .. } = record;
         if header.kind != Kind::Value {

@@ -2,8 +2,6 @@
 
 use clap::Args;
 use larder::Ttl;
-use larder::backend::{NEVER, Times};
-use larder::ops::Counter;
 use serde_json::json;
 
 use crate::cli::Common;
@@ -11,7 +9,7 @@ use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::Printer;
 use crate::parse;
-use crate::store::Store;
+use crate::store::{Store, raw};
 
 /// Add to a counter and print the sum
 #[derive(Args, Debug)]
@@ -21,9 +19,8 @@ pub(crate) struct Incr {
     /// How much; less than nothing takes away
     #[arg(default_value_t = 1, allow_negative_numbers = true)]
     by: i64,
-    /// How long a counter that begins now lives
-    #[arg(long, value_name = "DURATION|never", default_value = "never", value_parser = parse::ttl)]
-    ttl: Ttl,
+    #[arg(long, value_name = "DURATION|never", help = TTL_HELP, value_parser = parse::ttl)]
+    ttl: Option<Ttl>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -34,16 +31,18 @@ impl Incr {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let life = match self.ttl {
-            Ttl::For(life) => life,
-            _ => NEVER,
-        };
-        let counter = Counter::new(store.swap(), store.key(&self.key), Times::new(life, life));
-        let sum = counter.add(self.by).await?;
+        let mut options = store.defaults.clone();
+        if let Some(ttl) = self.ttl {
+            options = options.ttl(ttl);
+        }
+        let sum = store.entries(raw())?.with(options).incr(&self.key, self.by).await?;
         printer.result(&json!({ "key": self.key, "value": sum }), &sum.to_string())?;
         Ok(Answer::Yes)
     }
 }
+
+const TTL_HELP: &str = "\
+How long a counter that begins now lives, by default as the configuration says, else without end";
 
 const EXAMPLES: &str = "\
 A counter that is not there begins at 0. Adding does not renew its life.

@@ -53,9 +53,11 @@ impl SetTtl {
     /// The time for which it is still fresh; none if it is not.
     async fn left(&self, store: &Store) -> Result<Option<Duration>, Failure> {
         let Some(record) = store.record(&self.key).await? else { return Ok(None) };
-        let times = record.header.times;
         match record.header.kind {
-            Kind::Counter => Ok((times.life() == Life::Fresh).then(|| times.fresh_left())),
+            Kind::Counter => Ok(store.names()?.ttl(&self.key).await?.map(|ttl| match ttl {
+                Ttl::For(left) => left,
+                _ => NEVER,
+            })),
             Kind::Value => {
                 let info = store.entries(record.header.codec)?.entry_info(&self.key).await?;
                 Ok(info.filter(|info| info.life == Life::Fresh).map(|info| info.ttl_left))
@@ -69,6 +71,9 @@ impl SetTtl {
         let Some(record) = store.record(&self.key).await? else { return Ok(false) };
         let is_changed = match record.header.kind {
             Kind::Counter => {
+                if store.names()?.ttl(&self.key).await?.is_none() {
+                    return Ok(false);
+                }
                 let life = match ttl {
                     Ttl::For(life) => life,
                     _ => NEVER,
