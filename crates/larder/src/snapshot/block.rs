@@ -17,50 +17,66 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::snapshot::failure::{damaged, of_sink};
 
+/// Entries that are written together.
+pub(super) struct Block {
+    /// Room for its head, then its body.
+    bytes: Vec<u8>,
+    entries: u64,
+}
+
+impl Block {
+    pub(super) fn new() -> Self {
+        let mut bytes = Vec::with_capacity(FULL + FULL / 8);
+        bytes.extend_from_slice(&[0; HEAD]);
+        Self { bytes, entries: 0 }
+    }
+
+    /// Adds the entry that `put` appends, if it says that it has.
+    pub(super) fn add(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<bool>) -> Result<()> {
+        self.entries += u64::from(put(&mut self.bytes)?);
+        Ok(())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= FULL
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+}
+
 /// Writes blocks, and the end.
 pub(super) struct BlockWriter<'a> {
     out: &'a mut dyn Write,
-    block: Vec<u8>,
     seed: u64,
     entries: u64,
 }
 
 impl<'a> BlockWriter<'a> {
     pub(super) fn new(out: &'a mut dyn Write, seed: u64) -> Self {
-        let mut block = Vec::with_capacity(FULL + FULL / 8);
-        block.extend_from_slice(&[0; HEAD]);
-        Self { out, block, seed, entries: 0 }
+        Self { out, seed, entries: 0 }
     }
 
-    /// Appends an entry as `put` puts it.
-    pub(super) fn entry(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        put(&mut self.block);
-        self.entries += 1;
-        if self.block.len() < FULL { Ok(()) } else { self.send() }
+    pub(super) fn write(&mut self, mut block: Block) -> io::Result<()> {
+        let (head, body) = block.bytes.split_at_mut(HEAD);
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        let (in_head, sum) = head.split_at_mut(4);
+        in_head.copy_from_slice(&length.to_le_bytes());
+        sum.copy_from_slice(&xxh3_64_with_seed(body, self.seed).to_le_bytes());
+        self.out.write_all(&block.bytes)?;
+        self.entries += block.entries;
+        self.seed = self.seed.wrapping_add(1);
+        Ok(())
     }
 
-    /// Writes what is left, and the end; how many entries there are.
-    pub(super) fn finish(mut self) -> io::Result<u64> {
-        if self.block.len() > HEAD {
-            self.send()?;
-        }
+    /// Writes the end; how many entries there are.
+    pub(super) fn finish(self) -> io::Result<u64> {
         let count = self.entries.to_le_bytes();
         self.out.write_all(&0_u32.to_le_bytes())?;
         self.out.write_all(&xxh3_64_with_seed(&count, self.seed).to_le_bytes())?;
         self.out.write_all(&count)?;
         Ok(self.entries)
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let (head, body) = self.block.split_at_mut(HEAD);
-        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-        let (in_head, sum) = head.split_at_mut(4);
-        in_head.copy_from_slice(&length.to_le_bytes());
-        sum.copy_from_slice(&xxh3_64_with_seed(body, self.seed).to_le_bytes());
-        self.out.write_all(&self.block)?;
-        self.block.truncate(HEAD);
-        self.seed = self.seed.wrapping_add(1);
-        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::snapshot::block::BlockWriter;
 use crate::snapshot::change::Change;
+use crate::snapshot::encode::encode;
 use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{guarded, of_sink};
 use crate::snapshot::header::Header;
@@ -206,13 +207,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         let mut write = |out: &mut dyn io::Write| {
             let seed = header.write(out)?;
             let mut blocks = BlockWriter::new(out, seed);
-            for &hash in &hashes {
-                let Some((key, copied)) = self.local.copy_by_hash(hash, began) else { continue };
-                match self.put(&key, &copied, began, &mut blocks) {
-                    Ok(done) => done?,
-                    Err(error) => drop(refused.get_or_insert(error)),
-                }
-            }
+            let put = |hash, bytes: &mut Vec<u8>| self.put(hash, began, bytes);
+            refused = encode(&hashes, put, |block| blocks.write(block))?;
             count = blocks.finish()?;
             Ok(())
         };
@@ -224,15 +220,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         refused.map_or(Ok(count), Err)
     }
 
-    /// Writes an entry. The outer error is the codec's or the key's, the inner one the sink's.
-    fn put(
-        &self,
-        key: &K,
-        copied: &Copied<Held<V>, Note>,
-        began: Timestamp,
-        blocks: &mut BlockWriter<'_>,
-    ) -> Result<io::Result<()>> {
-        let (draft, form) = (&copied.draft, &self.form);
+    /// Appends the entry of this hash, if it is still there.
+    ///
+    /// # Errors
+    /// The codec's or the key's.
+    fn put(&self, hash: u64, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
+        let copied = self.local.copy_by_hash(hash, began);
+        let Some((key, Copied { draft, idle })) = copied else { return Ok(false) };
+        let form = &self.form;
         let text = guarded("save", || Ok(key.to_text()))?;
         let encoded = match &draft.value {
             Held::Value(value) => {
@@ -255,12 +250,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             fresh_left: draft.fresh_until.since(began),
             kept_left: draft.kept_until.since(began),
             age: note.map_or(Duration::ZERO, |note| began.since(note.written_at)),
-            idle: copied.idle,
+            idle,
             version: note.map_or(larder_core::Version::NONE, |note| note.version),
             tags: tags.iter().map(|tag| &**tag).collect(),
             cost: note.map_or(Duration::ZERO, |note| note.cost),
         };
-        Ok(blocks.entry(|out| entry.put(out)))
+        entry.put(bytes);
+        Ok(true)
     }
 }
 

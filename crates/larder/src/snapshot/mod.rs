@@ -17,6 +17,7 @@ pub(crate) use crate::snapshot::keeper::Keeper;
 
 mod block;
 mod change;
+mod encode;
 mod entry;
 mod failure;
 pub(crate) mod file;

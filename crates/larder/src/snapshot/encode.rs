@@ -1,0 +1,95 @@
+//! Encoding entries on a few threads, in the order in which they are to be written.
+//!
+//! Most of an entry's time is waiting for memory, which several threads do side by side. Each takes
+//! every so manieth run of hashes and hands over its blocks through a short queue of its own; who
+//! writes asks the queues in turn, so no more than a few blocks are ever in memory.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use larder_core::{Error, Result};
+
+use crate::snapshot::block::Block;
+
+/// What a thread hands over.
+enum Part {
+    Block(Block),
+    /// The end of a run, and what kept an entry of it from being encoded.
+    End(Option<Error>),
+}
+
+/// Has `put` append the entry of each hash to a block, if there is one, and `write` write the blocks.
+/// The first of the errors of `put`, which leave their entries out.
+///
+/// # Errors
+/// Those of `write`, or what keeps threads from being started.
+pub(super) fn encode(
+    hashes: &[u64],
+    put: impl Fn(u64, &mut Vec<u8>) -> Result<bool> + Sync,
+    mut write: impl FnMut(Block) -> io::Result<()>,
+) -> io::Result<Option<Error>> {
+    let runs = hashes.chunks(RUN);
+    let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, MOST_THREADS);
+    thread::scope(|scope| {
+        let mut queues = Vec::new();
+        for first in 0..threads.min(runs.len()) {
+            let (parts, queue) = sync_channel(QUEUE);
+            let (own, put) = (runs.clone().skip(first).step_by(threads), &put);
+            let run = move || own.take_while(|run| encode_run(run, put, &parts).is_some()).count();
+            thread::Builder::new().name("larder-save".to_owned()).spawn_scoped(scope, run)?;
+            queues.push(queue);
+        }
+        let mut refused = None;
+        for queue in queues.iter().cycle().take(runs.len()) {
+            let error = write_run(queue, &mut write)?;
+            refused = refused.or(error);
+        }
+        Ok(refused)
+    })
+}
+
+/// Encodes the entries of a run; none if nobody wants them any more.
+fn encode_run(
+    run: &[u64],
+    put: &impl Fn(u64, &mut Vec<u8>) -> Result<bool>,
+    parts: &SyncSender<Part>,
+) -> Option<()> {
+    let (mut block, mut refused) = (Block::new(), None);
+    for &hash in run {
+        if let Err(error) = block.add(|bytes| put(hash, bytes)) {
+            refused.get_or_insert(error);
+        }
+        if block.is_full() {
+            let full = std::mem::replace(&mut block, Block::new());
+            parts.send(Part::Block(full)).ok()?;
+        }
+    }
+    if !block.is_empty() {
+        parts.send(Part::Block(block)).ok()?;
+    }
+    parts.send(Part::End(refused)).ok()
+}
+
+/// Writes the blocks of a run; what kept an entry of it from being encoded.
+fn write_run(
+    queue: &Receiver<Part>,
+    write: &mut impl FnMut(Block) -> io::Result<()>,
+) -> io::Result<Option<Error>> {
+    loop {
+        match queue.recv() {
+            Ok(Part::Block(block)) => write(block)?,
+            Ok(Part::End(refused)) => return Ok(refused),
+            Err(_) => return Err(io::Error::other("a thread that encodes has panicked")),
+        }
+    }
+}
+
+/// How many hashes make a run: some blocks' worth of small entries.
+const RUN: usize = 8_192;
+
+/// How many blocks wait in a queue at most.
+const QUEUE: usize = 2;
+
+/// A save is not in such a hurry that it would take all processors.
+const MOST_THREADS: usize = 4;
