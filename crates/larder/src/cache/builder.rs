@@ -328,6 +328,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         if self.lease_limit < Duration::from_millis(1) {
             return invalid("a lease lives for a millisecond at least");
         }
+        let every = self.snapshot.as_ref().and_then(|(snapshot, _)| snapshot.every);
+        if every == Some(Duration::ZERO) {
+            return invalid("a snapshot without an interval between saves would never be done");
+        }
         if self.max_concurrent_loads == Some(0) || self.load_slots == Some(0) {
             return invalid("without any loader at once nothing loads");
         }

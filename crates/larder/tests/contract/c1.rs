@@ -538,7 +538,7 @@ fn c1_14_a_change_that_cannot_be_noted_removes_the_snapshot_or_is_local_only() {
 }
 
 #[test]
-fn c1_9_a_clock_without_a_wall_clock_is_refused() {
+fn c1_9_a_clock_without_a_wall_clock_and_an_interval_of_nothing_are_refused() {
     #[derive(Debug)]
     struct Bare(ManualClock);
 
@@ -557,6 +557,9 @@ fn c1_9_a_clock_without_a_wall_clock_is_refused() {
     let built = builder.snapshot(Snapshot::new(MemorySink::default())).build();
     assert_eq!(built.unwrap_err().kind(), ErrorKind::Unsupported);
     let _: &dyn Sink = &FileSink::new("a.snapshot");
+    let hasty = Snapshot::new(MemorySink::default()).every(secs(0));
+    let built = Cache::<u32, u32>::builder().snapshot(hasty).build();
+    assert_eq!(built.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 /// Numbers as text; two have none.

@@ -13,6 +13,7 @@ mod store;
 mod crowds;
 mod damage;
 mod folders;
+mod interval;
 mod kills;
 mod power;
 mod random;
