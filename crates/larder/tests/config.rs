@@ -82,6 +82,36 @@ fn all_sources_say_the_same() {
     assert!(again.backend == config.backend, "{}", url.expose());
 }
 
+/// A host with a colon was taken for an address of IPv6, and its `@` for the end of a password.
+#[test]
+fn a_host_of_any_characters_survives_the_url() {
+    for host in ["::1", "fe80::1%eth0", ":p@ss", "a:b", "a/b?c#d", "a b", "[x]"] {
+        let config = CacheConfig::from_settings([("host", host)]).unwrap();
+        let url = config.url().unwrap();
+        let again = CacheConfig::from_url(url.expose()).unwrap();
+        assert!(again == config, "{host}");
+    }
+    let config = CacheConfig::from_url("redis://[::1]:7000/0").unwrap();
+    assert_eq!(config.url().unwrap().expose(), "redis://[::1]:7000/0");
+}
+
+/// A URL cannot tell one that is empty from none.
+#[test]
+fn a_username_of_no_characters_is_none() {
+    let config = CacheConfig::from_settings([("username", "")]).unwrap();
+    assert!(CacheConfig::from_url(config.url().unwrap().expose()).unwrap() == config);
+}
+
+/// A `?` before the first colon cut the URL down to nothing, which stands for memory alone.
+#[test]
+fn what_has_no_scheme_is_no_url() {
+    for url in ["", ":", "?x:y", "a?b:c", "1a:b", "a b:c", "/a:b", "\u{e9}:b", "abc"] {
+        let error = CacheConfig::from_url(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
+    }
+    assert!(CacheConfig::from_url("sqlite+x-1.2:/a").is_ok());
+}
+
 #[test]
 fn a_password_survives_the_url_and_is_shown_nowhere() {
     for password in ["", "p@ss", "a:b", "a/b", "a?b", "a#b", "%41", "100%", " ", "\u{fc}", "[x]@:6"]

@@ -1,5 +1,6 @@
 //! A server, and the URL that names it.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use crate::config::Hidden;
@@ -64,7 +65,7 @@ impl ServerConfig {
             None if username.is_empty() => String::new(),
             None => format!("{username}@"),
         };
-        let is_ipv6 = self.host.contains(':');
+        let is_ipv6 = self.host.parse::<Ipv6Addr>().is_ok();
         let host = if is_ipv6 { format!("[{}]", self.host) } else { escape(&self.host) };
         let mut url = format!("{scheme}://{user}{host}:{}/{}", self.port, self.db);
         let default = Self::default();

@@ -41,7 +41,7 @@ pub(super) fn apply(config: &mut CacheConfig, name: &str, value: &str) -> Result
         "host" => value.clone_into(&mut server(config)?.host),
         "port" => server(config)?.port = number(name, value)?,
         "db" => server(config)?.db = number(name, value)?,
-        "username" => server(config)?.username = Some(value.to_owned()),
+        "username" => server(config)?.username = Some(value.to_owned()).filter(|it| !it.is_empty()),
         "password" => server(config)?.password = Some(Hidden::new(value)),
         "tls" => server(config)?.tls = switch(name, value)?,
         "pool_size" => server(config)?.pool_size = number(name, value)?,

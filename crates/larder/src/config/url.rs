@@ -18,7 +18,8 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn parse(url: &'a str) -> Result<Self> {
-        let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid("a URL has a scheme"))?;
+        let parts = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+        let (scheme, rest) = parts.ok_or_else(|| invalid("a URL has a scheme"))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let Some(rest) = rest.strip_prefix("//") else {
             let (username, password, port) = (None, None, None);
@@ -63,6 +64,11 @@ impl<'a> Parts<'a> {
         };
         pairs.map(pair).collect()
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_of_one)
 }
 
 /// The text with everything escaped that means something in a URL.
