@@ -68,7 +68,6 @@ fn part(glob: &[char]) -> (Part<'_>, &[char]) {
     match glob {
         ['*', rest @ ..] => (Part::Many, rest),
         ['?', rest @ ..] => (Part::One(Judge::Any), rest),
-        ['\\', char, rest @ ..] => (Part::One(Judge::Is(*char)), rest),
         ['[', rest @ ..] => {
             let mut end = 0;
             while rest[end] != ']' {
@@ -76,7 +75,7 @@ fn part(glob: &[char]) -> (Part<'_>, &[char]) {
             }
             (Part::One(Judge::In(&rest[..end])), &rest[end + 1..])
         }
-        [char, rest @ ..] => (Part::One(Judge::Is(*char)), rest),
+        ['\\', char, rest @ ..] | [char, rest @ ..] => (Part::One(Judge::Is(*char)), rest),
         [] => unreachable!("there is a part"),
     }
 }

@@ -28,7 +28,8 @@ fuzz_target!(|input: &[u8]| {
     is_of_one_key::<[String; 2]>(text);
     is_of_one_key::<[(u8, String); 1]>(text);
     is_of_one_key::<(Arc<str>, (String, char), Box<u64>)>(text);
-    let (first, second) = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(place, _)| place);
+    let (first, second) = text.split_at(middle);
     comes_back(&(first.to_owned(), second.to_owned()));
     comes_back(&[Some(first.to_owned()), None, Some(second.to_owned())]);
     comes_back(&((first.to_owned(), second.as_bytes().to_vec()), text.chars().next()));

@@ -58,7 +58,9 @@ enum Stage<C> {
 
 type Stages<C> = [Stage<C>; 8];
 
-static STAGES: LazyLock<(Stages<MessagePack>, Stages<Json>, Stages<Postcard>, Stages<Raw>)> =
+type All = (Stages<MessagePack>, Stages<Json>, Stages<Postcard>, Stages<Raw>);
+
+static STAGES: LazyLock<All> =
     LazyLock::new(|| (stages(MessagePack), stages(Json), stages(Postcard), stages(Raw)));
 
 fn stages<C: Clone>(codec: C) -> Stages<C> {
