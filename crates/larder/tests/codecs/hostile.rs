@@ -50,7 +50,7 @@ fn f31_random_words_of_json_are_a_value_or_an_error() {
     ];
     let _turn = alone();
     let mut random = Random(3);
-    for _ in 0..100_000 {
+    for _ in 0..200_000 {
         let words = (0..random.below(20)).map(|_| WORDS[random.below(WORDS.len())]);
         let text: String = words.collect();
         decode_as_everything(&Bytes::from(text), MEBIBYTE);

@@ -7,8 +7,8 @@ use super::pool::Pool;
 
 /// Compression with Zstandard: small results, for a [`Pipeline`](crate::Pipeline). Feature `zstd`.
 ///
-/// Contexts are kept for the next values: as many as were in use at once, some hundred KiB each at
-/// the default level and much more at the highest.
+/// Contexts are kept for the next values: as many as were in use at once, about a MiB each at the
+/// default level and much more at the highest.
 ///
 /// ```
 /// use larder::backend::Codec;
