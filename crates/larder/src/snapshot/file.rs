@@ -188,15 +188,19 @@ impl Sink for FileSink {
 
     fn clear(&self) -> io::Result<()> {
         lock(&self.logs).clear();
-        if !self.folder()?.is_dir() {
+        let folder = self.folder()?;
+        // Only where there is surely none is there surely nothing in it.
+        let Some(found) = present(fs::metadata(folder))? else { return Ok(()) };
+        if !found.is_dir() {
             return Ok(());
         }
-        let _folder = lock_folder(self.folder()?);
+        let _folder = lock_folder(folder);
         if self.has_snapshot()? == Some(true) {
             present(fs::remove_file(&self.path))?;
         }
         self.remove_dead(LOG, "")?;
-        self.remove_dead(UNFINISHED, "")
+        self.remove_dead(UNFINISHED, "")?;
+        sync_folder(folder)
     }
 }
 

@@ -17,4 +17,5 @@ mod interval;
 mod kills;
 mod power;
 mod random;
+mod regressions;
 mod space;

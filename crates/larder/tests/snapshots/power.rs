@@ -27,6 +27,20 @@ pub(crate) fn record(path: &str) {
     }
 }
 
+/// In a process whose syncs are recorded: saves and clears, telling what is done.
+pub(crate) fn clear(path: &str) {
+    let snapshot = Snapshot::new(FileSink::new(path).durable());
+    let store = Store::with(snapshot.clone());
+    store.put(1, 1, 100);
+    store.save().unwrap();
+    tell("saved");
+    snapshot.clear().unwrap();
+    tell("cleared");
+    loop {
+        pause(Duration::from_secs(1));
+    }
+}
+
 /// The library that records, compiled for this run.
 fn compile(folder: &Folder) -> PathBuf {
     fs::create_dir_all(folder.path()).unwrap();
@@ -89,6 +103,24 @@ fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
         }
     }
     assert!(survived > 0);
+}
+
+/// The removal of a snapshot was not synced.
+#[test]
+fn f07_a_snapshot_that_was_cleared_does_not_come_back_after_a_loss_of_power() {
+    let (tools, folder, shadow) = (Folder::new(), Folder::new(), Folder::new());
+    let library = compile(&tools);
+    fs::create_dir_all(shadow.path()).unwrap();
+    let path = folder.path().join("cleared.snapshot");
+    let mut child = Child::start_with("clear", &[text(&path)], |command| {
+        command.env("LD_PRELOAD", &library);
+        command.env("RECORD_FOLDER", folder.path()).env("RECORD_SHADOW", shadow.path());
+    });
+    assert_eq!(child.hear().as_deref(), Some("saved"));
+    assert_eq!(child.hear().as_deref(), Some("cleared"));
+    child.kill();
+    let left = lose_power(shadow.path());
+    assert_eq!(names(&left, ""), [""; 0]);
 }
 
 const KEYS: u64 = 40;
