@@ -88,14 +88,15 @@ impl FileSink {
         }
     }
 
-    /// Removes the files with this beginning that no process holds, but one; the first failure.
-    fn remove_dead(&self, beginning: &str, but: &str) -> io::Result<()> {
-        let beginning = format!("{}{beginning}", self.stem());
+    /// Removes our files of this kind that no process holds, but one; the first failure.
+    fn remove_dead(&self, kind: &str, but: &str) -> io::Result<()> {
+        let beginning = format!("{}{kind}", self.stem());
         let mut result = Ok(());
         for entry in fs::read_dir(self.folder()?)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_meant = name.strip_prefix(&beginning).is_some_and(|rest| rest != but);
+            let is_meant = |rest: &str| is_unique(rest) && rest != but;
+            let is_meant = name.strip_prefix(&beginning).is_some_and(is_meant);
             if is_meant {
                 result = result.and(remove_unless_held(&entry.path()));
             }
@@ -138,6 +139,9 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+        if present(judge_folder(self.folder()?))?.is_none() {
+            return Ok(None);
+        }
         let _ = self.remove_dead(UNFINISHED, "");
         Ok(present(open_to_read(&self.path))?.map(boxed))
     }
@@ -222,6 +226,11 @@ fn lock_folder(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
     folder.lock().ok()?;
     Some(folder)
+}
+
+/// Whether it is what the names of our files end with.
+fn is_unique(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn boxed(file: File) -> Box<dyn Read + Send> {

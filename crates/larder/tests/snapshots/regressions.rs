@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use larder::{ErrorKind, Reach, Snapshot};
 
 use crate::folder::Folder;
-use crate::store::Store;
+use crate::store::{Store, names};
 
 /// A folder that could not be looked at was taken for one that is not there: nothing was removed,
 /// and a change that could not be noted was confirmed.
@@ -34,4 +34,24 @@ fn clear_says_so_if_it_cannot_know_whether_there_is_a_snapshot() {
     assert_eq!(store.cache.blocking().invalidate(&2).unwrap(), Reach::Confirmed);
     assert_eq!(Store::open(&path).get(1), None);
     fs::remove_file(link.path()).unwrap();
+}
+
+/// A file of somebody's whose name begins like that of a log was removed.
+#[test]
+fn files_that_are_only_named_alike_stay() {
+    let folder = Folder::new();
+    let path = folder.path().join("a.snapshot");
+    let store = Store::open(&path);
+    store.put(1, 1, 100);
+    store.save().unwrap();
+    let others = ["a.snapshot.log-2026-01-01", "a.snapshot.new-", "a.snapshot.log-0123"];
+    for name in others {
+        fs::write(folder.path().join(name), "somebody's").unwrap();
+    }
+    store.save().unwrap();
+    drop(store);
+    Snapshot::file(&path).clear().unwrap();
+    let mut left = others.to_vec();
+    left.sort_unstable();
+    assert_eq!(names(&folder, ""), left);
 }
