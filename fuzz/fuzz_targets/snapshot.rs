@@ -118,9 +118,16 @@ impl Sink for Memory {
         Ok(self.with(|kept| kept.logs.get(log).cloned()).map(boxed))
     }
 
-    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
-        self.with(|kept| kept.logs.entry(log.to_owned()).or_default().extend_from_slice(bytes));
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.with(|kept| drop(kept.logs.insert(log.to_owned(), bytes.to_vec())));
         Ok(())
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.with(|kept| {
+            kept.logs.get_mut(log).ok_or(io::ErrorKind::NotFound)?.extend_from_slice(bytes);
+            Ok(())
+        })
     }
 
     fn clear(&self) -> io::Result<()> {

@@ -9,10 +9,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::snapshot::header::MAGIC;
 use crate::snapshot::private::{
-    create_folder, create_new, is_removed, judge_folder, open_to_append, open_to_read, sync_folder,
+    create_folder, create_new, create_to_append, is_removed, judge_folder, open_to_append,
+    open_to_read, sync_folder,
 };
 use crate::snapshot::sink::Sink;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Arc, Mutex, lock};
 
 /// A snapshot in a file, its logs in others beside it.
 ///
@@ -27,13 +28,15 @@ use crate::sync::{Mutex, lock};
 /// Another program's file at the path is never lost: a save sets it aside, renamed.
 ///
 /// A change is written into the log by the time it is confirmed, which outlives the process; with
-/// [`durable`](Self::durable) it outlives a loss of power too.
+/// [`durable`](Self::durable) it outlives a loss of power too. It is noted beside the process's own
+/// snapshot: the one that it has restored or saved last. What another process has saved meanwhile
+/// knows nothing of it; where that has removed the log, the change removes the snapshot.
 #[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
     is_durable: bool,
     /// The logs that are appended to: locked, so that other processes leave them alone.
-    logs: Mutex<Vec<(String, File)>>,
+    logs: Mutex<Vec<(String, Arc<File>)>>,
 }
 
 impl FileSink {
@@ -104,19 +107,44 @@ impl FileSink {
         result
     }
 
-    fn open_log(&self, log: &str) -> io::Result<File> {
+    fn open_log(&self, log: &str, open: fn(&Path) -> io::Result<File>) -> io::Result<Arc<File>> {
         let path = self.log_path(log)?;
-        loop {
-            let file = open_to_append(&path)?;
+        let file = loop {
+            let file = open(&path)?;
             let _ = file.lock_shared();
             if !is_removed(&file)? {
-                return Ok(file);
+                break Arc::new(file);
             }
-        }
+        };
+        let mut logs = lock(&self.logs);
+        logs.push((log.to_owned(), Arc::clone(&file)));
+        // That of the snapshot, and that of the save which runs; others are not written again.
+        let spare = logs.len().saturating_sub(2);
+        logs.drain(..spare);
+        Ok(file)
     }
 
+    /// The log, if it is open.
+    fn held(&self, log: &str) -> Option<Arc<File>> {
+        let logs = lock(&self.logs);
+        logs.iter().find(|(name, _)| name == log).map(|(_, file)| Arc::clone(file))
+    }
+
+    /// Refuses a log that is open no longer, or has been removed.
+    fn check_log(&self, log: &str) -> io::Result<()> {
+        let file = self.held(log).ok_or_else(no_log)?;
+        if is_removed(&file)? { Err(no_log()) } else { Ok(()) }
+    }
+
+    /// Writers go on meanwhile.
     fn sync_logs(&self) -> io::Result<()> {
-        lock(&self.logs).iter().try_for_each(|(_, file)| file.sync_data())
+        let logs: Vec<_> = lock(&self.logs).iter().map(|(_, file)| Arc::clone(file)).collect();
+        logs.iter().try_for_each(|file| file.sync_data())
+    }
+
+    fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)?;
+        if self.is_durable { file.sync_data() } else { Ok(()) }
     }
 
     fn rename(&self, unfinished: &Path) -> io::Result<()> {
@@ -159,7 +187,9 @@ impl Sink for FileSink {
         // The snapshot is worth nothing without the beginning of its log.
         let synced = written.and_then(|()| self.sync_logs());
         let folder = lock_folder(self.folder()?);
-        let renamed = synced.and_then(|()| self.rename(&path));
+        // Whoever shares this sink may have cleared it.
+        let kept = synced.and_then(|()| log.map_or(Ok(()), |log| self.check_log(log)));
+        let renamed = kept.and_then(|()| self.rename(&path));
         if renamed.is_err() {
             let _ = fs::remove_file(&path);
             return renamed;
@@ -175,19 +205,29 @@ impl Sink for FileSink {
         Ok(present(open_to_read(&self.log_path(log)?))?.map(boxed))
     }
 
-    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut logs = lock(&self.logs);
-        if !logs.iter().any(|(name, _)| name == log) {
-            self.prepare()?;
-            logs.push((log.to_owned(), self.open_log(log)?));
-            // That of the snapshot, and that of the save which runs; others are not written again.
-            let spare = logs.len().saturating_sub(2);
-            logs.drain(..spare);
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.prepare()?;
+        let file = self.open_log(log, create_to_append)?;
+        let begun = self.write(&file, bytes);
+        if begun.is_err() {
+            lock(&self.logs).retain(|(name, _)| name != log);
+            let _ = fs::remove_file(self.log_path(log)?);
         }
-        let held = logs.iter_mut().find(|(name, _)| name == log);
-        let (_, file) = held.ok_or(ErrorKind::NotFound)?;
-        file.write_all(bytes)?;
-        if self.is_durable { file.sync_data() } else { Ok(()) }
+        begun
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = match self.held(log) {
+            Some(file) => file,
+            None => {
+                judge_folder(self.folder()?)?;
+                self.open_log(log, open_to_append)?
+            }
+        };
+        if is_removed(&file)? {
+            return Err(no_log());
+        }
+        self.write(&file, bytes)
     }
 
     fn clear(&self) -> io::Result<()> {
@@ -226,6 +266,10 @@ fn lock_folder(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
     folder.lock().ok()?;
     Some(folder)
+}
+
+fn no_log() -> io::Error {
+    io::Error::new(ErrorKind::NotFound, "the log of the changes is gone")
 }
 
 /// Whether it is what the names of our files end with.

@@ -3,11 +3,14 @@
 //!
 //! A save begins a log of its own before it looks at the first entry, and the old log says that it
 //! goes on there; the snapshot names its log. So whichever of the two snapshots is there after a
-//! crash, all changes since are found from it, also through logs of saves that failed. A change is noted after it is made and before it is
-//! confirmed: one that is made before a save looks at its entry is in the snapshot, and one that is
-//! made after that is noted in the save's log or in a later one.
+//! crash, all changes since are found from it, also through logs of saves that failed. A change is
+//! noted after it is made and before it is confirmed: one that is made before a save looks at its
+//! entry is in the snapshot, and one that is made after that is noted in the save's log or in a later
+//! one.
 //!
 //! What cannot be noted makes the snapshot worthless, and it is removed: that works on a full disk.
+
+use std::io;
 
 use larder_core::{Error, Result, Version};
 
@@ -92,7 +95,11 @@ impl Journal {
             record = Change::All.record();
         }
         if let Err(error) = self.sink.append(&name(*log), &record) {
-            return self.lose(&mut state, Some(of_sink("note", error)));
+            // Who has removed the log has removed its snapshot too, or replaced it: no failure, but
+            // what is there now knows nothing of this change.
+            let is_failure = error.kind() != io::ErrorKind::NotFound;
+            let failure = is_failure.then(|| of_sink("note", error));
+            return self.lose(&mut state, failure);
         }
         *bytes += record.len() as u64;
         let is_long = *bytes > self.limit / 2;
@@ -119,12 +126,16 @@ impl Journal {
             }
         };
         let log = u128::from_be_bytes(Version::next().to_bytes());
-        self.sink.append(&name(log), &Change::Begin.record()).map_err(failed)?;
+        self.sink.begin(&name(log), &Change::Begin.record()).map_err(failed)?;
         if let Some(old) = old {
             let link = Change::GoOn(&name(log)).record();
-            if let Err(error) = self.sink.append(&name(old), &link) {
-                self.lose(&mut state, None);
-                return Err(failed(error));
+            match self.sink.append(&name(old), &link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.lose(&mut state, None);
+                    return Err(failed(error));
+                }
+                // A snapshot whose log is gone is nothing, and needs no link.
+                _ => {}
             }
         }
         *state = State::Open(Open { log, bytes: 0 });
@@ -197,8 +208,13 @@ mod tests {
             Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as _))
         }
 
+        fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+            lock(&self.0).insert(log.to_owned(), bytes.to_vec());
+            Ok(())
+        }
+
         fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
-            lock(&self.0).entry(log.to_owned()).or_default().extend_from_slice(bytes);
+            lock(&self.0).get_mut(log).ok_or(io::ErrorKind::NotFound)?.extend_from_slice(bytes);
             Ok(())
         }
 

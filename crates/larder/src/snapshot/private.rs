@@ -3,12 +3,14 @@
 
 #[cfg(unix)]
 pub(super) use unix::{
-    create_folder, create_new, is_removed, judge_folder, open_to_append, open_to_read, sync_folder,
+    create_folder, create_new, create_to_append, is_removed, judge_folder, open_to_append,
+    open_to_read, sync_folder,
 };
 
 #[cfg(not(unix))]
 pub(super) use other::{
-    create_folder, create_new, is_removed, judge_folder, open_to_append, open_to_read, sync_folder,
+    create_folder, create_new, create_to_append, is_removed, judge_folder, open_to_append,
+    open_to_read, sync_folder,
 };
 
 #[cfg(unix)]
@@ -53,13 +55,13 @@ mod unix {
         restricted(private(OpenOptions::new().write(true).create_new(true)).open(path)?)
     }
 
+    pub(crate) fn create_to_append(path: &Path) -> io::Result<File> {
+        restricted(private(OpenOptions::new().append(true).create_new(true)).open(path)?)
+    }
+
     pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-        match judge_name(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        restricted(judged(private(options.append(true).create(true)).open(path)?)?)
+        judge_name(path)?;
+        restricted(judged(private(OpenOptions::new().append(true)).open(path)?)?)
     }
 
     /// Whether the file has no name any more.
@@ -138,8 +140,12 @@ mod other {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
+    pub(crate) fn create_to_append(path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create_new(true).open(path)
+    }
+
     pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(path)
+        OpenOptions::new().append(true).open(path)
     }
 
     pub(crate) fn is_removed(_file: &File) -> io::Result<bool> {

@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 ///   finds: at least as long as the machine runs, also if the process is killed.
 /// - **Several logs.** A log is named by 32 hexadecimal digits. While a snapshot is replaced there
 ///   are the logs of the old one and of the new one; the end of [`replace`](Sink::replace) ends that.
+/// - **Gone is gone.** What was removed is not begun anew by an [`append`](Sink::append).
 /// - A failure is an error, and no panic. [`InvalidInput`](io::ErrorKind::InvalidInput) says that the
 ///   place must be changed, all else that it may work later.
 ///
@@ -56,9 +57,15 @@ use std::io::{self, Read, Write};
 ///         Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as _))
 ///     }
 ///
+///     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+///         self.0.lock().unwrap().logs.insert(log.to_owned(), bytes.to_vec());
+///         Ok(())
+///     }
+///
 ///     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
 ///         let mut kept = self.0.lock().unwrap();
-///         kept.logs.entry(log.to_owned()).or_default().extend_from_slice(bytes);
+///         let log = kept.logs.get_mut(log).ok_or(io::ErrorKind::NotFound)?;
+///         log.extend_from_slice(bytes);
 ///         Ok(())
 ///     }
 ///
@@ -92,10 +99,16 @@ pub trait Sink: Send + Sync + 'static {
     /// What keeps it from being read.
     fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
 
-    /// Appends to the log of this name, which it makes if there is none.
+    /// Makes the log of this name, which is new, with this in it.
     ///
     /// # Errors
     /// What keeps it from being written.
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Appends to the log of this name. Nothing asks whether it is there.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound) if there is none, else what keeps it from being written.
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Forgets the snapshot first, and then its logs. None is no error.

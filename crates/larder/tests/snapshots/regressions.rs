@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use larder::{ErrorKind, Reach, Snapshot};
+use larder::{ErrorKind, FileSink, Reach, Sink, Snapshot};
 
 use crate::folder::Folder;
 use crate::store::{Store, names};
@@ -34,6 +34,45 @@ fn clear_says_so_if_it_cannot_know_whether_there_is_a_snapshot() {
     assert_eq!(store.cache.blocking().invalidate(&2).unwrap(), Reach::Confirmed);
     assert_eq!(Store::open(&path).get(1), None);
     fs::remove_file(link.path()).unwrap();
+}
+
+/// A log that another process had removed was made anew without its beginning, and the change was
+/// confirmed though no snapshot knew of it.
+#[test]
+fn a_change_whose_log_another_process_has_removed_removes_the_snapshot() {
+    let folder = Folder::new();
+    let path = folder.path().join("a.snapshot");
+    let first = Store::open(&path);
+    first.put(1, 1, 100);
+    first.save().unwrap();
+    drop(first);
+    let (old, new) = (Store::open(&path), Store::open(&path));
+    new.save().unwrap();
+    assert_eq!(old.cache.blocking().invalidate(&1).unwrap(), Reach::Confirmed);
+    assert_eq!(Store::open(&path).get(1), None);
+    assert_eq!(old.events().len(), 0);
+    // Both can be saved again.
+    new.put(2, 2, 100);
+    new.save().unwrap();
+    assert_eq!(Store::open(&path).get(2), Some(2));
+    old.save().unwrap();
+    assert_eq!(Store::open(&path).get(2), None);
+}
+
+/// A save whose log was cleared meanwhile was told as done, and its snapshot was worth nothing.
+#[test]
+fn a_save_that_is_cleared_meanwhile_fails() {
+    let folder = Folder::new();
+    let sink = FileSink::new(folder.path().join("a.snapshot"));
+    let log = "0123456789abcdef0123456789abcdef";
+    sink.begin(log, b"begun").unwrap();
+    let saved = sink.replace(Some(log), &mut |out| {
+        sink.clear()?;
+        out.write_all(b"LARDSNAP")
+    });
+    assert_eq!(saved.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert!(sink.read().unwrap().is_none());
+    assert_eq!(names(&folder, ""), [""; 0]);
 }
 
 /// A file of somebody's whose name begins like that of a log was removed.

@@ -70,12 +70,22 @@ impl Sink for MemorySink {
         Ok(self.change(|kept| kept.logs.get(log).cloned()).map(boxed))
     }
 
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.change(|kept| {
+            if kept.is_stuck {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            kept.logs.insert(log.to_owned(), bytes.to_vec());
+            Ok(())
+        })
+    }
+
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
         self.change(|kept| {
             if kept.is_stuck {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            kept.logs.entry(log.to_owned()).or_default().extend_from_slice(bytes);
+            kept.logs.get_mut(log).ok_or(io::ErrorKind::NotFound)?.extend_from_slice(bytes);
             Ok(())
         })
     }
