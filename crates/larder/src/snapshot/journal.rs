@@ -35,13 +35,29 @@ enum State {
     Open(Open),
     /// A snapshot of which the log says that all is gone.
     Spent,
+    /// A snapshot that nothing can be noted beside, and nothing has changed since. The next one may
+    /// be under way, with this log.
+    Sealed(Option<u128>),
     /// A snapshot, maybe, whose log cannot be relied on.
     Lost,
 }
 
 struct Open {
     log: u128,
+    /// The room it takes, its beginning left out.
     bytes: u64,
+    /// The room of those that go on in it, of saves that failed.
+    before: u64,
+}
+
+impl Open {
+    fn begin(log: u128, before: u64) -> Self {
+        Self { log, bytes: 0, before }
+    }
+
+    fn length(&self) -> u64 {
+        self.bytes + self.before
+    }
 }
 
 /// How a note ended.
@@ -61,9 +77,10 @@ impl Journal {
         Self { sink, state: Mutex::new(State::Idle), limit: LIMIT }
     }
 
-    /// One beside a snapshot that could not be restored, and may be another time.
-    pub(super) fn lost(sink: Arc<dyn Sink>) -> Self {
-        Self { sink, state: Mutex::new(State::Lost), limit: LIMIT }
+    /// One beside a snapshot without a log, or one that could not be restored and may be another
+    /// time: it goes with the first change, or gives way to the next.
+    pub(super) fn sealed(sink: Arc<dyn Sink>) -> Self {
+        Self { sink, state: Mutex::new(State::Sealed(None)), limit: LIMIT }
     }
 
     /// One beside a snapshot with this log, which holds these changes.
@@ -71,8 +88,8 @@ impl Journal {
     /// Where it goes on in others, their processes may live, or be gone with a save that failed:
     /// what is noted from here on is found from the snapshot's own.
     pub(super) fn after(sink: Arc<dyn Sink>, log: u128, changes: &Changes) -> Self {
-        let open = Open { log, bytes: changes.length };
-        let state = if changes.is_torn { State::Lost } else { State::Open(open) };
+        let open = Open { log, bytes: changes.length, before: 0 };
+        let state = if changes.is_torn { State::Sealed(None) } else { State::Open(open) };
         Self { sink, state: Mutex::new(state), limit: LIMIT }
     }
 
@@ -84,71 +101,96 @@ impl Journal {
     /// Notes a change that has been made.
     pub(super) fn note(&self, change: Change<'_>) -> Noted {
         let mut state = lock(&self.state);
-        let Open { log, bytes } = match &mut *state {
+        let open = match &mut *state {
             State::Idle | State::Spent => return Noted::default(),
-            State::Lost => return self.lose(&mut state, None),
+            State::Lost | State::Sealed(_) => return self.lose(&mut state, None),
             State::Open(open) => open,
         };
         let mut record = change.record();
-        let is_spent = *bytes + record.len() as u64 > self.limit;
+        let was_long = open.length() > self.limit / 2;
+        let is_spent = open.length() + record.len() as u64 > self.limit;
         if is_spent {
             record = Change::All.record();
         }
-        if let Err(error) = self.sink.append(&name(*log), &record) {
+        if let Err(error) = self.sink.append(&name(open.log), &record) {
             // Who has removed the log has removed its snapshot too, or replaced it: no failure, but
             // what is there now knows nothing of this change.
             let is_failure = error.kind() != io::ErrorKind::NotFound;
             let failure = is_failure.then(|| of_sink("note", error));
             return self.lose(&mut state, failure);
         }
-        *bytes += record.len() as u64;
-        let is_long = *bytes > self.limit / 2;
+        open.bytes += record.len() as u64;
+        let is_long = !was_long && open.length() > self.limit / 2;
         if is_spent {
             *state = State::Spent;
         }
         Noted { is_long, ..Noted::default() }
     }
 
-    /// Begins the log of a save, which the log there is goes on in.
+    /// The log of a save: a new one, in which the log there is goes on, or that one if nothing has
+    /// been noted in it. So saves that fail leave no more logs behind than there are changes.
     ///
     /// # Errors
     /// What keeps it from being written.
     pub(super) fn turn(&self) -> Result<u128> {
         let failed = |error| of_sink("save", error);
         let mut state = lock(&self.state);
-        let old = match &*state {
-            State::Open(open) => Some(open.log),
-            State::Idle | State::Spent => None,
-            State::Lost => {
+        let (old, is_empty, before) = match &*state {
+            State::Open(open) => (Some(open.log), open.bytes == 0, open.length() + EMPTY_LOG),
+            State::Sealed(begun) => (*begun, true, 0),
+            State::Idle => (None, false, 0),
+            State::Spent | State::Lost => {
                 self.sink.clear().map_err(failed)?;
                 *state = State::Idle;
-                None
+                (None, false, 0)
             }
         };
+        if let Some(old) = old.filter(|_| is_empty)
+            && self.append(old, &[]).map_err(failed)?
+        {
+            return Ok(old);
+        }
         let log = u128::from_be_bytes(Version::next().to_bytes());
         self.sink.begin(&name(log), &Change::Begin.record()).map_err(failed)?;
-        if let Some(old) = old {
-            let link = Change::GoOn(&name(log)).record();
-            match self.sink.append(&name(old), &link) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.lose(&mut state, None);
-                    return Err(failed(error));
-                }
-                // A snapshot whose log is gone is nothing, and needs no link.
-                _ => {}
-            }
+        if let Some(old) = old
+            && let Err(error) = self.append(old, &Change::GoOn(&name(log)).record())
+        {
+            self.lose(&mut state, None);
+            return Err(failed(error));
         }
-        *state = State::Open(Open { log, bytes: 0 });
+        *state = match *state {
+            // Until the next snapshot is there, this one is not beside the log.
+            State::Sealed(_) => State::Sealed(Some(log)),
+            _ => State::Open(Open::begin(log, before)),
+        };
         Ok(log)
     }
 
     /// The snapshot that names this log is there. Whether the log is still good.
     pub(super) fn settle(&self, log: u128) -> bool {
-        match &*lock(&self.state) {
-            State::Open(open) => open.log == log,
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Open(open) if open.log == log => {
+                open.before = 0;
+                true
+            }
+            State::Sealed(Some(begun)) if *begun == log => {
+                *state = State::Open(Open::begin(log, 0));
+                true
+            }
             // It says that all is gone: nothing wrong can come back.
             State::Spent => true,
-            State::Idle | State::Lost => false,
+            _ => false,
+        }
+    }
+
+    /// Appends to a log; whether it is there. A snapshot whose log is gone is nothing: it needs no
+    /// link to another log.
+    fn append(&self, log: u128, bytes: &[u8]) -> io::Result<bool> {
+        match self.sink.append(&name(log), bytes) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -176,12 +218,15 @@ pub(super) fn name(log: u128) -> String {
 /// Sixteen mebibytes.
 const LIMIT: u64 = 16 << 20;
 
+/// What a log takes on most disks, however short it is.
+const EMPTY_LOG: u64 = 4096;
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::io::{self, Cursor, Read, Write};
 
-    use super::{Journal, name};
+    use super::{EMPTY_LOG, Journal, name};
     use crate::snapshot::change::{Change, Changes, Fate};
     use crate::snapshot::sink::Sink;
     use crate::sync::{Arc, Mutex, lock};
@@ -261,6 +306,43 @@ mod tests {
         assert!(lock(&logs.0).values().all(|log| log.len() < 250));
         let next = journal.turn().unwrap();
         assert_eq!(fates(&logs, next), [Fate::Kept; 3]);
+    }
+
+    #[test]
+    fn saves_that_fail_leave_as_many_logs_as_their_limit_allows() {
+        let logs = Arc::new(Logs::default());
+        let journal = Journal::idle(logs.clone()).with_limit(10 * EMPTY_LOG);
+        let log = journal.turn().unwrap();
+        assert!(journal.settle(log));
+        for _ in 0..100 {
+            assert_eq!(journal.turn().unwrap(), log, "nothing has been noted in it");
+        }
+        let mut most = 0;
+        for _ in 0..100 {
+            journal.note(Change::Key("a"));
+            journal.turn().unwrap();
+            most = most.max(lock(&logs.0).len());
+        }
+        assert_eq!(most, 11);
+    }
+
+    #[test]
+    fn what_was_restored_without_a_log_is_kept_until_the_next_is_there() {
+        let logs = Arc::new(Logs::default());
+        logs.begin("another's", &[]).unwrap();
+        let journal = Journal::sealed(logs.clone());
+        let log = journal.turn().unwrap();
+        assert_eq!(journal.turn().unwrap(), log, "the first save failed");
+        assert!(lock(&logs.0).contains_key("another's"), "it was not cleared");
+        assert!(journal.settle(log));
+        journal.note(Change::Key("a"));
+        assert_eq!(fates(&logs, log), [Fate::Gone, Fate::Kept, Fate::Kept]);
+
+        let journal = Journal::sealed(logs.clone());
+        let log = journal.turn().unwrap();
+        assert!(!journal.note(Change::Key("a")).is_lost);
+        assert!(lock(&logs.0).is_empty(), "a change takes it away");
+        assert!(!journal.settle(log));
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             Ok(Some(Restored { changes: Some((log, changes)), must_save, .. })) => {
                 (Journal::after(sink, log, &changes), must_save)
             }
-            Ok(Some(Restored { must_save, .. })) => (Journal::lost(sink), must_save),
-            Err(_) => (Journal::lost(sink), false),
+            Ok(Some(Restored { must_save, .. })) => (Journal::sealed(sink), must_save),
+            Err(_) => (Journal::sealed(sink), false),
         };
         let keeper = Arc::new(Self {
             due: AtomicU64::new(now.after(every.unwrap_or(Duration::MAX)).as_nanos()),
@@ -89,8 +89,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             thread: Mutex::new(None),
         });
         if must_save {
-            // No change can be noted beside what was restored; it has been told if this fails, and
-            // then the first change removes it.
+            // No change can be noted beside what was restored. It stays until this is written; it has
+            // been told if this fails, and then the first change removes it.
             let _ = keeper.save();
         }
         keeper.keep_saved();

@@ -78,6 +78,9 @@ impl Snapshot {
     }
 
     /// How long after the last save the next one begins by itself. Default: never.
+    ///
+    /// With it a save also begins when 8 MiB of changes have been noted since the last. Once there
+    /// are 16 MiB, the logs of saves that failed included, all that is saved is gone until the next.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);
         self

@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use larder::{ErrorKind, FileSink, Reach, Sink, Snapshot};
+use larder::{Cache, ErrorKind, Event, FileSink, Reach, Sink, Snapshot};
+use larder_testkit::ManualClock;
 
 use crate::folder::Folder;
+use crate::sink::MemorySink;
 use crate::store::{Store, names};
 
 /// A folder that could not be looked at was taken for one that is not there: nothing was removed,
@@ -93,4 +97,34 @@ fn files_that_are_only_named_alike_stay() {
     let mut left = others.to_vec();
     left.sort_unstable();
     assert_eq!(names(&folder, ""), left);
+}
+
+/// What had to be saved at once, was cleared before the new snapshot was written: on a full disk
+/// nothing was left.
+#[test]
+fn what_is_restored_stays_until_the_next_is_written() {
+    let sink = MemorySink::with(include_bytes!("../data/v0.snapshot"));
+    sink.change(|kept| kept.room = Some(0));
+    let build = |told: &Arc<Mutex<Vec<Event>>>| {
+        let (clock, told) = (ManualClock::new(), Arc::clone(told));
+        clock.set_wall(Duration::from_secs(1_767_225_600 + 20));
+        let builder = Cache::<String, u32>::builder().clock(Arc::new(clock));
+        let builder = builder.on_event(move |event| told.lock().unwrap().push(event.clone()));
+        builder.snapshot(Snapshot::new(sink.clone())).build().unwrap()
+    };
+    let told = Arc::<Mutex<Vec<Event>>>::default();
+    for round in 1..4 {
+        let cache = build(&told);
+        assert_eq!(cache.blocking().get("never").unwrap(), Some(1));
+        assert_eq!(told.lock().unwrap().len(), round);
+        assert!(cache.blocking().save().is_err());
+        told.lock().unwrap().pop();
+        assert!(sink.bytes().starts_with(b"LARDSNAP\0\0"));
+    }
+    let cache = build(&told);
+    sink.change(|kept| kept.room = None);
+    assert_eq!(cache.blocking().save().unwrap(), 2);
+    cache.blocking().invalidate("never").unwrap();
+    assert_eq!(build(&told).blocking().get("never").unwrap(), None);
+    assert_eq!(build(&told).blocking().get("minute").unwrap(), Some(2));
 }
