@@ -108,7 +108,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// What keeps it from being saved: the old snapshot is as it was. With
     /// [`Codec`](ErrorKind::Codec) some entries have no form and were left out; the rest is saved.
     pub(crate) fn save(&self) -> Result<u64> {
-        self.save_under(&lock(&self.saving))
+        let saving = lock(&self.saving);
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Closed, "save", "the cache has been closed"));
+        }
+        let saved = self.save_under(&saving);
+        drop(saving);
+        self.told(saved)
     }
 
     /// Saves for the last time before the cache forgets everything.
@@ -119,7 +125,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         }
         let saved = self.save_under(&saving);
         self.is_closed.store(true, Ordering::SeqCst);
-        saved.map(drop)
+        drop(saving);
+        self.told(saved).map(drop)
     }
 
     /// The cache has been opened again.
@@ -173,18 +180,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         }
     }
 
+    /// Tells the observer of a failure, under no lock: it may save, too.
+    fn told(&self, saved: Result<u64>) -> Result<u64> {
+        saved.inspect_err(|error| self.observer.tell(&Event::SnapshotFailed(error.clone())))
+    }
+
+    /// Saves without telling the observer.
     fn save_under(&self, _saving: &MutexGuard<'_, ()>) -> Result<u64> {
-        if self.is_closed.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Closed, "save", "the cache has been closed"));
-        }
         self.is_wanted.store(false, Ordering::Relaxed);
         let due = self.local.clock().now().after(self.every.unwrap_or(Duration::MAX));
         self.due.store(due.as_nanos(), Ordering::Relaxed);
-        let saved = self.write();
-        if let Err(error) = &saved {
-            self.observer.tell(&Event::SnapshotFailed(error.clone()));
-        }
-        saved
+        self.write()
     }
 
     fn write(&self) -> Result<u64> {

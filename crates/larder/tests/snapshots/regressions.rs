@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use larder::{Cache, ErrorKind, Event, FileSink, Reach, Sink, Snapshot};
@@ -127,4 +128,29 @@ fn what_is_restored_stays_until_the_next_is_written() {
     cache.blocking().invalidate("never").unwrap();
     assert_eq!(build(&told).blocking().get("never").unwrap(), None);
     assert_eq!(build(&told).blocking().get("minute").unwrap(), Some(2));
+}
+
+/// The observer was told of a failed save under its lock: one that saved or closed hung for ever.
+#[test]
+fn an_observer_may_save_and_close() {
+    let sink = MemorySink::default();
+    sink.change(|kept| kept.room = Some(0));
+    let (own, told) = (Arc::new(OnceLock::<Cache<u64, u64>>::new()), Arc::new(AtomicU32::new(0)));
+    let (this, count) = (Arc::clone(&own), Arc::clone(&told));
+    let builder = Cache::builder().on_event(move |event| {
+        assert!(matches!(event, Event::SnapshotFailed(_)));
+        if let Some(cache) = this.get()
+            && count.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            assert_eq!(cache.blocking().save().unwrap_err().kind(), ErrorKind::NoSpace);
+            assert_eq!(cache.blocking().close().unwrap_err().kind(), ErrorKind::NoSpace);
+        }
+    });
+    own.set(builder.snapshot(Snapshot::new(sink)).build().unwrap()).unwrap();
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || {
+        ended.send(own.get().unwrap().blocking().save().unwrap_err().kind())
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(60)).expect("it hangs"), ErrorKind::NoSpace);
+    assert_eq!(told.load(Ordering::SeqCst), 3);
 }
