@@ -314,6 +314,9 @@ fn a_configuration_names_store_namespace_and_lives() {
     assert_eq!(text(&get.stdout), "x");
     assert_eq!(configured(&format!("--url {url} get a")), ok("x"));
 
+    let (code, said) = configured("--url memory: clear");
+    assert!(code == 2 && said.contains("not shared"), "{code} {said}");
+    assert_eq!(configured("get a"), ok("x"), "it is no other store");
     std::fs::write(&file, "url = 'file:x'\nnamspace = 'shop'").unwrap();
     let (code, said) = configured("get a");
     assert_eq!(code, 2);

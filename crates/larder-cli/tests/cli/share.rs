@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Bench, Running, now, pause, text, until};
+use crate::support::{Bench, Running, no, now, ok, pause, text, until};
 
 #[test]
 fn eight_shells_at_once_are_one_run_and_eight_equal_answers() {
@@ -94,3 +94,29 @@ fn who_waits_for_another_longer_than_its_timeout_gives_up() {
 
 /// What a busy machine may add to the start of a process.
 const SLACK: Duration = Duration::from_millis(1_500);
+
+#[test]
+fn no_addition_is_lost_among_processes() {
+    let bench = Bench::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    let incr = bench.say("incr visits 3");
+                    assert_eq!(incr.status.code(), Some(0), "{incr:?}");
+                }
+            });
+        }
+    });
+    assert_eq!(bench.tell("get visits"), ok("300"));
+}
+
+/// A counter of a program that has invalidated everything was still there for the command.
+#[test]
+fn a_counter_goes_with_everything_for_programs_and_for_the_command() {
+    let bench = Bench::new();
+    assert_eq!(bench.tell("incr visits 5"), ok("5\n"));
+    assert_eq!(bench.tell("clear"), ok("1\n"));
+    assert_eq!((bench.tell("get visits"), bench.tell("ttl visits")), (no(), no()));
+    assert_eq!(bench.tell("incr visits"), ok("1\n"));
+}
