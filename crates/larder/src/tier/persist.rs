@@ -11,7 +11,7 @@ use crate::tier::slot::{Reader, Slot, UNTRACKED};
 /// An entry that is not dead, as the draft that would put it again.
 pub(crate) struct Copied<V, N> {
     pub(crate) draft: Draft<V, N>,
-    /// The time since its last use; zero where that is not tracked.
+    /// The time from its last use on; zero where that is not tracked.
     pub(crate) idle: Duration,
 }
 
@@ -37,16 +37,19 @@ where
         found.into_iter().map(|(hash, _)| hash).collect()
     }
 
-    /// Copies what is under this hash, if it is not dead by then. Of keys that collide it is one: the
-    /// others are not worth a search for each entry.
+    /// Copies what is under this hash, if it is not dead by now, as it counts from `began`. Of keys
+    /// that collide it is one: the others are not worth a search for each entry.
     ///
     /// What a mark has made stale comes as stale by its time, and only if it has a grace of its own:
     /// whoever puts it again knows nothing of the mark.
-    pub(crate) fn copy_by_hash(&self, hash: u64, now: Timestamp) -> Option<(K, Copied<V, N>)> {
+    pub(crate) fn copy_by_hash(&self, hash: u64, began: Timestamp) -> Option<(K, Copied<V, N>)> {
+        // It has been used since, maybe so long after `began` that its ticks would be those of long ago.
+        let now = self.clock.coarse().max(began);
         let copy = |key, slot: &Slot<V, N>| {
-            let draft = self.unmarked(slot, now)?;
+            let draft = self.unmarked(slot, began, now)?;
             let idle = self.idle.map(|idle| idle.time_since(slot.last_used(), now));
-            Some((key, Copied { draft, idle: idle.unwrap_or_default() }))
+            let idle = idle.unwrap_or_default().saturating_sub(now.since(began));
+            Some((key, Copied { draft, idle }))
         };
         self.engine.view_by_hash(hash, copy).flatten()
     }
@@ -57,13 +60,13 @@ where
         Refill { tier: self, now: self.clock.now(), free, reserved: 0 }
     }
 
-    fn unmarked(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
+    fn unmarked(&self, slot: &Slot<V, N>, began: Timestamp, now: Timestamp) -> Option<Draft<V, N>> {
         let is_marked = {
             let view = self.view(slot, now)?;
             view.life != Life::Fresh && now < view.fresh_until
         };
         let draft = self.copy(slot, now)?;
-        if is_marked { self.stale(draft, now) } else { Some(draft) }
+        if is_marked { self.stale(draft, began) } else { Some(draft) }
     }
 
     /// The same, no longer fresh; none if it has no grace.
@@ -157,13 +160,21 @@ mod tests {
     use crate::tier::local::{Draft, LocalConfig, LocalTier};
 
     fn tier(clock: &ManualClock, capacity: u64) -> Arc<LocalTier<u64, u64>> {
+        tier_with(clock, capacity, None)
+    }
+
+    fn tier_with(
+        clock: &ManualClock,
+        capacity: u64,
+        tti: Option<Duration>,
+    ) -> Arc<LocalTier<u64, u64>> {
         LocalTier::new(LocalConfig {
             capacity,
             weigher: None,
             largest_weight: None,
             grace: Duration::ZERO,
             keeps: true,
-            tti: None,
+            tti,
             tracks_use: true,
             listener: None,
             clock: LocalClock::Injected(Arc::new(clock.clone())),
@@ -200,6 +211,23 @@ mod tests {
             assert_eq!(keys.len(), 50);
             assert!(keys[40..].iter().all(|&key| key < 15), "{keys:?}");
         }
+    }
+
+    #[test]
+    fn what_is_used_while_a_walk_takes_long_is_there_and_what_dies_is_not() {
+        let clock = ManualClock::new();
+        let tier = tier_with(&clock, 100, Some(Duration::from_secs(1_000)));
+        for key in 0..3 {
+            tier.put(tier.hash(&key), key, draft(&tier, key)).deliver();
+        }
+        let began = tier.clock().now();
+        let idle =
+            |key: u64| tier.copy_by_hash(tier.hash(&key), began).map(|(_, copied)| copied.idle);
+        clock.advance(Duration::from_secs(900));
+        assert_eq!(tier.get(tier.hash(&0_u64), &0), Some(0));
+        assert_eq!((idle(0), idle(1)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        clock.advance(Duration::from_secs(200));
+        assert_eq!((idle(0), idle(1)), (Some(Duration::ZERO), None));
     }
 
     #[test]
