@@ -88,7 +88,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let there = self.outline(hash, key).filter(|there| edit.fits(there));
             let Some((mut changed, looked)) = there.zip(self.look(hash, key)) else {
                 let deletes = matches!(edit.otherwise(), Step::Delete);
-                return (None, deletes.then(|| self.local.remove(hash, key).1));
+                return (None, deletes.then(|| self.local.remove(hash, key).1), false);
             };
             let whole = looked.fresh_until.since(looked.note.written_at);
             let grace = looked.kept_until.since(looked.fresh_until);
@@ -107,9 +107,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     self.retime(hash, key, &changed.with_refresh(settings))
                 }
             };
-            (Some(looked), Some(dropped))
+            let is_kept = !settings.grace.is_zero() && settings.grace >= self.saved_grace(&looked);
+            (Some(looked), Some(dropped), is_kept)
         };
-        let done = match edit {
+        let (looked, dropped, is_kept) = match edit {
             // What a load under way brings is older than the mark; a change of life is no reason
             // to refuse it.
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
@@ -118,11 +119,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         // Whether or not it is here: a snapshot may have it.
         match edit {
             Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => self.note_gone(key),
-            Edit::MarkStale => self.note_stale(key),
+            // As stale it would come back for a grace of its own.
+            Edit::MarkStale if is_kept => self.note_stale(key),
+            Edit::MarkStale => self.note_gone(key),
             // It only lengthens a life.
             Edit::Touch => Reach::Confirmed,
         };
-        let (looked, dropped) = done;
         drop(dropped);
         looked
     }

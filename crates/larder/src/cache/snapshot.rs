@@ -74,7 +74,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.note(Change::Key(&key.to_key().to_text()))
     }
 
-    /// The same for a key whose value is stale now.
+    /// How long a snapshot keeps this value, once it is stale.
+    pub(super) fn saved_grace<T>(&self, looked: &Looked<T>) -> Duration {
+        match looked.fresh_until {
+            Timestamp::FAR => self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace()),
+            until => looked.kept_until.since(until),
+        }
+    }
+
+    /// The same as [`note_gone`](Self::note_gone) for a key whose value is stale now.
     pub(super) fn note_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Reach {
         if !self.notes() {
             return Reach::Confirmed;

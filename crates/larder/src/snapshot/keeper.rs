@@ -134,6 +134,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         self.is_closed.store(false, Ordering::SeqCst);
     }
 
+    /// The grace of what lives without end, once it comes back stale.
+    pub(crate) const fn grace(&self) -> Duration {
+        self.form.grace
+    }
+
     /// Whether changes have to be noted.
     pub(crate) fn notes(&self) -> bool {
         self.form.is_alone
@@ -245,6 +250,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             return Err(Error::new(ErrorKind::NoSpace, "save", "an entry is larger than 1 GiB"));
         }
         let note = draft.note.as_ref();
+        // What has been written since has no longer life than it began with.
+        let from = note.map_or(began, |note| note.written_at.max(began));
         let tags = draft.seen.names();
         let entry = Entry {
             key: &text,
@@ -253,8 +260,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
                 Held::Absent => Payload::Absent,
                 Held::Counter(number) => Payload::Counter(*number),
             },
-            fresh_left: draft.fresh_until.since(began),
-            kept_left: draft.kept_until.since(began),
+            fresh_left: draft.fresh_until.since(from),
+            kept_left: draft.kept_until.since(from),
             age: note.map_or(Duration::ZERO, |note| began.since(note.written_at)),
             idle,
             version: note.map_or(larder_core::Version::NONE, |note| note.version),

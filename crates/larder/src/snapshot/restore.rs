@@ -193,10 +193,11 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         let (fresh, kept) = match fate {
             Fate::Kept => (fresh, kept),
             Fate::Gone => return None,
-            Fate::Stale if entry.fresh_left == NEVER => (Duration::ZERO, self.form.grace),
+            // Nobody knows when it became stale: with each restart its grace would begin anew.
+            Fate::Stale if entry.fresh_left == NEVER => (Duration::ZERO, left(self.form.grace)),
             Fate::Stale => {
                 let grace = entry.kept_left.saturating_sub(entry.fresh_left);
-                (Duration::ZERO, kept.min(grace))
+                (Duration::ZERO, kept.min(left(grace)))
             }
         };
         (!kept.is_zero()).then_some((fresh, kept))

@@ -6,7 +6,6 @@ mod child;
 #[path = "../support/folder.rs"]
 mod folder;
 #[path = "../support/sink.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
 mod sink;
 mod store;
 

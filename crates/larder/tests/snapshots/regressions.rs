@@ -1,12 +1,15 @@
 //! What once broke, each told by the line above its test.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-use larder::{Cache, ErrorKind, Event, FileSink, Reach, Sink, Snapshot};
+use larder::{
+    Cache, CacheBuilder, ErrorKind, Event, FileSink, Options, Reach, Sink, Snapshot, Ttl,
+};
 use larder_testkit::ManualClock;
 
 use crate::folder::Folder;
@@ -75,7 +78,7 @@ fn a_save_that_is_cleared_meanwhile_fails() {
         sink.clear()?;
         out.write_all(b"LARDSNAP")
     });
-    assert_eq!(saved.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(saved.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(sink.read().unwrap().is_none());
     assert_eq!(names(&folder, ""), [""; 0]);
 }
@@ -153,4 +156,122 @@ fn an_observer_may_save_and_close() {
     });
     assert_eq!(end.recv_timeout(Duration::from_secs(60)).expect("it hangs"), ErrorKind::NoSpace);
     assert_eq!(told.load(Ordering::SeqCst), 3);
+}
+
+/// What `mark_stale` had removed, for want of a grace or because it is known to be absent, came back
+/// after a crash as stale.
+#[test]
+fn what_mark_stale_has_removed_does_not_come_back() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    let cache = words(&clock, &sink).ttl(secs(10)).grace(secs(10)).build().unwrap();
+    let none = || None::<u32>;
+    assert_eq!(cache.blocking().optionally_get_with("absent", none).unwrap(), None);
+    for key in ["none", "short", "own", "other"] {
+        cache.blocking().insert(key.to_owned(), 1).unwrap();
+    }
+    cache.blocking().save().unwrap();
+    for (key, grace) in [("absent", 10), ("none", 0), ("short", 5), ("own", 10)] {
+        cache.with(Options::new().grace(secs(grace))).blocking().mark_stale(key).unwrap();
+    }
+    let killed = words(&clock, &sink.left()).ttl(secs(10)).grace(secs(10)).build().unwrap();
+    let stale = killed.with(Options::new().allow_stale(true));
+    for (key, found) in [("none", None), ("short", None), ("own", Some(1)), ("other", Some(1))] {
+        assert_eq!(stale.blocking().get(key).unwrap(), found, "{key}");
+    }
+    assert_eq!(killed.blocking().get("own").unwrap(), None);
+    let some = || Some(7);
+    assert_eq!(killed.blocking().optionally_get_with("absent", some).unwrap(), Some(7));
+}
+
+/// With each restart the grace of what had been made stale began anew.
+#[test]
+fn a_grace_does_not_begin_anew_with_a_restart() {
+    for ttl in [Ttl::Never, Ttl::For(secs(10))] {
+        let (clock, sink) = (ManualClock::new(), MemorySink::default());
+        let build = || words(&clock, &sink).ttl(ttl).grace(secs(100)).build().unwrap();
+        let cache = build();
+        cache.blocking().insert("a".to_owned(), 1).unwrap();
+        cache.blocking().save().unwrap();
+        cache.blocking().mark_all_stale().unwrap();
+        for (seconds, found) in [(0, Some(1)), (60, Some(1)), (39, Some(1)), (1, None)] {
+            clock.advance(secs(seconds));
+            let stale = build().with(Options::new().allow_stale(true));
+            assert_eq!(stale.blocking().get("a").unwrap(), found, "{ttl:?}, {seconds}");
+        }
+    }
+}
+
+/// What was loaded while a save took long had that much more of a life, if the wall clock was set
+/// back afterwards.
+#[test]
+fn what_is_written_during_a_save_lives_no_longer_than_it_did() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    clock.set_wall(secs(1_000));
+    let slow = SlowSink { sink: sink.clone(), meanwhile: Mutex::new(None) };
+    let slow = Arc::new(slow);
+    let builder = words(&clock, &sink).snapshot(Snapshot::new(Shared(Arc::clone(&slow))));
+    let cache = builder.ttl(secs(10)).grace(secs(100)).build().unwrap();
+    cache.blocking().get_with("a", || 1).unwrap();
+    clock.advance(secs(20));
+    let (own, time) = (cache.clone(), clock.clone());
+    *slow.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        time.advance(secs(70));
+        own.blocking().get_with("a", || 2).unwrap();
+    }));
+    cache.blocking().save().unwrap();
+    clock.set_wall(secs(1_000));
+    let again = words(&clock, &sink).ttl(secs(10)).grace(secs(100)).build().unwrap();
+    assert_eq!(again.blocking().get("a").unwrap(), Some(2));
+    assert_eq!(again.blocking().entry_info("a").unwrap().unwrap().ttl_left, secs(10));
+}
+
+/// A cache with a snapshot in this sink: a new process, to the sink.
+fn words(clock: &ManualClock, sink: &MemorySink) -> CacheBuilder<String, u32> {
+    Cache::builder().clock(Arc::new(clock.clone())).snapshot(Snapshot::new(sink.clone()))
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A sink in memory; something happens while a snapshot is written.
+struct SlowSink {
+    sink: MemorySink,
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+struct Shared(Arc<SlowSink>);
+
+impl Sink for Shared {
+    fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+        self.0.sink.read()
+    }
+
+    fn replace(
+        &self,
+        log: Option<&str>,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let meanwhile = self.0.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        self.0.sink.replace(log, write)
+    }
+
+    fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        self.0.sink.read_log(log)
+    }
+
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.sink.begin(log, bytes)
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.sink.append(log, bytes)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.0.sink.clear()
+    }
 }
