@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Context;
 
 use larder::backend::{
     Backend, Class, Expect, Key, NEVER, Namespace, Outcome, Record, Times, Write,
@@ -200,4 +203,26 @@ fn a_task_blocks_as_often_as_it_likes() {
         assert_eq!(is_done.recv_timeout(secs(60)), Ok(()), "it hangs");
         thread.join().unwrap();
     }
+}
+
+/// A warm-up of keys that were all there was one poll: no other task ran meanwhile.
+#[test]
+fn a_warm_up_lets_other_tasks_run() {
+    on_all(async |rig| {
+        let cache = rig.builder::<u64, u64>().capacity(10_000).build().unwrap();
+        for key in 0..5_000 {
+            cache.insert(key, key).await.unwrap();
+        }
+        for at_once in [1, 10_000] {
+            let loader = |_| async { Ok::<u64, std::io::Error>(0) };
+            let warm = cache.warm_up(0..5_000, at_once, loader, |_| {});
+            let (mut warm, mut turns) = (pin!(warm), 0);
+            let turn = |context: &mut Context<'_>| {
+                turns += 1;
+                warm.as_mut().poll(context)
+            };
+            assert_eq!(poll_fn(turn).await.unwrap().present, 5_000);
+            assert!(turns > 5, "{turns}");
+        }
+    });
 }

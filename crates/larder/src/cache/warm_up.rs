@@ -95,19 +95,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let (mut keys, mut loads) = (keys.into_iter(), Vec::<Loading<'_, K>>::new());
         let mut warm = WarmUp { loaded: 0, present: 0, failed: Vec::new() };
         poll_fn(|context| {
+            let mut ended_now = 0;
             loop {
                 let room = at_once - loads.len();
                 let begin = |key| Box::pin(self.warm(key, loader.clone())) as Loading<'_, K>;
                 loads.extend(keys.by_ref().take(room).map(begin));
                 let before = loads.len();
-                loads.retain_mut(|load| match load.as_mut().poll(context) {
-                    Poll::Pending => true,
-                    Poll::Ready((key, ended)) => {
-                        warm.note(key, ended);
-                        progress(&warm);
-                        false
+                loads.retain_mut(|load| {
+                    if ended_now == BURST {
+                        return true;
                     }
+                    let Poll::Ready((key, ended)) = load.as_mut().poll(context) else {
+                        return true;
+                    };
+                    warm.note(key, ended);
+                    progress(&warm);
+                    ended_now += 1;
+                    false
                 });
+                if ended_now == BURST {
+                    // Keys that are all there would let no other task run.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 match loads.len() {
                     _ if before == 0 => return Poll::Ready(()),
                     after if after == before => return Poll::Pending,
@@ -138,6 +148,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         (key, ended.map(|_| has_run.load(Ordering::Relaxed)))
     }
 }
+
+/// How many loads end before other tasks have their turn.
+const BURST: usize = 256;
 
 /// A load under way, whether its loader has run, or why it failed.
 type Loading<'a, K> = Pin<Box<dyn Future<Output = (K, Result<bool>)> + Send + 'a>>;
