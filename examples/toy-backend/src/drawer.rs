@@ -34,7 +34,16 @@ impl Drawer {
 
     /// Changes what is in it: one step for all threads and all processes.
     pub(crate) fn change<T>(&self, run: impl FnOnce(&mut Blobs) -> T) -> io::Result<T> {
-        let lock = File::options().create(true).truncate(false).write(true).open(&self.lock)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(&self.lock);
+        let lock = match lock {
+            // On a full disk a drawer that was never used holds nothing, and a delete is done.
+            Err(error) if is_full(&error) && !self.file.try_exists()? => {
+                let mut blobs = Blobs::new();
+                let answer = run(&mut blobs);
+                return if blobs.is_empty() { Ok(answer) } else { Err(error) };
+            }
+            lock => lock?,
+        };
         // Held until it is dropped: by this function, or by the system if the process dies.
         lock.lock()?;
         let before = self.read()?;
