@@ -22,7 +22,11 @@ fuzz_target!(|input: &[u8]| {
             let again = CacheConfig::from_url(url.expose()).expect("its own URL is one");
             assert!(again.backend == config.backend);
             let password = server.password.as_ref().map(Hidden::expose);
-            let is_told = |password: &str| password.len() > 24 && shown.contains(password);
+            // What is no secret may be the same text.
+            let open = format!("{:?}{:?}{:?}", server.username, server.host, config.namespace);
+            let is_told = |password: &str| {
+                password.len() > 24 && shown.contains(password) && !open.contains(password)
+            };
             assert!(!password.is_some_and(is_told));
         }
         let settings = config.settings();
