@@ -19,8 +19,8 @@ pub(crate) struct Cli {
     /// The store, as `file:FOLDER`; by default `larder` in your cache directory
     #[arg(long, global = true, env = "LARDER_URL", hide_env_values = true)]
     url: Option<String>,
-    /// A TOML file that says `url`, `namespace`, `ttl` and `grace`, as programs are configured; what
-    /// the other options say comes first
+    /// A TOML file that says `url`, `namespace`, `ttl` and `grace`, as programs are configured, or
+    /// `FILE#table` of a larger one; what the other options say comes first
     #[arg(long, global = true, env = "LARDER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

@@ -43,7 +43,7 @@ impl Target {
         let config = config.filter(|file| !file.as_os_str().is_empty());
         let mut target = Self { url: None, namespace: None, defaults: Options::new() };
         if let Some(file) = config {
-            let config = CacheConfig::from_toml(&std::fs::read_to_string(file)?)?;
+            let config = configuration(file)?;
             target.defaults = Options::new().ttl(config.ttl).grace(config.grace);
             target.url = config.url();
             target.namespace = Some(config.namespace);
@@ -152,6 +152,21 @@ impl Store {
             .backend_timeout(Duration::from_secs(10));
         settings(builder).build()
     }
+}
+
+/// What a file says, or `FILE#table` of a larger one.
+fn configuration(file: &Path) -> std::result::Result<CacheConfig, Failure> {
+    let named = file.to_str().and_then(|file| file.rsplit_once('#'));
+    let (path, table) = named.map_or((file, None), |(path, table)| (Path::new(path), Some(table)));
+    let text = std::fs::read_to_string(path).map_err(|error| refused(path, &unread(error)))?;
+    Ok(match table {
+        Some(table) => CacheConfig::from_toml_at(&text, table)?,
+        None => CacheConfig::from_toml(&text)?,
+    })
+}
+
+fn unread(error: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Unavailable, "read", error)
 }
 
 /// What the URL names, else the folder under the user's cache directory.

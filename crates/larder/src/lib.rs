@@ -129,7 +129,7 @@
 //! - Values are cloned out, under a lock: put big ones into an [`Arc`](std::sync::Arc). A value's
 //!   `clone` and a key's `eq` must not call the cache.
 //! - A tag has 1 to 255 bytes. A hit compares each tag of its entry.
-//! - The asynchronous cache needs tokio where it loads or speaks to a backend.
+//! - The asynchronous cache needs tokio, with its timers, where it loads or speaks to a backend.
 
 pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};

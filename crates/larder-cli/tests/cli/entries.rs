@@ -314,6 +314,10 @@ fn a_configuration_names_store_namespace_and_lives() {
     assert_eq!(text(&get.stdout), "x");
     assert_eq!(configured(&format!("--url {url} get a")), ok("x"));
 
+    let larger = format!("[a.cache]\nurl = 'file:{}'\nnamespace = 'shop'", store.display());
+    std::fs::write(bench.path("larger.toml"), larger).unwrap();
+    let table = format!("--config {}#a.cache get a", bench.path("larger.toml").display());
+    assert_eq!(configured(&table), ok("x"));
     let (code, said) = configured("--url memory: clear");
     assert!(code == 2 && said.contains("not shared"), "{code} {said}");
     assert_eq!(configured("get a"), ok("x"), "it is no other store");

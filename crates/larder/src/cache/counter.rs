@@ -195,7 +195,7 @@ fn counted(record: &Record, current: &Current) -> Result<Option<i64>> {
         Kind::Counter => record
             .as_counter()
             .map(Some)
-            .ok_or_else(|| Error::new(ErrorKind::Codec, "count", "a counter of another length")),
+            .ok_or_else(|| Error::new(ErrorKind::Codec, "incr", "a counter of another length")),
         _ => Err(no_counter()),
     }
 }
@@ -219,10 +219,10 @@ fn unknown_tags(record: &Record, current: &Current) -> Vec<Arc<str>> {
 }
 
 fn sum(number: i64, by: i64) -> Result<i64> {
-    let out_of_range = || Error::new(ErrorKind::InvalidInput, "count", "the sum is out of range");
+    let out_of_range = || Error::new(ErrorKind::InvalidInput, "incr", "the sum is out of range");
     number.checked_add(by).ok_or_else(out_of_range)
 }
 
 fn no_counter() -> Error {
-    Error::new(ErrorKind::InvalidInput, "count", "a value is there, no counter")
+    Error::new(ErrorKind::InvalidInput, "incr", "a value is there, no counter")
 }

@@ -15,7 +15,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// It excludes whoever shares the backend and the namespace: see
     /// [`lock_scope`](Self::lock_scope). Without a backend it excludes the holders of this cache.
-    /// Names of locks and keys of entries never meet.
+    /// Names of locks and keys of entries never meet. Dropping the lock gives nothing back: call
+    /// [`release`](Lock::release).
     ///
     /// ```
     /// use std::time::Duration;

@@ -157,7 +157,7 @@ where
     K: CacheKey,
     V: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Takes over what a configuration says; what it does not speak of stays.
+    /// Takes over all that a configuration has, its defaults included: call it first.
     ///
     /// # Errors
     /// As [`Cache::from_config`].
