@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, EntryOptions, LocalCache, LocalCacheBuilder, MemoryBackend};
+use bytes::Bytes;
+use larder::backend::Codec;
+use larder::{
+    Cache, EntryOptions, Keyring, LocalCache, LocalCacheBuilder, MemoryBackend, Pipeline, Raw,
+};
 use larder_testkit::ManualClock;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -102,5 +106,26 @@ fn futures_stay_small() {
     ];
     for (name, size) in sizes {
         assert!(size <= 2_048, "{name}: {size} bytes");
+    }
+}
+
+#[test]
+fn a_frame_is_one_allocation_and_none_to_read_what_is_as_it_was() {
+    let value = Bytes::from(vec![7; 10_000]);
+    // That bytes are shared is noted in an allocation of theirs.
+    let _shared = value.clone();
+    let place = [b'p'; 100];
+    let ring = Keyring::new(7, [(7, [7; 32])]).unwrap();
+    let (plain, sealed) = (Pipeline::new(Raw), Pipeline::new(Raw).encrypt(ring));
+    // What is decrypted is new, and so is the note that Raw shares it with the value.
+    for (pipeline, reads) in [(plain, 0), (sealed, 2)] {
+        let mut bytes = Bytes::new();
+        let encode = || bytes = pipeline.encode_at(&value, &place).unwrap();
+        assert_eq!(allocation_counter::measure(encode).count_total, 1);
+        let _shared = bytes.clone();
+        let mut read = Bytes::new();
+        let decode = || read = pipeline.decode_at(&bytes, &place).unwrap();
+        assert_eq!(allocation_counter::measure(decode).count_total, reads);
+        assert_eq!(read, value);
     }
 }

@@ -5,10 +5,9 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use larder::backend::{Codec, Error, ErrorKind, Result};
 use larder::{Json, Keyring, Lz4, MessagePack, Pipeline, Postcard, Raw, Zstd};
-use stats_alloc::Region;
 
 use super::values::{Order, Random};
-use super::{ALLOCATOR, MEBIBYTE, alone, decode, keyring, pipelines, refused};
+use super::{MEBIBYTE, alone, decode, keyring, pipelines, refused};
 
 /// Where the fields of a frame stand.
 const COMPRESSION: usize = 1;
@@ -278,27 +277,6 @@ fn equal_values_are_encrypted_to_other_bytes_each_time() {
     let other = pipeline.encode(&repeated()).unwrap();
     assert_ne!(one[NONCE..SEALED_HEAD], other[NONCE..SEALED_HEAD]);
     assert_ne!(one[SEALED_HEAD..], other[SEALED_HEAD..]);
-}
-
-#[test]
-fn a_frame_is_one_allocation_and_none_to_read_what_is_as_it_was() {
-    let _turn = alone();
-    let value = Bytes::from(vec![7; 10_000]);
-    // That bytes are shared is noted in an allocation of theirs.
-    let _shared = value.clone();
-    let place = [b'p'; 100];
-    let (plain, sealed) = (Pipeline::new(Raw), Pipeline::new(Raw).encrypt(keyring()));
-    // What is decrypted is new, and so is the note that Raw shares it with the value.
-    for (pipeline, reads) in [(plain, 0), (sealed, 2)] {
-        let region = Region::new(ALLOCATOR);
-        let bytes = pipeline.encode_at(&value, &place).unwrap();
-        assert_eq!(region.change().allocations, 1);
-        let _shared = bytes.clone();
-        let region = Region::new(ALLOCATOR);
-        let read: Bytes = pipeline.decode_at(&bytes, &place).unwrap();
-        assert_eq!(region.change().allocations, reads);
-        assert_eq!(read, value);
-    }
 }
 
 #[test]
