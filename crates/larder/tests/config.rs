@@ -95,6 +95,13 @@ fn a_host_of_any_characters_survives_the_url() {
     assert_eq!(config.url().unwrap().expose(), "redis://[::1]:7000/0");
 }
 
+/// In a URL it would have stood for the default.
+#[test]
+fn a_host_of_no_characters_is_refused() {
+    let error = CacheConfig::from_settings([("host", "")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
 /// A URL cannot tell one that is empty from none.
 #[test]
 fn a_username_of_no_characters_is_none() {

@@ -38,7 +38,7 @@ pub(super) fn apply(config: &mut CacheConfig, name: &str, value: &str) -> Result
         "namespace" => value.clone_into(&mut config.namespace),
         "strict" => config.strict = switch(name, value)?,
         "url" => apply_url(config, value)?,
-        "host" => value.clone_into(&mut server(config)?.host),
+        "host" => server(config)?.host = host(name, value)?,
         "port" => server(config)?.port = number(name, value)?,
         "db" => server(config)?.db = number(name, value)?,
         "username" => server(config)?.username = Some(value.to_owned()).filter(|it| !it.is_empty()),
@@ -116,6 +116,11 @@ fn server(config: &mut CacheConfig) -> Result<&mut ServerConfig> {
 
 fn two_backends() -> Error {
     invalid("a backend is named by `url` or by the settings of a server, not by both".to_owned())
+}
+
+fn host(name: &str, value: &str) -> Result<String> {
+    let none = || invalid(format!("`{name}` is a name or an address"));
+    Some(value.to_owned()).filter(|host| !host.is_empty()).ok_or_else(none)
 }
 
 fn switch(name: &str, value: &str) -> Result<bool> {
