@@ -9,6 +9,8 @@ use syn::{
     ReturnType, Safety, Token, Type, parse_quote,
 };
 
+use crate::cached::arguments::Arguments;
+
 pub(crate) struct Function {
     pub(crate) item: ItemFn,
     pub(crate) receiver: Option<SelfParameter>,
@@ -48,7 +50,9 @@ impl Function {
             }
         }
         for name in skip {
-            if !parameters.iter().any(|parameter| parameter.is_called(&name.unraw().to_string())) {
+            let is_called = |parameter: &Parameter| parameter.is_called(&name.unraw().to_string());
+            let is_generic = || generics(&item).any(|generic| generic == name);
+            if !parameters.iter().any(is_called) && !is_generic() {
                 return Err(Error::new(name.span(), format!("no parameter is called `{name}`")));
             }
         }
@@ -64,14 +68,32 @@ impl Function {
         self.parameters.iter().filter(|parameter| !parameter.is_skipped)
     }
 
+    /// Refuses a type or number that no argument tells and no key has: calls that differ in it would
+    /// get each other's results.
+    pub(crate) fn check_generics(&self, arguments: &Arguments) -> Result<()> {
+        let is_told = |name: &Ident| {
+            let is_name = |token: &TokenTree| matches!(token, TokenTree::Ident(own) if own == name);
+            let types = self.parameters.iter().map(|parameter| parameter.ty.to_token_stream());
+            arguments.skip.contains(name)
+                || types
+                    .chain([arguments.cache.to_token_stream()])
+                    .any(|tokens| find(tokens, &|token, _| is_name(token)).is_some())
+        };
+        match generics(&self.item).find(|name| !is_told(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!(
+                    "`{name}` is not in the key: let a parameter have its type, or skip it if \
+                     results do not depend on it"
+                );
+                Err(Error::new(name.span(), message))
+            }
+        }
+    }
+
     /// `::<T, N>`, so that what no argument tells is passed on.
     pub(crate) fn turbofish(&self) -> TokenStream {
-        let names = self.item.sig.generics.params.iter().filter_map(|parameter| match parameter {
-            GenericParam::Type(ty) => Some(&ty.ident),
-            GenericParam::Const(constant) => Some(&constant.ident),
-            GenericParam::Lifetime(_) => None,
-        });
-        let mut names = names.peekable();
+        let mut names = generics(&self.item).peekable();
         match names.peek() {
             Some(_) => quote::quote!(::<#(#names),*>),
             None => TokenStream::new(),
@@ -131,6 +153,15 @@ impl Parameter {
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.unraw() == name
     }
+}
+
+/// The names of its types and numbers.
+fn generics(item: &ItemFn) -> impl Iterator<Item = &Ident> {
+    item.sig.generics.params.iter().filter_map(|parameter| match parameter {
+        GenericParam::Type(ty) => Some(&ty.ident),
+        GenericParam::Const(constant) => Some(&constant.ident),
+        GenericParam::Lifetime(_) => None,
+    })
 }
 
 fn refuse_qualifiers(item: &ItemFn) -> Result<()> {

@@ -20,6 +20,7 @@ mod template;
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let arguments: Arguments = syn::parse2(arguments)?;
     let function = Function::read(syn::parse2(item)?, &arguments.skip)?;
+    function.check_generics(&arguments)?;
     let cached = Cached {
         keys: Keys::of(&arguments, &function)?,
         options: options(&arguments, &function)?,

@@ -86,7 +86,7 @@ async fn generics_and_conditions_pass_through() {
     }
 
     impl<S: Source> Store<S> {
-        #[cached(cache = self.cache)]
+        #[cached(cache = self.cache, skip(T, N))]
         async fn read<'a, T, const N: usize>(&'a self, id: u64, more: &'a [u8]) -> String
         where
             T: Default + fmt::Display,

@@ -71,4 +71,14 @@ fn too_many(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> u64 {
     0
 }
 
+#[cached(cache = cache(), key = "page:{number}")]
+fn another_size<const N: usize>(number: u64) -> u64 {
+    number * 10
+}
+
+#[cached(cache = cache(), key = "page:{number}")]
+fn another_kind<T: Default + Into<u64>>(number: u64) -> u64 {
+    number + T::default().into()
+}
+
 fn main() {}
