@@ -134,3 +134,47 @@ fn entries_have_the_tags_and_lives_that_are_written() {
         assert_eq!(shop.page("/c").await, "/c, run 4");
     });
 }
+
+/// A tag that no record can have failed the function, or was left out in silence.
+#[test]
+fn under_a_tag_that_none_can_have_nothing_is_kept() {
+    #[cached(cache = cache, skip(cache, runs), key = "later:{name}", tags = ["{name}"])]
+    async fn later(
+        cache: &Cache<String, String>,
+        runs: &Runs,
+        name: &str,
+    ) -> Result<String, larder::Error> {
+        Ok(format!("{} bytes, run {}", name.len(), runs.one_more()))
+    }
+
+    #[cached(cache = cache, skip(cache, runs), key = "now:{name}", tags = ["{name}"])]
+    fn now(
+        cache: &Cache<String, String>,
+        runs: &Runs,
+        name: &str,
+    ) -> Result<String, larder::Error> {
+        Ok(format!("{} bytes, run {}", name.len(), runs.one_more()))
+    }
+
+    everywhere(async |rig| {
+        let (cache, runs, now_runs) = (rig.cache::<String>(), Runs::default(), Runs::default());
+        let mut run = 0;
+        for (length, is_kept) in [(0, false), (1, true), (255, true), (256, false)] {
+            let name = "x".repeat(length);
+            for _ in 0..2 {
+                run += 1;
+                let answer = format!("{length} bytes, run {run}");
+                assert_eq!(later(&cache, &runs, &name).await.unwrap(), answer);
+                assert_eq!(now(&cache, &now_runs, &name).unwrap(), answer);
+                if is_kept {
+                    assert_eq!(later(&cache, &runs, &name).await.unwrap(), answer);
+                    break;
+                }
+            }
+            if !is_kept {
+                let error = later_refresh(&cache, &runs, &name).unwrap_err();
+                assert_eq!(error.kind(), larder::ErrorKind::InvalidInput);
+            }
+        }
+    });
+}

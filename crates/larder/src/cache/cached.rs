@@ -26,21 +26,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
     }
 
-    /// The same on this thread, to the end.
-    pub(crate) fn here_or_obtain<Q: ?Sized + Lookup<K>>(
-        &self,
+    /// Makes a request here, on this thread, to the end.
+    pub(crate) fn obtain_here<Q: ?Sized + Lookup<K>>(
         key: &Q,
-        finds: bool,
-        options: impl FnOnce() -> Options,
+        request: Request<K, V>,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<Option<V>> {
-        match self.here_or_request(key, finds, options) {
-            Ok(found) => Ok(found),
-            Err(request) => {
-                let view = Self { inner: request.inner, settings: request.settings };
-                Ok(view.blocking().obtain(key, request.aim, loader)?.into_option())
-            }
-        }
+        let view = Self { inner: request.inner, settings: request.settings };
+        Ok(view.blocking().obtain(key, request.aim, loader)?.into_option())
     }
 
     /// Starts a load in the background; whether it did.

@@ -11,7 +11,7 @@ use crate::load::loader::{Loaded, boxed, ended};
 use crate::lookup::Lookup;
 use crate::macros::outcome::Outcome;
 use crate::macros::sharing::{Returns, Sharing};
-use crate::options::Options;
+use crate::options::{Options, check_tags};
 use crate::tier::held::Held;
 
 /// What an asynchronous function has asked of its cache: none means that it runs by itself.
@@ -60,6 +60,8 @@ where
 {
     let request = match cache.here_or_request(key, O::FINDS, options) {
         Ok(found) => return Asked::Now(O::of(found)),
+        // Under tags that no record can have it is not kept.
+        Err(request) if check_tags(request.settings.tags()).is_err() => return Asked::Now(None),
         Err(request) => request,
     };
     let slot = S::Slot::default();
@@ -90,9 +92,14 @@ where
     O: Outcome<V>,
     S: Sharing<O::Failure>,
 {
+    let request = match cache.here_or_request(key, O::FINDS, options) {
+        Ok(found) => return O::of(found),
+        Err(request) if check_tags(request.settings.tags()).is_err() => return None,
+        Err(request) => request,
+    };
     let slot = S::Slot::default();
     let loader = |_| ended(loaded(call(), |failure| S::give(&slot, failure)));
-    answer::<V, O, S>(cache.here_or_obtain(key, O::FINDS, options, loader), &slot)
+    answer::<V, O, S>(Cache::obtain_here(key, *request, loader), &slot)
 }
 
 /// Starts to run the function in the background, and keeps its result; whether it did.
