@@ -18,8 +18,8 @@ use larder_core::{Error, ErrorKind, Result};
 /// To replace a secret: give all processes a ring that also has the new one, then make it the
 /// current one everywhere, and take the old one out when the records it wrote have died.
 ///
-/// Secrets are wiped from memory when the last clone is dropped. What they were made from is the
-/// caller's to wipe. They do not show in `Debug`.
+/// What the ring keeps of its secrets is wiped from memory when the last clone is dropped. What they
+/// were made from is the caller's to wipe. They do not show in `Debug`.
 ///
 /// ```
 /// use larder::backend::Codec;
