@@ -217,12 +217,11 @@ impl Sink for FileSink {
     }
 
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
-        let file = match self.held(log) {
-            Some(file) => file,
-            None => {
-                judge_folder(self.folder()?)?;
-                self.open_log(log, open_to_append)?
-            }
+        let file = if let Some(file) = self.held(log) {
+            file
+        } else {
+            judge_folder(self.folder()?)?;
+            self.open_log(log, open_to_append)?
         };
         if is_removed(&file)? {
             return Err(no_log());
