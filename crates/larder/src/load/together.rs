@@ -126,10 +126,9 @@ impl<T> Driver<T> {
         }
         if self.calls.iter().all(Option::is_none)
             && let Some(sender) = self.sender.take()
+            && !self.has_panicked
         {
-            if !self.has_panicked {
-                let _ = sender.send(self.results.drain(..).flatten().collect());
-            }
+            let _ = sender.send(self.results.drain(..).flatten().collect());
         }
         has_ended
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use larder_core::{BoxError, Error, Result};
 
@@ -61,7 +62,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
             return Ok(batch);
         }
         let (sender, mut wishes) = mpsc::channel(1);
-        let loads = self.cache.load_each(missing, self.asks(sender.clone()), &Caller::blocking());
+        let loads = self.cache.load_each(missing, asks(sender.clone()), &Caller::blocking());
         let _other = self.io()?.spawn(async move {
             let end = Wish::End(loads.await);
             let _ = sender.send(end).await;
@@ -85,20 +86,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
             }
         }
     }
+}
 
-    /// A loader that lets this thread load.
-    fn asks(&self, wishes: mpsc::Sender<Wish<K, V>>) -> std::sync::Arc<Asks<K, V>> {
-        let loader = move |keys| {
-            let wishes = wishes.clone();
-            async move {
-                let (answer, answered) = oneshot::channel();
-                let _ = wishes.send(Wish::Load(keys, Link::current(), answer)).await;
-                answered.await.unwrap_or_else(|_| Err(Error::panicked("load").into()))
-            }
-        };
-        // A loader on its caller's own thread takes no permit.
-        Asks::new(loader, None, None)
-    }
+/// A loader that lets another thread load.
+fn asks<K, V>(wishes: mpsc::Sender<Wish<K, V>>) -> Arc<Asks<K, V>>
+where
+    K: CacheKey,
+    V: Clone + Send + Sync + 'static,
+{
+    let loader = move |keys| {
+        let wishes = wishes.clone();
+        async move {
+            let (answer, answered) = oneshot::channel();
+            let _ = wishes.send(Wish::Load(keys, Link::current(), answer)).await;
+            answered.await.unwrap_or_else(|_| Err(Error::panicked("load").into()))
+        }
+    };
+    // A loader on its caller's own thread takes no permit.
+    Asks::new(loader, None, None)
 }
 
 /// Runs a loader here, inside of the load that it belongs to.
