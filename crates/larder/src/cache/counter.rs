@@ -14,7 +14,7 @@ use crate::ops::{Step, renewed};
 use crate::options::{Settings, Ttl};
 use crate::tier::held::Held;
 use crate::tier::local::Draft;
-use crate::tier::mark::{Age, Current, standing};
+use crate::tier::mark::{Age, Current, life};
 use crate::tier::shared::{Shared, names};
 use crate::tier::tag::Seen;
 
@@ -188,9 +188,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 /// What the record counts; none if it counts as missing.
 fn counted(record: &Record, current: &Current) -> Result<Option<i64>> {
     let header = &record.header;
-    let is_marked = standing(header, current).is_some();
     match header.kind {
-        _ if is_marked || header.times.life() != Life::Fresh => Ok(None),
+        _ if life(header, current) != Life::Fresh => Ok(None),
         Kind::Lease | Kind::Absent => Ok(None),
         Kind::Counter => record
             .as_counter()

@@ -12,6 +12,7 @@ use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::pattern::Pattern;
 use crate::snapshot::Change as Noted;
+use crate::tier::mark::Change;
 use crate::tier::scan::{Met, Scan};
 use crate::tier::shared::Shared;
 
@@ -245,7 +246,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
         if pattern.is_everything() {
             // What was written behind the walk is as old as what it met.
-            shared.authority.change_epoch(marks, crate::tier::mark::Change::Hard).await?;
+            shared.authority.change_epoch(marks, Change::Hard).await?;
         }
         Ok(cleared)
     }

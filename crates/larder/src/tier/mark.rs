@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Class, Epoch, Error, ErrorKind, Expect, Header, Key, Kind, NEVER, Outcome, Record, Result,
-    TagVersion, Times, Timestamp, Version,
+    Class, Epoch, Error, ErrorKind, Expect, Header, Key, Kind, Life, NEVER, Outcome, Record,
+    Result, TagVersion, Times, Timestamp, Version,
 };
 
 use crate::rule::{Rule, holds};
@@ -390,9 +390,18 @@ fn contended(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }
 
+/// A record's life, by its times and by the marks: the worse of the two.
+pub(crate) fn life(header: &Header, current: &Current) -> Life {
+    match (standing(header, current), header.times.life()) {
+        (Some(Change::Hard), _) | (_, Life::Dead) => Life::Dead,
+        (Some(Change::Soft), _) => Life::Stale,
+        (None, life) => life,
+    }
+}
+
 /// What has changed since a record's load: it is nothing after a hard change, stale after a soft
 /// one.
-pub(crate) fn standing(header: &Header, current: &Current) -> Option<Change> {
+fn standing(header: &Header, current: &Current) -> Option<Change> {
     let is_bare = header.epoch == Epoch::NONE && header.tags.is_empty();
     if header.kind == Kind::Counter && is_bare {
         // It was made without a cache, and knows of no epoch.

@@ -8,7 +8,7 @@ use larder_core::{Backend as _, Class, Header, Key, Kind, Life, Result};
 
 use crate::pattern::Pattern;
 use crate::tier::authority::Authority;
-use crate::tier::mark::{Age, Change, standing};
+use crate::tier::mark::{Age, life};
 use crate::tier::shared::names;
 use crate::tier::tag::Marks;
 
@@ -75,12 +75,7 @@ impl Authority {
         let tags: BTreeSet<Arc<str>> = tags.into_iter().flatten().collect();
         let tags: Vec<Arc<str>> = tags.into_iter().collect();
         let current = self.current(marks, &tags, Age::Checked).await?;
-        let life = |met: &Met| match (standing(&met.header, &current), met.header.times.life()) {
-            (Some(Change::Hard), _) | (_, Life::Dead) => Life::Dead,
-            (Some(Change::Soft), _) => Life::Stale,
-            (None, life) => life,
-        };
-        Ok(records.iter().map(life).collect())
+        Ok(records.iter().map(|met| life(&met.header, &current)).collect())
     }
 }
 

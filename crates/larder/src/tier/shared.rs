@@ -15,7 +15,7 @@ use crate::key::CacheKey;
 use crate::rule::{Rule, holds};
 use crate::tier::authority::Authority;
 use crate::tier::held::{Held, Looked, Note};
-use crate::tier::mark::{Age, Change, Current, marks_due, standing};
+use crate::tier::mark::{Age, Current, life, marks_due};
 use crate::tier::tag::Marks;
 
 /// The authority and the codec of its values.
@@ -123,11 +123,10 @@ impl<V: 'static> Shared<V> {
             }
         };
         let current = self.authority.current(marks, &names, age).await?;
-        let life = match (standing(&record.header, &current), record.header.times.life()) {
-            (Some(Change::Hard), _) | (_, Life::Dead) => return Ok(Found::Unusable(record.header)),
-            (Some(Change::Soft), _) => Life::Stale,
-            (None, life) => life,
-        };
+        let life = life(&record.header, &current);
+        if life == Life::Dead {
+            return Ok(Found::Unusable(record.header));
+        }
         let known = known.filter(|known| known.note.version == record.header.version);
         let held =
             match known.map_or_else(|| self.decode(key, &record), |known| Ok(known.held.clone())) {
