@@ -95,7 +95,7 @@ impl Incarnation {
 /// clock has no effect. A clock that counts suspended time keeps lives honest over a laptop's
 /// sleep.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The exact reading. Never goes backwards.
+    /// The exact reading. Never goes backwards. Asked under locks: it must not call a cache.
     fn now(&self) -> Timestamp;
 
     /// A cheap reading, at most 16 ms behind [`now`](Clock::now). Defaults to the exact one.

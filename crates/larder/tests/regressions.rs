@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
 use std::future::poll_fn;
+use std::hash::{Hash, Hasher};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Context;
+use std::time::Duration;
 
 use larder::backend::{
-    Backend, Class, Expect, Key, NEVER, Namespace, Outcome, Record, Times, Write,
+    Backend, BoxFuture, Class, Clock, Expect, Key, NEVER, Namespace, Outcome, Record, Times,
+    Timestamp, Write,
 };
-use larder::{Cache, ErrorKind, Life, Loaded, Options};
+use larder::{Cache, ErrorKind, Life, Loaded, LocalCache, Options};
 use larder_testkit::Operation;
 
 #[path = "support/mod.rs"]
@@ -225,4 +228,45 @@ fn a_warm_up_lets_other_tasks_run() {
             assert!(turns > 5, "{turns}");
         }
     });
+}
+
+/// The time was read before the entry was found: a copy that had come meanwhile, stale already, was
+/// served as fresh.
+#[test]
+fn an_entry_is_judged_by_the_time_at_which_it_is_found() {
+    /// It is moved by hand, and calls nobody then.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicU64);
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp::ZERO.after(secs(self.0.load(Ordering::SeqCst)))
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// To find it takes this many seconds.
+    #[derive(Clone)]
+    struct Slow(Arc<Hand>, Arc<AtomicU64>);
+    impl PartialEq for Slow {
+        fn eq(&self, _: &Self) -> bool {
+            self.0.0.fetch_add(self.1.load(Ordering::SeqCst), Ordering::SeqCst);
+            true
+        }
+    }
+    impl Eq for Slow {}
+    impl Hash for Slow {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+
+    let (clock, seconds) = (Arc::<Hand>::default(), Arc::default());
+    let key = Slow(Arc::clone(&clock), Arc::clone(&seconds));
+    let builder = LocalCache::builder().capacity(9).ttl(secs(10)).grace(secs(60));
+    let cache = builder.clock(clock).build().unwrap();
+    cache.insert(key.clone(), 1);
+    let life = || cache.entry_info(&key).unwrap().life;
+    assert_eq!(life(), Life::Fresh);
+    seconds.store(10, Ordering::SeqCst);
+    assert_eq!(life(), Life::Stale);
 }

@@ -178,12 +178,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &Q,
         take: impl FnOnce(&Held<V>) -> Option<Held<T>>,
     ) -> Option<Looked<T>> {
-        let now = self.now();
         let look = |view: &View<'_, Held<V>, Note>| {
             Some(Looked {
                 held: take(view.value)?,
                 life: view.life,
-                is_marked: view.life != Life::Fresh && view.fresh_until > now,
+                is_marked: view.is_marked,
                 fresh_until: view.fresh_until,
                 kept_until: view.kept_until,
                 note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),

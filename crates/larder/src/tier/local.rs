@@ -1,8 +1,8 @@
 //! The local tier: typed values in this process.
 //!
 //! Lock order: the flight stripe of the caller, then the engine's shard; the wheel's lock is a leaf,
-//! taken alone. The user's code that may run under a shard's lock is `Eq` and `Clone` only, which
-//! the engine survives if they panic.
+//! taken alone. The user's code that may run under a shard's lock is `Eq`, `Clone` and a clock that
+//! was injected, all of which the engine survives if they panic.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::AtomicBool;
@@ -82,6 +82,8 @@ pub(crate) struct View<'a, V, N = ()> {
     pub(crate) value: &'a V,
     /// Fresh or stale, soft tags and soft epoch applied.
     pub(crate) life: Life,
+    /// Whether only a mark has made it stale, before its time.
+    pub(crate) is_marked: bool,
     pub(crate) attend_at: Timestamp,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
@@ -149,14 +151,17 @@ where
 
     /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
     /// calling the cache. Leaves no trace.
+    ///
+    /// The time is read when the entry is found. By an earlier one, a copy that came meanwhile and
+    /// was stale already would be fresh.
     pub(crate) fn look<Q: ?Sized + Lookup<K>, R>(
         &self,
         hash: u64,
         key: &Q,
         look: impl FnOnce(&View<'_, V, N>) -> R,
     ) -> Option<R> {
-        let now = self.clock.now();
-        self.engine.view(hash, key, |slot| Some(look(&self.view(slot, now)?))).flatten()
+        let look = |slot: &Slot<V, N>| Some(look(&self.view(slot, self.clock.now())?));
+        self.engine.view(hash, key, look).flatten()
     }
 
     /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
@@ -325,10 +330,12 @@ where
             return None;
         }
         let fresh_until = slot.fresh_until();
-        let is_fresh = now < fresh_until && slot.marked(&self.marks) == Life::Fresh;
+        let is_in_time = now < fresh_until;
+        let is_marked = is_in_time && slot.marked(&self.marks) != Life::Fresh;
         Some(View {
             value: &slot.value,
-            life: if is_fresh { Life::Fresh } else { Life::Stale },
+            life: if is_in_time && !is_marked { Life::Fresh } else { Life::Stale },
+            is_marked,
             attend_at: slot.attend_at(),
             fresh_until,
             kept_until: slot.kept_until(self.grace),

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::time::Duration;
 
-use larder_core::{Life, Timestamp};
+use larder_core::Timestamp;
 
 use crate::tier::local::{Draft, LocalTier};
 use crate::tier::slot::{Reader, Slot, UNTRACKED};
@@ -61,10 +61,7 @@ where
     }
 
     fn unmarked(&self, slot: &Slot<V, N>, began: Timestamp, now: Timestamp) -> Option<Draft<V, N>> {
-        let is_marked = {
-            let view = self.view(slot, now)?;
-            view.life != Life::Fresh && now < view.fresh_until
-        };
+        let is_marked = self.view(slot, now)?.is_marked;
         let draft = self.copy(slot, now)?;
         if is_marked { self.stale(draft, began) } else { Some(draft) }
     }
