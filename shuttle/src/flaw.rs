@@ -21,6 +21,8 @@ pub(crate) enum Flaw {
     LateTagsReadLast,
     /// A tag's cell changes before the count of tag changes.
     CellBeforeCount,
+    /// What is untouched is settled up to a count that is read after it was judged.
+    SettledTooFar,
     /// A write fills the local tier although another has touched the key.
     FillTouched,
     /// A follower is polled with a new waker but keeps its first.

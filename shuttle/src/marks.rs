@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use larder_core::Life;
+
 use crate::flaw::Flaw;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::tag::{self, Seen};
 
 const TAG: &str = "tag";
+const OTHER: &str = "other";
 
 #[derive(Default)]
 pub(crate) struct Marks {
@@ -39,11 +42,24 @@ impl Marks {
 
     /// The same, and the tag as it is now.
     pub(crate) fn add_tag(&self, seen: &Seen) -> Seen {
-        Seen { epoch: seen.epoch, ..self.see_tagged() }
+        Seen { changes: seen.changes, ..self.see_tagged() }
     }
 
-    pub(crate) fn is_current(&self, seen: &Seen) -> bool {
-        self.product.is_current(seen)
+    /// Whether what was seen is current; if nothing has happened to it, it is settled by now.
+    pub(crate) fn settle(&self, seen: &mut Seen) -> bool {
+        if seen.changes == self.product.changes() {
+            return true;
+        }
+        let tags = seen.tags.as_deref().unwrap_or_default();
+        let (life, settled) = if self.flaw == Some(Flaw::SettledTooFar) {
+            (self.product.life_of(seen.changes, tags), self.product.changes())
+        } else {
+            self.product.settle(seen.changes, tags)
+        };
+        if life == Life::Fresh {
+            seen.changes = settled;
+        }
+        life != Life::Dead
     }
 
     pub(crate) fn invalidate_all(&self) {
@@ -55,6 +71,12 @@ impl Marks {
         if self.counts_late() {
             self.late_changes.fetch_add(1, SeqCst);
         }
+    }
+
+    pub(crate) fn invalidate_other_tag(&self) {
+        // One that somebody has seen: else there is nothing to change.
+        self.product.see(&[Arc::from(OTHER)]);
+        self.product.invalidate_tag(OTHER);
     }
 
     fn counts_late(&self) -> bool {

@@ -275,6 +275,11 @@ impl World {
         self.log.end(change);
     }
 
+    /// Changes a tag that no entry has.
+    pub(crate) fn invalidate_other_tag(&self) {
+        self.marks.invalidate_other_tag();
+    }
+
     /// Writes to the authority first and fills the local tier after it.
     pub(crate) fn store(&self, key: Key) {
         let change = self.begin(Some(key));
@@ -353,8 +358,9 @@ impl World {
     }
 
     fn entry(&self, key: Key) -> Option<Entry> {
-        let entry = lock(&self.engine).get(&key).cloned()?;
-        self.marks.is_current(&entry.seen).then_some(entry)
+        let mut engine = lock(&self.engine);
+        let entry = engine.get_mut(&key)?;
+        self.marks.settle(&mut entry.seen).then(|| entry.clone())
     }
 
     fn put(&self, key: Key, value: Value, seen: Seen) {

@@ -79,6 +79,17 @@ pub(super) fn tag_invalidated(world: &Arc<World>) {
 }
 
 #[test]
+fn invalidate_tag_beside_another_tag() {
+    Scenario::tagged(Tagged::Before, other_tag_invalidated).holds();
+}
+
+pub(super) fn other_tag_invalidated(world: &Arc<World>) {
+    together(world, [asks(KEY)]);
+    let others = does(World::invalidate_other_tag);
+    together(world, [others, waits(KEY), changes(World::invalidate_tag), waits(KEY)]);
+}
+
+#[test]
 fn insert_of_a_tagged_value_against_its_tag() {
     Scenario::tagged(Tagged::Before, |world| {
         let inserts = changes(|world| world.insert(KEY));

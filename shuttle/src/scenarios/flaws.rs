@@ -1,6 +1,8 @@
 //! Each protection taken away must be missed.
 
-use super::changes::{all_invalidated, inserted_and_invalidated, invalidated, tag_invalidated};
+use super::changes::{
+    all_invalidated, inserted_and_invalidated, invalidated, other_tag_invalidated, tag_invalidated,
+};
 use super::readers::{leavers, one_load};
 use super::writes::two_writes;
 use crate::explore::Scenario;
@@ -55,6 +57,11 @@ fn late_tags_read_last() {
 #[test]
 fn cell_before_count() {
     Scenario::tagged(Tagged::Late, tag_invalidated).finds(Flaw::CellBeforeCount);
+}
+
+#[test]
+fn settled_too_far() {
+    Scenario::tagged(Tagged::Before, other_tag_invalidated).finds(Flaw::SettledTooFar);
 }
 
 #[test]

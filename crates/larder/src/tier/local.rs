@@ -72,7 +72,7 @@ pub(crate) struct Draft<V, N = ()> {
     pub(crate) fresh_until: Timestamp,
     /// Stale from `fresh_until` to here, then dead.
     pub(crate) kept_until: Timestamp,
-    /// The epoch and the versions of the tags when its load began.
+    /// The count of changes and the versions of the tags when its load began.
     pub(crate) seen: Seen,
     pub(crate) note: Option<N>,
 }
@@ -88,14 +88,14 @@ pub(crate) struct View<'a, V, N = ()> {
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
     pub(crate) note: Option<&'a N>,
-    epoch: u32,
+    settled: u32,
     tags: Option<&'a Arc<[TagSeen]>>,
 }
 
 impl<V, N> View<'_, V, N> {
-    /// The epoch and the versions of the tags when its load began.
+    /// The versions of its tags when its load began, and the count up to which it is settled.
     pub(crate) fn seen(&self) -> Seen {
-        Seen { epoch: self.epoch, tags: self.tags.cloned() }
+        Seen { changes: self.settled, tags: self.tags.cloned() }
     }
 }
 
@@ -136,9 +136,9 @@ where
         if let Some(idle) = self.idle {
             idle.reader(self.clock.coarse(), true).announce();
         }
-        let value = self.judge(self.engine.get(hash, key)?)?;
+        let found = self.judge(hash, key, || self.engine.get(hash, key))?;
         self.stats().add(Count::Hits);
-        Some(value)
+        Some(found)
     }
 
     /// The same for a reader who leaves no trace.
@@ -146,7 +146,7 @@ where
         if let Some(idle) = self.idle {
             idle.reader(self.clock.coarse(), false).announce();
         }
-        self.judge(self.engine.peek(hash, key)?)
+        self.judge(hash, key, || self.engine.peek(hash, key))
     }
 
     /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
@@ -318,11 +318,32 @@ where
         self.engine.weight()
     }
 
-    /// The value of a copy that needs no closer look.
+    /// The value of the copy that `find` makes, if it needs no closer look.
     #[inline]
-    fn judge(&self, slot: Slot<V, N>) -> Option<V> {
-        let is_plain = slot.epoch == self.marks.epoch() && self.clock.is_before(slot.attend_at());
-        is_plain.then_some(slot.value)
+    fn judge<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        find: impl Fn() -> Option<Slot<V, N>>,
+    ) -> Option<V> {
+        let mut found = find();
+        // By reference: a slot that is moved is copied, for which a hit would wait.
+        while found.as_ref()?.settled() != self.marks.changes() {
+            if !self.settle(hash, key) {
+                return None;
+            }
+            found = find();
+        }
+        if self.clock.is_before(found.as_ref()?.attend_at()) {
+            return found.map(|slot| slot.value);
+        }
+        None
+    }
+
+    /// Looks whether the changes of marks since are no concern of an entry; if so, it is settled.
+    #[cold]
+    fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> bool {
+        self.engine.view(hash, key, |slot| slot.marked(&self.marks) == Life::Fresh) == Some(true)
     }
 
     pub(super) fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
@@ -340,7 +361,7 @@ where
             fresh_until,
             kept_until: slot.kept_until(self.grace),
             note: slot.note(),
-            epoch: slot.epoch,
+            settled: slot.settled(),
             tags: slot.tags(),
         })
     }
@@ -385,7 +406,7 @@ where
                 note: draft.note,
             })
         });
-        Slot::new(draft.value, attend_at, draft.seen.epoch, last_used, meta)
+        Slot::new(draft.value, attend_at, draft.seen.changes, last_used, meta)
     }
 
     /// Removes what a draft that is not stored would have replaced.

@@ -16,7 +16,8 @@ pub(super) struct Slot<V, N> {
     pub(super) meta: Option<Box<Meta<N>>>,
     /// Nanoseconds. Atomic, because it is put off while others read.
     pub(super) attend_at: AtomicU64,
-    pub(super) epoch: u32,
+    /// The count of changes of marks up to which it is known to be untouched.
+    settled: AtomicU32,
     last_used: AtomicU32,
 }
 
@@ -33,12 +34,22 @@ impl<V, N> Slot<V, N> {
     pub(super) const fn new(
         value: V,
         attend_at: Timestamp,
-        epoch: u32,
+        settled: u32,
         last_used: u32,
         meta: Option<Box<Meta<N>>>,
     ) -> Self {
-        let attend_at = AtomicU64::new(attend_at.as_nanos());
-        Self { value, meta, attend_at, epoch, last_used: AtomicU32::new(last_used) }
+        Self {
+            value,
+            meta,
+            attend_at: AtomicU64::new(attend_at.as_nanos()),
+            settled: AtomicU32::new(settled),
+            last_used: AtomicU32::new(last_used),
+        }
+    }
+
+    #[inline]
+    pub(super) fn settled(&self) -> u32 {
+        self.settled.load(Ordering::Relaxed)
     }
 
     pub(super) fn attend_at(&self) -> Timestamp {
@@ -68,17 +79,21 @@ impl<V, N> Slot<V, N> {
         self.last_used.load(Ordering::Relaxed)
     }
 
-    /// What has become of it by invalidations alone.
+    /// What has become of it by invalidations alone. Notes up to where nothing has.
     pub(super) fn marked(&self, marks: &Marks) -> Life {
-        marks.life_of(self.epoch, self.tags().map(|tags| &**tags).unwrap_or_default())
+        let (life, settled) = marks.settle(self.settled(), self.all_tags());
+        self.settled.store(settled, Ordering::Relaxed);
+        life
+    }
+
+    fn all_tags(&self) -> &[TagSeen] {
+        self.tags().map(|tags| &**tags).unwrap_or_default()
     }
 
     /// Whether a reader that sees only the copy must be sent to look closer.
     #[inline]
     fn needs_attention(&self) -> bool {
-        let is_changed = |tags: &Arc<[TagSeen]>| !tags.iter().all(TagSeen::is_unchanged);
-        self.tags().is_some_and(is_changed)
-            || (self.last_used() != UNTRACKED && Reader::current().has_missed(&self.last_used))
+        self.last_used() != UNTRACKED && Reader::current().has_missed(&self.last_used)
     }
 }
 
@@ -93,7 +108,7 @@ impl<V: Clone, N> Clone for Slot<V, N> {
             value: self.value.clone(),
             meta: None,
             attend_at: AtomicU64::new(attend_at),
-            epoch: self.epoch,
+            settled: AtomicU32::new(self.settled()),
             last_used: AtomicU32::new(self.last_used()),
         }
     }

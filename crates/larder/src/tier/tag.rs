@@ -1,23 +1,35 @@
 //! What this process knows of invalidations: of everything, and of tags.
 //!
-//! An entry keeps the epoch and the versions of its tags as they were when its load began, and is
-//! no longer what it was as soon as one of them differs. So an invalidation is a few additions,
-//! however many entries it hits, and a load it overtakes cannot store anything that counts.
+//! An entry keeps the versions of its tags as they were when its load began, and the count of all
+//! changes, and is no longer what it was as soon as one of its tags differs, or everything has been
+//! changed since. So an invalidation is a few additions, however many entries it hits, and a load it
+//! overtakes cannot store anything that counts.
+//!
+//! A hit compares the count alone. Where it has grown, a closer look at the tags tells whether that
+//! was this entry's concern; if not, it is settled up to that count.
+//!
+//! Invariant: a change is there before it is counted, and who judges reads the count first. So what
+//! is settled up to a count has been untouched by all the changes that it counts.
 
 use std::collections::HashMap;
 
 use larder_core::Life;
 
-use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, RwLock, read, write};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, RwLock, lock, read, write};
 
 /// The epoch and the versions of all tags that somebody holds on to.
 #[derive(Default)]
 pub(crate) struct Marks {
-    /// Low half: the current epoch. High half: the oldest epoch that is not dead. One word, so
-    /// that nobody sees the one without the other.
+    /// The count of all changes. It wraps, and is compared so.
+    changes: AtomicU32,
+    /// The counts of the last changes of everything. Low half: what was seen before is not fresh.
+    /// High half: what was seen before is dead. One word, so that nobody sees the one without the
+    /// other.
     epochs: AtomicU64,
     tag_changes: AtomicU64,
+    /// One change is counted at a time.
+    counting: Mutex<()>,
     table: RwLock<Table>,
 }
 
@@ -35,10 +47,10 @@ pub(crate) struct TagCell {
     versions: AtomicU64,
 }
 
-/// The epoch and some tags' versions at one moment: the start of a load.
+/// The count of changes and some tags' versions at one moment: the start of a load.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
-    pub(crate) epoch: u32,
+    pub(crate) changes: u32,
     /// None when untagged.
     pub(crate) tags: Option<Arc<[TagSeen]>>,
 }
@@ -57,6 +69,12 @@ impl Marks {
         low(self.epochs.load(Ordering::Acquire))
     }
 
+    /// The count of all changes. What is settled up to it is as it was.
+    #[inline]
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// The oldest epoch that is not dead. Grows with every hard change of everything.
     #[inline]
     pub(crate) fn floor(&self) -> u32 {
@@ -69,19 +87,20 @@ impl Marks {
         self.tag_changes.load(Ordering::SeqCst)
     }
 
-    /// The current epoch and these tags' versions.
+    /// The count of changes, and after it these tags' versions.
     pub(crate) fn see(&self, tags: &[Arc<str>]) -> Seen {
-        Seen { epoch: self.epoch(), tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
+        let changes = self.changes();
+        Seen { changes, tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
     }
 
     /// Everything that was loaded or inserted before counts as nothing.
     pub(crate) fn invalidate_all(&self) {
-        self.advance(|epoch, _| (epoch, epoch));
+        self.count(|change, _| Some((change, change)));
     }
 
     /// Everything that was loaded or inserted before is stale.
     pub(crate) fn mark_all_stale(&self) {
-        self.advance(|epoch, floor| (epoch, floor));
+        self.count(|change, floor| Some((change, floor)));
     }
 
     /// What has the tag and was loaded or inserted before counts as nothing.
@@ -101,27 +120,28 @@ impl Marks {
 
     /// What has become of something loaded when this was seen: fresh means nothing has.
     pub(crate) fn life(&self, seen: &Seen) -> Life {
-        self.life_of(seen.epoch, seen.tags.as_deref().unwrap_or_default())
+        self.life_of(seen.changes, seen.tags.as_deref().unwrap_or_default())
     }
 
-    /// The same of the parts of a [`Seen`].
-    pub(crate) fn life_of(&self, epoch: u32, tags: &[TagSeen]) -> Life {
+    /// The same of what is settled up to this count and has these tags.
+    pub(crate) fn life_of(&self, settled: u32, tags: &[TagSeen]) -> Life {
         let epochs = self.epochs.load(Ordering::Acquire);
-        if epoch < high(epochs) || tags.iter().any(TagSeen::is_dead) {
+        if is_before(settled, high(epochs)) || tags.iter().any(TagSeen::is_dead) {
             Life::Dead
-        } else if epoch != low(epochs) || tags.iter().any(|tag| !tag.is_unchanged()) {
+        } else if is_before(settled, low(epochs)) || tags.iter().any(|tag| !tag.is_unchanged()) {
             Life::Stale
         } else {
             Life::Fresh
         }
     }
 
-    fn advance(&self, next: impl Fn(u32, u32) -> (u32, u32)) {
-        let step = |epochs| {
-            let (epoch, floor) = next(low(epochs).wrapping_add(1), high(epochs));
-            Some(u64::from(floor) << 32 | u64::from(epoch))
-        };
-        let _ = self.epochs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
+    /// The same, and up to which count it is settled by now.
+    pub(crate) fn settle(&self, settled: u32, tags: &[TagSeen]) -> (Life, u32) {
+        let changes = self.changes();
+        match self.life_of(settled, tags) {
+            Life::Fresh => (Life::Fresh, changes),
+            life => (life, settled),
+        }
     }
 
     fn change_tag(&self, tag: &str, change: u64) {
@@ -129,7 +149,22 @@ impl Marks {
         // A tag without a cell has been seen by nobody who is still there.
         if let Some(cell) = read(&self.table).cells.get(tag) {
             cell.versions.fetch_add(change, Ordering::SeqCst);
+            self.count(|_, _| None);
         }
+    }
+
+    /// Counts a change; `epochs` says what it makes of the epoch and the floor, if anything.
+    fn count(&self, epochs: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
+        let _counting = lock(&self.counting);
+        let change = self.changes().wrapping_add(1);
+        // Counts are told apart over half of their range: what is older goes.
+        let forgets = change.is_multiple_of(OLDEST).then_some((change, change));
+        let floor = self.floor();
+        if let Some((epoch, floor)) = forgets.or_else(|| epochs(change, floor)) {
+            let word = u64::from(floor) << 32 | u64::from(epoch);
+            self.epochs.store(word, Ordering::SeqCst);
+        }
+        self.changes.store(change, Ordering::SeqCst);
     }
 
     fn see_tags(&self, tags: &[Arc<str>]) -> Arc<[TagSeen]> {
@@ -163,7 +198,7 @@ impl TagCell {
 }
 
 impl Seen {
-    /// The same with more tags, which were seen later: the epoch stays.
+    /// The same with more tags, which were seen later: the count stays.
     pub(crate) fn with_tags_of(self, later: &Self) -> Self {
         let tags = match (&self.tags, &later.tags) {
             (Some(tags), Some(more)) => Some(tags.iter().chain(more.iter()).cloned().collect()),
@@ -201,6 +236,14 @@ impl TagSeen {
 const HARD: u64 = 1 << 32;
 const SOFT: u64 = 1;
 
+/// How many changes a count is told from its like.
+const OLDEST: u32 = 1 << 31;
+
+/// Whether one count comes before another: they are less than half of their range apart.
+const fn is_before(one: u32, other: u32) -> bool {
+    one != other && other.wrapping_sub(one) < OLDEST
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
 const fn low(word: u64) -> u32 {
     word as u32
@@ -219,7 +262,8 @@ mod tests {
 
     use larder_core::Life;
 
-    use super::{MIN_PRUNED, Marks};
+    use super::{MIN_PRUNED, Marks, OLDEST, Seen};
+    use crate::sync::atomic::Ordering;
     use crate::sync::read;
 
     fn tags<const N: usize>(names: [&str; N]) -> [Arc<str>; N] {
@@ -252,6 +296,42 @@ mod tests {
         assert_eq!(marks.life(&second), Life::Stale);
         assert_eq!(marks.life(&marks.see(&[])), Life::Fresh);
         assert_eq!((marks.epoch(), marks.floor()), (2, 1));
+    }
+
+    #[test]
+    fn what_a_change_does_not_concern_is_settled_up_to_it() {
+        let marks = Marks::default();
+        let [own, other] = ["own", "other"].map(|tag| marks.see(&tags([tag])));
+        marks.invalidate_tag("nobody's");
+        assert_eq!(marks.changes(), 0);
+        marks.invalidate_tag("other");
+        let settle = |seen: &Seen| marks.settle(seen.changes, seen.tags.as_deref().unwrap());
+        assert_eq!(settle(&own), (Life::Fresh, 1));
+        assert_eq!(settle(&other), (Life::Dead, 0));
+        marks.mark_all_stale();
+        assert_eq!(settle(&own), (Life::Stale, 0));
+        assert_eq!(settle(&marks.see(&tags(["own"]))), (Life::Fresh, 2));
+    }
+
+    #[test]
+    fn counts_that_wrap_bring_nothing_back() {
+        let marks = Marks::default();
+        let first = marks.see(&[]);
+        for start in [OLDEST - 2, OLDEST + 7, u32::MAX - 1, 3] {
+            marks.changes.store(start, Ordering::SeqCst);
+            let mut seen = Vec::new();
+            for _ in 0..4 {
+                seen.push(marks.see(&[]));
+                marks.invalidate_all();
+            }
+            assert!(seen.iter().all(|seen| !marks.is_current(seen)));
+            assert!(marks.is_current(&marks.see(&[])));
+        }
+        assert!(!marks.is_current(&first));
+        marks.changes.store(OLDEST - 1, Ordering::SeqCst);
+        let before = marks.see(&tags(["own"]));
+        marks.mark_tag_stale("own");
+        assert_eq!(marks.life(&before), Life::Dead, "the oldest that can be told apart");
     }
 
     #[test]
