@@ -193,6 +193,7 @@ mod park;
 mod pattern;
 mod rule;
 mod runtime;
+mod seat;
 #[cfg(test)]
 mod simulation;
 mod snapshot;

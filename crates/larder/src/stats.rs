@@ -1,8 +1,9 @@
 //! Counters of what happened.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use thread_local::ThreadLocal;
+use crate::seat::{self, SEATS};
 
 /// What has happened in a cache since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,21 +66,32 @@ pub(crate) enum Count {
 }
 
 /// Counters that each thread keeps for itself, so that a hit writes to no shared line.
-#[derive(Default)]
-pub(crate) struct Counters(ThreadLocal<Own>);
+pub(crate) struct Counters {
+    /// By the thread's seat.
+    own: Box<[OnceLock<Box<Numbers>>]>,
+    /// Of threads without a seat.
+    shared: Numbers,
+}
 
-/// One thread's counters, on cache lines of their own.
+/// A number for each count, on cache lines of their own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Own([AtomicU64; COUNTS]);
+struct Numbers([AtomicU64; COUNTS]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        let own = (0..SEATS).map(|_| OnceLock::new()).collect();
+        Self { own, shared: Numbers::default() }
+    }
+}
 
 impl Counters {
     /// Counts one.
     #[inline]
     pub(crate) fn add(&self, count: Count) {
-        // Only the owning thread writes, so a load and a store lose nothing.
-        if let Some(counter) = self.0.get_or_default().0.get(count as usize) {
-            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        match self.own.get(seat::of_this_thread()) {
+            Some(own) => own.get_or_init(Box::default).add_alone(count),
+            None => self.shared.add(count),
         }
     }
 
@@ -111,8 +123,8 @@ impl Counters {
     /// The sums over all threads, those that have ended included.
     pub(crate) fn snapshot(&self) -> Stats {
         let sum = |count: Count| {
-            let counters = self.0.iter().filter_map(|own| own.0.get(count as usize));
-            counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+            let own = self.own.iter().filter_map(OnceLock::get).map(|numbers| numbers.get(count));
+            own.sum::<u64>() + self.shared.get(count)
         };
         Stats {
             hits: sum(Count::Hits),
@@ -131,11 +143,31 @@ impl Counters {
     }
 }
 
+impl Numbers {
+    /// Counts one where nobody else does: a load and a store lose nothing.
+    #[inline]
+    fn add_alone(&self, count: Count) {
+        if let Some(number) = self.0.get(count as usize) {
+            number.store(number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn add(&self, count: Count) {
+        if let Some(number) = self.0.get(count as usize) {
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, count: Count) -> u64 {
+        self.0.get(count as usize).map_or(0, |number| number.load(Ordering::Relaxed))
+    }
+}
+
 const COUNTS: usize = Count::ListenerPanics as usize + 1;
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, Counters};
+    use super::{Count, Counters, SEATS};
 
     #[test]
     fn counts_of_threads_that_have_ended_stay() {
@@ -149,5 +181,20 @@ mod tests {
         let stats = counters.snapshot();
         assert_eq!((stats.hits, stats.misses), (8_000, 1));
         assert!((stats.hit_ratio() - 8_000.0 / 8_001.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn counts_of_more_threads_than_there_are_seats_are_not_lost() {
+        let counters = Counters::default();
+        let all_there = std::sync::Barrier::new(SEATS + 20);
+        std::thread::scope(|scope| {
+            for _ in 0..SEATS + 20 {
+                scope.spawn(|| {
+                    all_there.wait();
+                    (0..1_000).for_each(|_| counters.add(Count::Hits));
+                });
+            }
+        });
+        assert_eq!(counters.snapshot().hits, (SEATS as u64 + 20) * 1_000);
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "macros",
     "config",
     "cache",
@@ -32,6 +32,7 @@ const ORDER: [&str; 27] = [
     "lookup",
     "rule",
     "stats",
+    "seat",
     "clock",
     "sync",
 ];
