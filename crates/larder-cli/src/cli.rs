@@ -12,7 +12,8 @@ use crate::output::{Printer, remark};
 use crate::run::{self, Run};
 use crate::store::{Store, Target};
 
-/// A cache for the shell: runs commands once and replays them, and looks into any Larder cache
+/// A cache for the shell: runs commands once and replays them, looks into any Larder cache, and says
+/// how large one has to be
 #[derive(Parser, Debug)]
 #[command(name = "larder", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Stats(command::Stats),
     Purge(command::Purge),
     Doctor(command::Doctor),
+    Replay(command::Replay),
     Completions(command::Completions),
     Man(command::Man),
     #[command(name = "__refresh", hide = true)]
@@ -95,6 +97,7 @@ pub(crate) fn main() -> u8 {
         Command::Stats(stats) => over.run(&stats.common, async |s, p| stats.execute(s, p).await),
         Command::Purge(purge) => over.run(&purge.common, async |s, p| purge.execute(s, p).await),
         Command::Doctor(doctor) => doctor.execute(url),
+        Command::Replay(replay) => replay.execute(),
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
     };

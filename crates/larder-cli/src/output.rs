@@ -97,6 +97,36 @@ impl Printer {
         Ok(())
     }
 
+    /// Numbers under headings, to the right for people and with a tab between them for pipes.
+    pub(crate) fn columns<const N: usize>(
+        &mut self,
+        headings: [&str; N],
+        rows: &[[String; N]],
+    ) -> Result<(), Failure> {
+        let is_person = self.is_person();
+        let widths: [usize; N] = std::array::from_fn(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(String::len);
+            let heading = headings.get(column).map_or(0, |heading| heading.len());
+            cells.fold(heading, usize::max)
+        });
+        let aligned = |cells: [&str; N]| {
+            if !is_person {
+                return cells.join("\t");
+            }
+            let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
+            cells.collect::<Vec<_>>().join("  ")
+        };
+        let heading = aligned(headings);
+        match self.form {
+            Form::Person { colour: true } => self.line(&format!("\x1b[1m{heading}\x1b[0m"))?,
+            _ => self.line(&heading)?,
+        }
+        for row in rows {
+            self.line(&aligned(row.each_ref().map(String::as_str)))?;
+        }
+        Ok(())
+    }
+
     /// Sees to it that all is written.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)

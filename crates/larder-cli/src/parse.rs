@@ -44,6 +44,51 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor.into()).ok_or_else(|| "it is too large".to_owned())
 }
 
+/// How many entries a cache may have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum CacheSize {
+    Entries(u64),
+    /// So many per cent of the keys.
+    Percent(f64),
+}
+
+impl CacheSize {
+    /// At least one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a share of the keys is no more than they are, and above 0"
+    )]
+    pub(crate) fn entries(self, keys: u64) -> usize {
+        let entries = match self {
+            Self::Entries(entries) => entries,
+            Self::Percent(percent) => (keys as f64 * percent / 100.0).round() as u64,
+        };
+        usize::try_from(entries).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// A number of entries such as `1000`, `10k`, `2M`, or a share of the keys such as `2.5%`.
+pub(crate) fn cache_size(text: &str) -> Result<CacheSize, String> {
+    if let Some(number) = text.strip_suffix('%') {
+        let percent = number.trim_end().parse().map_err(|_| "it is no share like 2.5%")?;
+        let is_share = percent > 0.0 && percent <= 100.0;
+        return is_share
+            .then_some(CacheSize::Percent(percent))
+            .ok_or_else(|| "a share is above 0% and at most 100%".to_owned());
+    }
+    let units = [("k", 1_000), ("K", 1_000), ("m", 1_000_000), ("M", 1_000_000)];
+    let with_unit = |(unit, factor)| Some((text.strip_suffix(unit)?, factor));
+    let (number, factor) = units.into_iter().find_map(with_unit).unwrap_or((text, 1));
+    let number = number.parse::<u64>().map_err(|_| "it is no size like 1000, 10k or 5%")?;
+    match number.checked_mul(factor) {
+        Some(0) => Err("a cache has room for one entry at least".to_owned()),
+        Some(entries) => Ok(CacheSize::Entries(entries)),
+        None => Err("it is too large".to_owned()),
+    }
+}
+
 /// A glob over keys.
 pub(crate) fn pattern(text: &str) -> Result<String, String> {
     Pattern::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
@@ -67,7 +112,7 @@ pub(crate) fn variable(text: &str) -> Result<OsString, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{size, ttl};
+    use super::{CacheSize, cache_size, size, ttl};
 
     #[test]
     fn sizes_have_units_of_two_kinds() {
@@ -79,6 +124,21 @@ mod tests {
         for text in ["", "MiB", "-1", "1.5GiB", "1TiBx", "99999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_cache_has_entries_or_a_share_of_the_keys() {
+        let entries = |text, keys| cache_size(text).map(|size| size.entries(keys));
+        assert_eq!(cache_size("1000"), Ok(CacheSize::Entries(1_000)));
+        assert_eq!(entries("10k", 5), Ok(10_000));
+        assert_eq!(entries("2M", 5), Ok(2_000_000));
+        assert_eq!(entries("2.5%", 1_000), Ok(25));
+        assert_eq!(entries("1%", 3), Ok(1));
+        assert_eq!(entries("100%", 3), Ok(3));
+        for text in ["", "0", "0k", "%", "0%", "101%", "-1%", "nan%", "inf%", "-1", "1.5", "1e3"] {
+            assert!(cache_size(text).is_err(), "{text}");
+        }
+        assert!(cache_size("99999999999999999M").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The sub-commands on entries and on the store: one file each.
+//! The sub-commands other than `run`: one file each.
 
 mod clear;
 mod completions;
@@ -11,6 +11,7 @@ mod inspect;
 mod keys;
 mod man;
 mod purge;
+mod replay;
 mod set;
 mod stats;
 mod tag;
@@ -27,6 +28,7 @@ pub(crate) use inspect::Inspect;
 pub(crate) use keys::Keys;
 pub(crate) use man::Man;
 pub(crate) use purge::Purge;
+pub(crate) use replay::Replay;
 pub(crate) use set::Set;
 pub(crate) use stats::Stats;
 pub(crate) use tag::Tag;

@@ -9,3 +9,4 @@ mod replay;
 mod share;
 mod signals;
 mod support;
+mod trace;
