@@ -11,7 +11,6 @@ pub struct Latencies {
 
 impl Latencies {
     /// Room for this many, so that noting one does not allocate.
-    #[must_use]
     pub fn with_capacity(count: usize) -> Self {
         Self { nanos: Vec::with_capacity(count), is_sorted: false }
     }
@@ -24,7 +23,6 @@ impl Latencies {
     }
 
     /// How many there are.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.nanos.len()
     }
@@ -41,7 +39,6 @@ impl Latencies {
     }
 
     /// How many took longer than this.
-    #[must_use]
     pub fn longer_than(&self, limit: Duration) -> usize {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.nanos.iter().filter(|nanos| **nanos > limit).count()

@@ -1,24 +1,58 @@
-//! What the measurements share.
+//! Larder beside the caches that people use now.
+//!
+//! [`main`] runs [families](family) of measurements. Each contestant is measured in a process of
+//! its own, once in every round: the program starts itself with a [`workload::Job`], and what that
+//! process prints is the sample.
 
-pub use crate::keys::{Random, numbers, strings};
-pub use crate::latency::Latencies;
-pub use crate::process::{again, asked, number, peak, preemptions, resident};
-pub use crate::rounds::{Contender, Series, interleave};
-pub use crate::table::{Table, ratios};
-
-mod keys;
+mod arguments;
+mod bench;
+mod contestant;
+mod failure;
+mod family;
+mod key;
 mod latency;
 mod process;
-mod rounds;
+mod random;
+mod report;
+mod series;
 mod table;
+mod workload;
 
-use std::sync::Arc;
+use std::process::ExitCode;
 
-/// What is cached: shared, so that a hit copies a pointer.
-pub type Value = Arc<[u8; 100]>;
+use crate::arguments::Arguments;
+use crate::failure::Result;
 
-/// A value that is its own allocation.
+/// What this process has asked of its allocator.
+#[derive(Clone, Copy, Debug)]
+pub struct Allocated {
+    /// Bytes that it has now.
+    pub bytes: u64,
+    /// How often it has asked.
+    pub allocations: u64,
+}
+
+/// Tells what has been allocated.
+pub type Count = fn() -> Allocated;
+
+/// The program. Only with an allocator that counts can it measure what is allocated.
 #[must_use]
-pub fn value(seed: u64) -> Value {
-    Arc::new([seed as u8; 100])
+pub fn main(count: Option<Count>) -> ExitCode {
+    match run(&Arguments::read(), count) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("larder-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments, count: Option<Count>) -> Result {
+    match &arguments.job {
+        Some(job) => {
+            println!("{}", workload::run(&serde_json::from_str(job)?, count)?);
+            Ok(())
+        }
+        None => family::run(arguments),
+    }
 }

@@ -1,9 +1,13 @@
-//! This process: what it was asked, how much memory it has, and itself once more.
+//! Processes: how much memory this one has, and this program once more.
 
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
+use crate::failure::{Failure, Result};
+use crate::workload::Job;
+
 /// The bytes of memory that are resident now; zero where `/proc` does not tell.
-#[must_use]
 pub fn resident() -> u64 {
     told("VmRSS:")
 }
@@ -27,39 +31,33 @@ fn told(what: &str) -> u64 {
 
 /// How often this thread was made to wait for others that want its processor; zero where `/proc`
 /// does not tell.
-#[must_use]
 pub fn preemptions() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// The value of `--name value` on the command line.
-#[must_use]
-pub fn asked(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip(1);
-    arguments.find(|argument| argument.strip_prefix("--") == Some(name))?;
-    arguments.next()
-}
-
-/// The same as a number, or else the default.
+/// Does a job in a process of its own, and gives what it answers.
 ///
-/// # Panics
-/// If it is not a number.
-#[must_use]
-pub fn number(name: &str, default: u64) -> u64 {
-    asked(name).map_or(default, |text| text.parse().expect("the argument is a number"))
-}
-
-/// Runs this program with these arguments and gives what it printed.
-///
-/// # Panics
-/// If it cannot be run or fails.
-#[must_use]
-pub fn again(arguments: &[&str]) -> String {
-    let program = std::env::current_exe().expect("the program knows where it is");
+/// # Errors
+/// If the process cannot be started, fails, or answers what is none.
+pub fn answer(job: &Job) -> Result<Value> {
+    let failed = |what: String| Failure::Process(format!("{job}: {what}"));
+    let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let program = if job.counts() { own.with_file_name("larder-bench-counting") } else { own };
+    if !program.exists() {
+        let built = "cargo build --release --manifest-path bench/Cargo.toml --bins";
+        return Err(failed(format!("{} is not there: {built}", program.display())));
+    }
     let mut command = Command::new(program);
-    let output = command.args(arguments).stderr(Stdio::inherit()).output().expect("it starts");
-    assert!(output.status.success(), "it ended with {}", output.status);
-    String::from_utf8(output.stdout).expect("it prints text")
+    let output = command
+        .args(["--job", &serde_json::to_string(job)?])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::rounds::Series;
-
 /// Rows under a heading. The first column is text, the others are numbers.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -12,7 +10,6 @@ pub struct Table {
 
 impl Table {
     /// A table of these columns.
-    #[must_use]
     pub fn new(columns: &[&str]) -> Self {
         Self { rows: vec![columns.iter().map(ToString::to_string).collect()] }
     }
@@ -51,29 +48,6 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
-}
-
-/// The series beside the first of them: medians, spread, and ratios round by round. The ratio of
-/// the fastest samples is what is left when other programs disturb as little as they can.
-#[must_use]
-pub fn ratios(unit: &str, series: &[Series]) -> Table {
-    let mut table =
-        Table::new(&["engine", unit, "spread", "ratio", "spread of ratio", "ratio of fastest"]);
-    let Some(baseline) = series.first() else { return table };
-    let (fastest, _) = baseline.spread();
-    for one in series {
-        let (smallest, largest) = one.spread();
-        let (ratio, lowest, highest) = one.ratio(baseline);
-        table.row([
-            one.name.clone(),
-            format!("{:.1}", one.median()),
-            format!("{smallest:.1}–{largest:.1}"),
-            format!("{ratio:.2}"),
-            format!("{lowest:.2}–{highest:.2}"),
-            format!("{:.2}", smallest / fastest),
-        ]);
-    }
-    table
 }
 
 #[cfg(test)]

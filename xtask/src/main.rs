@@ -21,7 +21,9 @@ const USAGE: &str = "usage: cargo xtask <command>
           --long also runs what takes minutes
           contract shows each row of the contract with the backends it ran on
   check   formatting, lints, docs, features, rust-version, dependencies, schedules
-  bench   the measurements in bench/
+  bench   the measurements in bench/, beside other caches: all, or some of
+          memory, load, disk, codec, snapshot, races;
+          --quick, --json FILE, --plot DIR and what else --help tells
   fuzz    hostile bytes for everything that decodes, each for so many
           SECONDS (default 60); needs nightly and cargo-fuzz";
 
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         ["test", "--long"] => test::run(true),
         ["test", "contract"] => contract::run(),
         ["check"] => check::run(),
-        ["bench"] => bench::run(),
+        ["bench", words @ ..] => bench::run(words),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", seconds] => fuzz::run(seconds),
         _ => Err(Failure::new(2, USAGE)),

@@ -1,0 +1,202 @@
+//! The contestants by their names. Inside of what is visited everything is known to the compiler.
+
+use super::cached::Cached;
+use super::dashmap::Dash;
+use super::foyer::Foyer;
+use super::frozen::Frozen;
+use super::larder_cache::LarderCache;
+use super::larder_local::LarderLocal;
+use super::lru::Lru;
+use super::mini_moka::MiniMoka;
+use super::moka_future::MokaFuture;
+use super::moka_sync::MokaSync;
+use super::papaya::Papaya;
+use super::quick_cache::QuickCache;
+use super::{Changing, Contestant, Loading};
+use crate::key::Key;
+
+/// What a contestant is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is ours.
+    Larder,
+    /// A user would pick it instead.
+    Peer,
+    /// It shows what a map can do that is no cache.
+    Limit,
+}
+
+/// What is known of a contestant.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it is there for.
+    pub role: Role,
+    /// Whether entries can have a ttl.
+    pub has_ttl: bool,
+    /// Whether there is somebody who can be told of what leaves.
+    pub has_listener: bool,
+    /// Whether it can be written to.
+    pub changes: bool,
+    /// Whether it runs loaders.
+    pub loads: bool,
+}
+
+/// All of them, in the order of tables.
+pub const KNOWN: [Known; 12] = [
+    Known { has_ttl: true, has_listener: true, ..of("larder-local", Role::Larder) },
+    Known { has_ttl: true, has_listener: true, ..of("larder-cache", Role::Larder) },
+    of("quick_cache", Role::Peer),
+    Known { has_ttl: true, has_listener: true, ..of("moka", Role::Peer) },
+    Known { has_ttl: true, has_listener: true, ..of("moka-future", Role::Peer) },
+    of("foyer", Role::Peer),
+    Known { has_ttl: true, loads: false, ..of("mini-moka", Role::Peer) },
+    Known { has_ttl: true, ..of("cached", Role::Peer) },
+    of("lru", Role::Peer),
+    of("papaya", Role::Limit),
+    of("dashmap", Role::Limit),
+    Known { changes: false, loads: false, ..of("frozen", Role::Limit) },
+];
+
+const fn of(name: &'static str, role: Role) -> Known {
+    Known { name, role, has_ttl: false, has_listener: false, changes: true, loads: true }
+}
+
+/// The contestant of this name.
+pub fn known(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+/// What is done with one that can be asked.
+pub trait VisitAny<K: Key> {
+    /// What it comes to.
+    type Output;
+    /// Does it.
+    fn visit<C: Contestant<K>>(self) -> Self::Output;
+}
+
+/// What is done with one that can be written to.
+pub trait VisitChanging<K: Key> {
+    /// What it comes to.
+    type Output;
+    /// Does it.
+    fn visit<C: Changing<K>>(self) -> Self::Output;
+}
+
+/// What is done with one that runs loaders.
+pub trait VisitLoading<K: Key> {
+    /// What it comes to.
+    type Output;
+    /// Does it.
+    fn visit<C: Loading<K>>(self) -> Self::Output;
+}
+
+/// Visits the contestant of this name; none if there is none.
+pub fn visit_any<K: Key, V: VisitAny<K>>(name: &str, visitor: V) -> Option<V::Output> {
+    struct Changes<V>(V);
+    impl<K: Key, V: VisitAny<K>> VisitChanging<K> for Changes<V> {
+        type Output = V::Output;
+        fn visit<C: Changing<K>>(self) -> V::Output {
+            self.0.visit::<C>()
+        }
+    }
+    match name {
+        "frozen" => Some(visitor.visit::<Frozen<K>>()),
+        _ => visit_changing(name, Changes(visitor)),
+    }
+}
+
+/// Visits the contestant of this name; none if there is none that can be written to.
+pub fn visit_changing<K: Key, V: VisitChanging<K>>(name: &str, visitor: V) -> Option<V::Output> {
+    struct Loads<V>(V);
+    impl<K: Key, V: VisitChanging<K>> VisitLoading<K> for Loads<V> {
+        type Output = V::Output;
+        fn visit<C: Loading<K>>(self) -> V::Output {
+            self.0.visit::<C>()
+        }
+    }
+    match name {
+        "mini-moka" => Some(visitor.visit::<MiniMoka<K>>()),
+        _ => visit_loading(name, Loads(visitor)),
+    }
+}
+
+/// Visits the contestant of this name; none if there is none that runs loaders.
+pub fn visit_loading<K: Key, V: VisitLoading<K>>(name: &str, visitor: V) -> Option<V::Output> {
+    Some(match name {
+        "larder-local" => visitor.visit::<LarderLocal<K>>(),
+        "larder-cache" => visitor.visit::<LarderCache<K>>(),
+        "quick_cache" => visitor.visit::<QuickCache<K>>(),
+        "moka" => visitor.visit::<MokaSync<K>>(),
+        "moka-future" => visitor.visit::<MokaFuture<K>>(),
+        "foyer" => visitor.visit::<Foyer<K>>(),
+        "cached" => visitor.visit::<Cached<K>>(),
+        "lru" => visitor.visit::<Lru<K>>(),
+        "papaya" => visitor.visit::<Papaya<K>>(),
+        "dashmap" => visitor.visit::<Dash<K>>(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Borrow;
+
+    use super::super::{Changing, Contestant, Loading, RUNTIME, Settings, value};
+    use super::{KNOWN, VisitAny, VisitChanging, VisitLoading};
+    use super::{visit_any, visit_changing, visit_loading};
+    use crate::key::{Key, numbered};
+
+    struct FindsAll;
+    impl<K: Key> VisitAny<K> for FindsAll {
+        type Output = bool;
+        fn visit<C: Contestant<K>>(self) -> bool {
+            let keys = numbered::<K>(100);
+            let entries = keys.iter().cloned().zip((0..).map(value));
+            let contestant = C::filled(&Settings::plain(1_000), entries);
+            let found = |(seed, key): (u64, &K)| {
+                contestant.get(key.borrow()).is_some_and(|value| u64::from(value[0]) == seed)
+            };
+            (0..).zip(&keys).all(found) && contestant.get(K::numbered(100).borrow()).is_none()
+        }
+    }
+
+    struct Keeps;
+    impl<K: Key> VisitChanging<K> for Keeps {
+        type Output = usize;
+        fn visit<C: Changing<K>>(self) -> usize {
+            let full = Settings { ttl: true, tag: true, listener: true, ..Settings::plain(1_000) };
+            let contestant = C::new(&full);
+            contestant.insert(K::numbered(1), value(1));
+            contestant.len()
+        }
+    }
+
+    struct LoadsOnce;
+    impl<K: Key> VisitLoading<K> for LoadsOnce {
+        type Output = (u8, u8);
+        fn visit<C: Loading<K>>(self) -> (u8, u8) {
+            let _entered = RUNTIME.enter();
+            let contestant = C::new(&Settings::plain(1_000));
+            let key = K::numbered(1);
+            let first = contestant.get_or_load(key.borrow(), || value(1));
+            let second = contestant.get_or_load(key.borrow(), || value(2));
+            (first[0], second[0])
+        }
+    }
+
+    #[test]
+    fn every_contestant_does_what_is_said_of_it() {
+        for known in KNOWN {
+            let name = known.name;
+            assert_eq!(visit_any::<u64, _>(name, FindsAll), Some(true), "{name}");
+            assert_eq!(visit_any::<String, _>(name, FindsAll), Some(true), "{name}");
+            let kept = known.changes.then_some(1);
+            assert_eq!(visit_changing::<u64, _>(name, Keeps), kept, "{name}");
+            let loaded = known.loads.then_some((1, 1));
+            assert_eq!(visit_loading::<String, _>(name, LoadsOnce), loaded, "{name}");
+        }
+        assert_eq!(visit_any::<u64, _>("nobody", FindsAll), None);
+    }
+}

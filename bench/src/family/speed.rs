@@ -1,0 +1,198 @@
+//! What an operation takes: lookups, inserts and loads.
+
+use serde_json::json;
+
+use crate::bench::Bench;
+use crate::contestant::{KNOWN, Known, Role, known};
+use crate::failure::Result;
+use crate::key::KeyKind;
+use crate::report::{Report, rounded};
+use crate::series::Series;
+use crate::table::Table;
+use crate::workload::speed::THREADS;
+use crate::workload::{Flavour, Job};
+
+/// A workload, and who takes part.
+pub struct Workload {
+    name: &'static str,
+    title: &'static str,
+    plain: fn(&Known) -> bool,
+    full: fn(&Known) -> bool,
+}
+
+/// Lookups and inserts.
+pub const MEMORY: [Workload; 4] = [
+    Workload {
+        name: "hit1k",
+        title: "lookups of 1,000 keys that are there",
+        plain: |_| true,
+        full: |known| known.has_ttl,
+    },
+    Workload {
+        name: "hit100k",
+        title: "lookups of 100,000 keys that are there",
+        plain: |_| true,
+        full: |known| known.has_ttl,
+    },
+    Workload {
+        name: "zipf95",
+        title: "95 % lookups and 5 % inserts, zipf 0.99 over ten times the capacity",
+        plain: |known| known.changes,
+        full: |known| known.has_ttl,
+    },
+    Workload {
+        name: "churn",
+        title: "inserts that evict; full: with a ttl and a listener",
+        plain: |known| known.changes && known.role != Role::Limit,
+        full: |known| known.has_ttl && known.has_listener,
+    },
+];
+
+/// Loads.
+pub const LOAD: [Workload; 3] = [
+    Workload {
+        name: "load_hit1k",
+        title: "loads of 1,000 keys that are there",
+        plain: |known| known.loads,
+        full: |known| known.loads && known.has_ttl,
+    },
+    Workload {
+        name: "load_zipf",
+        title: "loads, zipf 0.99 over ten times the capacity",
+        plain: |known| known.loads && known.role != Role::Limit,
+        full: |known| known.loads && known.has_ttl,
+    },
+    Workload {
+        name: "load_miss",
+        title: "loads of keys that are not there, by a loader of 10 µs",
+        plain: |known| known.loads && known.role != Role::Limit,
+        full: |known| known.loads && known.has_ttl,
+    },
+];
+
+/// Measures these, for both types of keys.
+///
+/// # Errors
+/// If one cannot be measured, or results cannot be written.
+pub fn run(bench: &Bench, report: &mut Report, workloads: &[Workload]) -> Result {
+    for workload in workloads.iter().filter(|workload| bench.has_workload(workload.name)) {
+        for key in KeyKind::ALL {
+            let jobs = workload.jobs(bench, key);
+            let rounds = bench.rounds(7, 2);
+            let answers = bench.figures(workload.name, &jobs, rounds)?;
+            for (place, threads) in THREADS.into_iter().enumerate() {
+                let series = |rounds: &Vec<Vec<f64>>| {
+                    let figure = |figures: &Vec<f64>| figures.get(place).copied();
+                    Series(
+                        rounds.iter().map(|figures| figure(figures).unwrap_or(f64::NAN)).collect(),
+                    )
+                };
+                let rows = jobs.iter().zip(answers.iter().map(series));
+                let rows = rows.map(|(job, series)| Row { job, series }).collect();
+                Results { workload, key, threads, rows }.report(report)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Workload {
+    fn jobs(&self, bench: &Bench, key: KeyKind) -> Vec<Job> {
+        let of = |flavour, takes_part: fn(&Known) -> bool| {
+            let some = KNOWN.iter().filter(move |known| takes_part(known));
+            let some = some.filter(|known| bench.has_contestant(known.name));
+            some.map(move |known| Job {
+                workload: self.name.to_owned(),
+                contestant: known.name.to_owned(),
+                key,
+                flavour,
+                is_quick: bench.is_quick,
+            })
+        };
+        of(Flavour::Plain, self.plain).chain(of(Flavour::Full, self.full)).collect()
+    }
+}
+
+/// What came of one workload with one type of keys and one number of threads.
+struct Results<'a> {
+    workload: &'a Workload,
+    key: KeyKind,
+    threads: u64,
+    rows: Vec<Row<'a>>,
+}
+
+struct Row<'a> {
+    job: &'a Job,
+    series: Series,
+}
+
+impl Row<'_> {
+    fn is_peer(&self) -> bool {
+        known(&self.job.contestant).is_some_and(|known| known.role == Role::Peer)
+    }
+
+    fn is_quick_cache(&self) -> bool {
+        self.job.contestant == "quick_cache"
+    }
+
+    /// Full ones stand beside full ones, and beside quick_cache, which has nothing but plain.
+    fn stands_beside(&self, flavour: Flavour) -> bool {
+        self.is_peer() && (self.job.flavour == flavour || self.is_quick_cache())
+    }
+}
+
+impl Results<'_> {
+    fn best_peer(&self, flavour: Flavour) -> Option<&Row<'_>> {
+        let peers = self.rows.iter().filter(|row| row.stands_beside(flavour));
+        peers.min_by(|one, other| one.series.median().total_cmp(&other.series.median()))
+    }
+
+    fn report(&self, report: &mut Report) -> Result {
+        let columns = ["contestant", "ns", "spread", "Mops", "÷ best peer", "÷ quick_cache"];
+        let mut table = Table::new(&columns);
+        let quick_cache = self.rows.iter().find(|row| row.is_quick_cache());
+        for row in &self.rows {
+            let Job { contestant, flavour, .. } = row.job;
+            let best = self.best_peer(*flavour);
+            let ratios =
+                [best, quick_cache].map(|base| base.map(|it| row.series.ratios(&it.series)));
+            let (median, (low, high)) = (row.series.median(), row.series.spread());
+            let mops = self.threads as f64 * 1e3 / median;
+            let name = match flavour {
+                Flavour::Plain => contestant.clone(),
+                Flavour::Full => format!("{contestant}, full"),
+            };
+            let cells =
+                [name, format!("{median:.1}"), format!("{low:.1}–{high:.1}"), format!("{mops:.1}")];
+            table.row(cells.into_iter().chain(ratios.iter().map(ratio)));
+            let median_of =
+                |ratios: &Option<Series>| ratios.as_ref().map(|it| rounded(it.median()));
+            report.line(&json!({
+                "workload": self.workload.name,
+                "contestant": contestant,
+                "threads": self.threads,
+                "key": self.key.name(),
+                "ns_per_op": rounded(median),
+                "spread": [rounded(low), rounded(high)],
+                "flavour": flavour.name(),
+                "mops": rounded(mops),
+                "best_peer": best.map(|row| &row.job.contestant),
+                "ratio_to_best_peer": median_of(&ratios[0]),
+                "ratio_to_quick_cache": median_of(&ratios[1]),
+            }))?;
+        }
+        let Self { workload, threads, .. } = self;
+        let key = self.key.name();
+        let title =
+            format!("{}: {}; {key} keys, threads: {threads}", workload.name, workload.title);
+        report.table(&title, &table);
+        Ok(())
+    }
+}
+
+fn ratio(ratios: &Option<Series>) -> String {
+    ratios.as_ref().map_or_else(String::new, |ratios| {
+        let (low, high) = ratios.spread();
+        format!("{:.2} ({low:.2}–{high:.2})", ratios.median())
+    })
+}

@@ -1,0 +1,59 @@
+//! Where results go: tables to standard output, lines and charts into files.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::arguments::Arguments;
+use crate::failure::{Failure, Result};
+use crate::table::Table;
+
+/// The results of a run.
+#[derive(Debug)]
+pub struct Report {
+    lines: Option<(PathBuf, File)>,
+    charts: Option<PathBuf>,
+}
+
+impl Report {
+    /// As the command line says. The file begins empty.
+    ///
+    /// # Errors
+    /// If the file or the folder cannot be made.
+    pub fn new(arguments: &Arguments) -> Result<Self> {
+        let open = |path: &PathBuf| match File::create(path) {
+            Ok(file) => Ok((path.clone(), file)),
+            Err(error) => Err(Failure::File(path.clone(), error)),
+        };
+        let lines = arguments.json.as_ref().map(open).transpose()?;
+        if let Some(folder) = &arguments.plot {
+            fs::create_dir_all(folder).map_err(|error| Failure::File(folder.clone(), error))?;
+        }
+        Ok(Self { lines, charts: arguments.plot.clone() })
+    }
+
+    /// Prints a table under a title.
+    pub fn table(&mut self, title: &str, table: &Table) {
+        println!("### {title}\n\n{table}");
+    }
+
+    /// Writes a line at once, so that a run that is stopped leaves what it has.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn line(&mut self, line: &Value) -> Result {
+        match &mut self.lines {
+            Some((path, file)) => {
+                writeln!(file, "{line}").map_err(|error| Failure::File(path.clone(), error))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A number as it is written in a line: three digits after the point say enough.
+pub fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
