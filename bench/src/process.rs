@@ -44,7 +44,7 @@ pub fn preemptions() -> u64 {
 pub fn answer(job: &Job) -> Result<Value> {
     let failed = |what: String| Failure::Process(format!("{job}: {what}"));
     let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let program = if job.counts() { own.with_file_name("larder-bench-counting") } else { own };
+    let program = if job.counts { own.with_file_name("larder-bench-counting") } else { own };
     if !program.exists() {
         let built = "cargo build --release --manifest-path bench/Cargo.toml --bins";
         return Err(failed(format!("{} is not there: {built}", program.display())));

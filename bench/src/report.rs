@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
+use larder_trace::chart::BarChart;
 use serde_json::Value;
 
 use crate::arguments::Arguments;
@@ -35,8 +36,10 @@ impl Report {
     }
 
     /// Prints a table under a title.
-    pub fn table(&mut self, title: &str, table: &Table) {
-        println!("### {title}\n\n{table}");
+    pub fn table(&self, title: &str, table: &Table) {
+        if !table.is_empty() {
+            println!("### {title}\n\n{table}");
+        }
     }
 
     /// Writes a line at once, so that a run that is stopped leaves what it has.
@@ -49,6 +52,20 @@ impl Report {
                 writeln!(file, "{line}").map_err(|error| Failure::File(path.clone(), error))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Draws a chart into a file of this name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn chart(&self, name: &str, chart: &BarChart) -> Result {
+        match &self.charts {
+            Some(folder) if !chart.groups.is_empty() => {
+                let path = folder.join(format!("{name}.svg"));
+                fs::write(&path, chart.to_svg()).map_err(|error| Failure::File(path, error))
+            }
+            _ => Ok(()),
         }
     }
 }

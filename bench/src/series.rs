@@ -44,7 +44,7 @@ pub fn turns(rounds: usize, count: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Lets functions that give a sample take turns in one process, after a round that does not count.
-pub fn interleave(rounds: usize, runs: &mut [&mut dyn FnMut() -> f64]) -> Vec<Series> {
+pub fn interleave<F: FnMut() -> f64>(rounds: usize, runs: &mut [F]) -> Vec<Series> {
     let mut series = vec![Series::default(); runs.len()];
     for run in &mut *runs {
         run();
@@ -75,7 +75,7 @@ mod tests {
             clock.set(clock.get() + 1.0);
             clock.get()
         };
-        let series = interleave(2, &mut [&mut { tick }, &mut { tick }]);
+        let series = interleave(2, &mut [tick, tick]);
         assert_eq!(series, [Series(vec![3.0, 6.0]), Series(vec![4.0, 5.0])]);
     }
 

@@ -14,6 +14,11 @@ impl Table {
         Self { rows: vec![columns.iter().map(ToString::to_string).collect()] }
     }
 
+    /// Whether it has a heading and nothing else.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());

@@ -1,6 +1,15 @@
 //! Families of measurements: which jobs there are, and what is told of their answers.
 
+mod bytes;
+mod codec;
+mod compare;
+mod disk;
+mod expiry;
+mod races;
+mod scratch;
+mod snapshot;
 mod speed;
+mod stampede;
 
 use crate::arguments::{Arguments, Family};
 use crate::bench::Bench;
@@ -16,9 +25,19 @@ pub fn run(arguments: &Arguments) -> Result {
     let mut report = Report::new(arguments)?;
     for family in arguments.families() {
         match family {
-            Family::Memory => speed::run(&bench, &mut report, &speed::MEMORY)?,
-            Family::Load => speed::run(&bench, &mut report, &speed::LOAD)?,
-            _ => {}
+            Family::Memory => {
+                speed::run(&bench, &mut report, &speed::MEMORY)?;
+                bytes::run(&bench, &mut report)?;
+                expiry::run(&bench, &mut report)?;
+            }
+            Family::Load => {
+                speed::run(&bench, &mut report, &speed::LOAD)?;
+                stampede::run(&bench, &mut report)?;
+            }
+            Family::Codec => codec::run(&bench, &mut report)?,
+            Family::Races => races::run(&bench, &mut report)?,
+            Family::Disk => disk::run(&bench, &mut report)?,
+            Family::Snapshot => snapshot::run(&bench, &mut report)?,
         }
     }
     Ok(())

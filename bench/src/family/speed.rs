@@ -1,5 +1,6 @@
 //! What an operation takes: lookups, inserts and loads.
 
+use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -80,17 +81,14 @@ pub fn run(bench: &Bench, report: &mut Report, workloads: &[Workload]) -> Result
             let jobs = workload.jobs(bench, key);
             let rounds = bench.rounds(7, 2);
             let answers = bench.figures(workload.name, &jobs, rounds)?;
-            for (place, threads) in THREADS.into_iter().enumerate() {
-                let series = |rounds: &Vec<Vec<f64>>| {
-                    let figure = |figures: &Vec<f64>| figures.get(place).copied();
-                    Series(
-                        rounds.iter().map(|figures| figure(figures).unwrap_or(f64::NAN)).collect(),
-                    )
-                };
-                let rows = jobs.iter().zip(answers.iter().map(series));
-                let rows = rows.map(|(job, series)| Row { job, series }).collect();
-                Results { workload, key, threads, rows }.report(report)?;
+            let results: Vec<_> = (0..THREADS.len())
+                .map(|place| Results::new(workload, key, place, &jobs, &answers))
+                .collect();
+            for results in &results {
+                results.report(report)?;
             }
+            let name = format!("{}-{}", workload.name, key.name());
+            report.chart(&name, &chart(workload, key, &results))?;
         }
     }
     Ok(())
@@ -102,11 +100,9 @@ impl Workload {
             let some = KNOWN.iter().filter(move |known| takes_part(known));
             let some = some.filter(|known| bench.has_contestant(known.name));
             some.map(move |known| Job {
-                workload: self.name.to_owned(),
-                contestant: known.name.to_owned(),
                 key,
                 flavour,
-                is_quick: bench.is_quick,
+                ..Job::plain(self.name, known.name, bench.is_quick)
             })
         };
         of(Flavour::Plain, self.plain).chain(of(Flavour::Full, self.full)).collect()
@@ -141,7 +137,23 @@ impl Row<'_> {
     }
 }
 
-impl Results<'_> {
+impl<'a> Results<'a> {
+    /// Those with the number of threads at this place of an answer.
+    fn new(
+        workload: &'a Workload,
+        key: KeyKind,
+        place: usize,
+        jobs: &'a [Job],
+        answers: &[Vec<Vec<f64>>],
+    ) -> Self {
+        let series = |rounds: &Vec<Vec<f64>>| {
+            Series(rounds.iter().filter_map(|figures| figures.get(place).copied()).collect())
+        };
+        let rows = jobs.iter().zip(answers.iter().map(series));
+        let rows = rows.map(|(job, series)| Row { job, series }).collect();
+        Self { workload, key, threads: THREADS[place], rows }
+    }
+
     fn best_peer(&self, flavour: Flavour) -> Option<&Row<'_>> {
         let peers = self.rows.iter().filter(|row| row.stands_beside(flavour));
         peers.min_by(|one, other| one.series.median().total_cmp(&other.series.median()))
@@ -158,13 +170,14 @@ impl Results<'_> {
                 [best, quick_cache].map(|base| base.map(|it| row.series.ratios(&it.series)));
             let (median, (low, high)) = (row.series.median(), row.series.spread());
             let mops = self.threads as f64 * 1e3 / median;
-            let name = match flavour {
-                Flavour::Plain => contestant.clone(),
-                Flavour::Full => format!("{contestant}, full"),
-            };
-            let cells =
-                [name, format!("{median:.1}"), format!("{low:.1}–{high:.1}"), format!("{mops:.1}")];
-            table.row(cells.into_iter().chain(ratios.iter().map(ratio)));
+            let cells = [
+                row.job.label(),
+                format!("{median:.1}"),
+                format!("{low:.1}–{high:.1}"),
+                format!("{mops:.1}"),
+            ];
+            let ratio_cells = ratios.iter().map(|ratios| ratio(ratios.as_ref()));
+            table.row(cells.into_iter().chain(ratio_cells));
             let median_of =
                 |ratios: &Option<Series>| ratios.as_ref().map(|it| rounded(it.median()));
             report.line(&json!({
@@ -190,9 +203,30 @@ impl Results<'_> {
     }
 }
 
-fn ratio(ratios: &Option<Series>) -> String {
-    ratios.as_ref().map_or_else(String::new, |ratios| {
+fn ratio(ratios: Option<&Series>) -> String {
+    ratios.map_or_else(String::new, |ratios| {
         let (low, high) = ratios.spread();
         format!("{:.2} ({low:.2}–{high:.2})", ratios.median())
     })
+}
+
+/// What each contestant does in a second, with each number of threads.
+fn chart(workload: &Workload, key: KeyKind, results: &[Results<'_>]) -> BarChart {
+    let rows = results.first().map(|results| results.rows.as_slice()).unwrap_or_default();
+    let series = results.iter().map(|results| {
+        let mops = |ns: f64| results.threads as f64 * 1e3 / ns;
+        let bar = |row: &Row<'_>| {
+            let (low, high) = row.series.spread();
+            Some(Bar { value: mops(row.series.median()), spread: Some((mops(high), mops(low))) })
+        };
+        let name = format!("threads: {}", results.threads);
+        BarSeries { name, bars: results.rows.iter().map(bar).collect() }
+    });
+    BarChart {
+        title: format!("{}: {}, {} keys", workload.name, workload.title, key.name()),
+        y_title: "million operations a second".to_owned(),
+        groups: rows.iter().map(|row| row.job.label()).collect(),
+        series: series.collect(),
+        ..BarChart::default()
+    }
 }

@@ -2,10 +2,16 @@
 //!
 //! What a job answers is read by the [family](crate::family) that asked for it.
 
+mod bytes;
 mod churn;
+pub mod codec;
+pub mod expiry;
 mod hits;
 mod load;
+pub mod races;
+pub mod snapshot;
 pub mod speed;
+pub mod stampede;
 mod zipf;
 
 use std::fmt;
@@ -19,8 +25,26 @@ use crate::failure::{Failure, Result};
 use crate::key::{Key, KeyKind};
 
 /// The names that a workload can be asked for by.
-pub const WORKLOADS: &[&str] =
-    &["hit1k", "hit100k", "zipf95", "churn", "load_hit1k", "load_zipf", "load_miss"];
+pub const WORKLOADS: &[&str] = &[
+    "hit1k",
+    "hit100k",
+    "zipf95",
+    "churn",
+    "bytes_per_entry",
+    "expiry",
+    "load_hit1k",
+    "load_zipf",
+    "load_miss",
+    "stampede1k",
+    "stampede10k",
+    "stampede1k_threads",
+    "codec_record",
+    "codec_document",
+    "codec_envelope",
+    "races",
+    "disk",
+    "snapshot",
+];
 
 /// What entries have besides a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -28,6 +52,8 @@ pub const WORKLOADS: &[&str] =
 pub enum Flavour {
     /// Nothing.
     Plain,
+    /// A ttl. Only bytes are told of it.
+    Ttl,
     /// A ttl and a tag; stats are counted. In `churn` a ttl and a listener.
     Full,
 }
@@ -37,6 +63,7 @@ impl Flavour {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Ttl => "ttl",
             Self::Full => "full",
         }
     }
@@ -55,16 +82,29 @@ pub struct Job {
     pub flavour: Flavour,
     /// Whether it shall be short.
     pub is_quick: bool,
+    /// Whether it counts what is allocated, which takes an allocator of its own.
+    pub counts: bool,
 }
 
 impl Job {
-    /// Whether it counts what is allocated.
-    pub fn counts(&self) -> bool {
-        false
+    /// With `u64` keys and nothing else.
+    pub fn plain(workload: &str, contestant: &str, is_quick: bool) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            contestant: contestant.to_owned(),
+            key: KeyKind::U64,
+            flavour: Flavour::Plain,
+            is_quick,
+            counts: false,
+        }
     }
 
-    fn unknown(&self) -> Failure {
-        Failure::Unknown(self.to_string())
+    /// The contestant and what is not plain of it.
+    pub fn label(&self) -> String {
+        match self.flavour {
+            Flavour::Plain => self.contestant.clone(),
+            Flavour::Ttl | Flavour::Full => format!("{}, {}", self.contestant, self.flavour.name()),
+        }
     }
 }
 
@@ -79,15 +119,27 @@ impl fmt::Display for Job {
 ///
 /// # Errors
 /// If there is no such workload, or not for this contestant.
-pub fn run(job: &Job, _count: Option<Count>) -> Result<Value> {
-    match job.key {
-        KeyKind::U64 => keyed::<u64>(job),
-        KeyKind::String => keyed::<String>(job),
-    }
+pub fn run(job: &Job, count: Option<Count>) -> Result<Value> {
+    let figures = match (job.workload.as_str(), job.key) {
+        ("expiry", _) => return Ok(serde_json::to_value(expiry::run(job))?),
+        ("races", _) => match races::run(job) {
+            Some(cases) => return Ok(serde_json::to_value(cases)?),
+            None => None,
+        },
+        ("snapshot_memory", _) => Some(snapshot::run(job)),
+        ("stampede1k", _) => stampede::tasks(job, 1_000),
+        ("stampede10k", _) => stampede::tasks(job, 10_000),
+        ("stampede1k_threads", _) => stampede::threads(job, 1_000),
+        ("codec_record" | "codec_document" | "codec_envelope", _) => codec::run(job, count),
+        (_, KeyKind::U64) => keyed::<u64>(job, count),
+        (_, KeyKind::String) => keyed::<String>(job, count),
+    };
+    figures.map(|figures| json!(figures)).ok_or_else(|| Failure::Unknown(job.to_string()))
 }
 
-fn keyed<K: Key>(job: &Job) -> Result<Value> {
-    let figures = match job.workload.as_str() {
+fn keyed<K: Key>(job: &Job, count: Option<Count>) -> Option<Vec<f64>> {
+    match job.workload.as_str() {
+        "bytes_per_entry" => bytes::run::<K>(job, count?),
         "hit1k" => hits::run::<K>(job, 1_000),
         "hit100k" => hits::run::<K>(job, 100_000),
         "zipf95" => zipf::run::<K>(job),
@@ -96,8 +148,7 @@ fn keyed<K: Key>(job: &Job) -> Result<Value> {
         "load_zipf" => load::zipf::<K>(job),
         "load_miss" => load::misses::<K>(job),
         _ => None,
-    };
-    figures.map(|figures| json!(figures)).ok_or_else(|| job.unknown())
+    }
 }
 
 #[cfg(test)]
@@ -108,11 +159,9 @@ mod tests {
     #[test]
     fn a_job_reaches_the_other_process_as_it_was() {
         let job = Job {
-            workload: "churn".to_owned(),
-            contestant: "moka-future".to_owned(),
             key: KeyKind::String,
             flavour: Flavour::Full,
-            is_quick: true,
+            ..Job::plain("churn", "moka-future", true)
         };
         let text = serde_json::to_string(&job).expect("it can be written");
         assert_eq!(serde_json::from_str::<Job>(&text).expect("it can be read"), job);

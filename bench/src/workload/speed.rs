@@ -37,10 +37,17 @@ impl Span {
 
 /// Nanoseconds per operation, for each number of threads.
 pub fn by_threads(is_quick: bool, run: impl Fn(Span) + Sync) -> Vec<f64> {
-    let sample = Duration::from_millis(if is_quick { 25 } else { 150 });
     let mut done = 0;
-    let of = |threads| measure(threads, sample, &mut done, &run);
-    THREADS.map(of).to_vec()
+    THREADS.map(|threads| measure(threads, sample(is_quick), &mut done, &run)).to_vec()
+}
+
+/// Nanoseconds per operation of one thread.
+pub fn alone(is_quick: bool, run: impl Fn(Span) + Sync) -> f64 {
+    measure(1, sample(is_quick), &mut 0, &run)
+}
+
+fn sample(is_quick: bool) -> Duration {
+    Duration::from_millis(if is_quick { 25 } else { 150 })
 }
 
 /// Warms up until it is known how many operations fill a sample, then does as many.

@@ -1,0 +1,60 @@
+//! What an entry costs in memory, its key and its value included.
+//!
+//! *Allocated* is what was asked of the allocator, *resident* what the process grew by; both
+//! without what a contestant takes when it is empty.
+
+use std::thread;
+use std::time::Duration;
+
+use super::{Flavour, Job};
+use crate::contestant::{Changing, Settings, VisitChanging, value, visit_changing};
+use crate::key::Key;
+use crate::process::resident;
+use crate::{Allocated, Count};
+
+struct Bytes<'a> {
+    job: &'a Job,
+    count: Count,
+}
+
+/// Allocated bytes of an entry, resident ones, how many entries were kept, allocated bytes of an
+/// empty one.
+pub fn run<K: Key>(job: &Job, count: Count) -> Option<Vec<f64>> {
+    visit_changing::<K, _>(&job.contestant, Bytes { job, count })
+}
+
+impl<K: Key> VisitChanging<K> for Bytes<'_> {
+    type Output = Vec<f64>;
+
+    fn visit<C: Changing<K>>(self) -> Vec<f64> {
+        let Self { job, count } = self;
+        let entries = if job.is_quick { 200_000 } else { 1_000_000 };
+        // More than enough: the parts of a cache are never filled evenly.
+        let settings = Settings {
+            ttl: job.flavour != Flavour::Plain,
+            tag: job.flavour == Flavour::Full,
+            ..Settings::plain(entries + entries / 10)
+        };
+        let bytes = || {
+            let Allocated { bytes, .. } = count();
+            bytes
+        };
+        let before = bytes();
+        let contestant = C::new(&settings);
+        let (empty, empty_resident) = (bytes(), resident());
+        for number in 0..entries as u64 {
+            contestant.insert(K::numbered(number), value(number));
+        }
+        let kept = contestant.len();
+        // What is put off may be done now.
+        thread::sleep(Duration::from_millis(300));
+        let (full, full_resident) = (bytes(), resident());
+        let each = |full: u64, empty: u64| full.saturating_sub(empty) as f64 / kept as f64;
+        vec![
+            each(full, empty),
+            each(full_resident, empty_resident),
+            kept as f64,
+            empty.saturating_sub(before) as f64,
+        ]
+    }
+}
