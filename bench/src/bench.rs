@@ -52,33 +52,33 @@ impl Bench {
         let mut named = self.only.iter().filter(|name| is_of_this_kind(name)).peekable();
         named.peek().is_none() || named.any(|one| one == name)
     }
+}
 
-    /// Does all jobs in every round, in turn; gives the answers to each job in the order of rounds.
-    ///
-    /// # Errors
-    /// If one of them fails.
-    pub fn answers(&self, title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Value>>> {
-        let progress = progress(title, (rounds * jobs.len()) as u64);
-        let mut answers = vec![Vec::new(); jobs.len()];
-        for turn in turns(rounds, jobs.len()) {
-            progress.set_message(jobs[turn].to_string());
-            answers[turn].push(process::answer(&jobs[turn])?);
-            progress.inc(1);
-        }
-        progress.finish_and_clear();
-        Ok(answers)
+/// Does all jobs in every round, in turn; gives the answers to each job in the order of rounds.
+///
+/// # Errors
+/// If one of them fails.
+pub fn answers(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Value>>> {
+    let progress = progress(title, (rounds * jobs.len()) as u64);
+    let mut answers = vec![Vec::new(); jobs.len()];
+    for turn in turns(rounds, jobs.len()) {
+        progress.set_message(jobs[turn].to_string());
+        answers[turn].push(process::answer(&jobs[turn])?);
+        progress.inc(1);
     }
+    progress.finish_and_clear();
+    Ok(answers)
+}
 
-    /// The same for jobs that answer with numbers.
-    ///
-    /// # Errors
-    /// If one of them fails or answers something else.
-    pub fn figures(&self, title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Vec<f64>>>> {
-        let answers = self.answers(title, jobs, rounds)?;
-        let numbers = |answer| serde_json::from_value(answer).map_err(Failure::from);
-        let of_job = |answers: Vec<Value>| answers.into_iter().map(numbers).collect();
-        answers.into_iter().map(of_job).collect()
-    }
+/// The same for jobs that answer with numbers.
+///
+/// # Errors
+/// If one of them fails or answers something else.
+pub fn figures(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Vec<f64>>>> {
+    let answers = self::answers(title, jobs, rounds)?;
+    let numbers = |answer| serde_json::from_value(answer).map_err(Failure::from);
+    let of_job = |answers: Vec<Value>| answers.into_iter().map(numbers).collect();
+    answers.into_iter().map(of_job).collect()
 }
 
 /// A bar on standard error; nothing where that is no terminal.

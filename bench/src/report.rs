@@ -1,4 +1,4 @@
-//! Where results go: tables to standard output, lines and charts into files.
+//! Where results go besides tables: lines and charts into files.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::arguments::Arguments;
 use crate::failure::{Failure, Result};
-use crate::table::Table;
 
 /// The results of a run.
 #[derive(Debug)]
@@ -33,13 +32,6 @@ impl Report {
             fs::create_dir_all(folder).map_err(|error| Failure::File(folder.clone(), error))?;
         }
         Ok(Self { lines, charts: arguments.plot.clone() })
-    }
-
-    /// Prints a table under a title.
-    pub fn table(&self, title: &str, table: &Table) {
-        if !table.is_empty() {
-            println!("### {title}\n\n{table}");
-        }
     }
 
     /// Writes a line at once, so that a run that is stopped leaves what it has.

@@ -14,9 +14,11 @@ impl Table {
         Self { rows: vec![columns.iter().map(ToString::to_string).collect()] }
     }
 
-    /// Whether it has a heading and nothing else.
-    pub fn is_empty(&self) -> bool {
-        self.rows.len() < 2
+    /// Prints it under a title, unless there are no rows.
+    pub fn print(&self, title: &str) {
+        if self.rows.len() > 1 {
+            println!("### {title}\n\n{self}");
+        }
     }
 
     /// Adds a row.

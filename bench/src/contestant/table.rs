@@ -37,10 +37,31 @@ pub struct Known {
     pub has_ttl: bool,
     /// Whether there is somebody who can be told of what leaves.
     pub has_listener: bool,
+    /// What it can do.
+    pub ability: Ability,
+}
+
+/// What a contestant can do. Each can do what those before it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ability {
+    /// It can be asked.
+    Answers,
+    /// It can be written to.
+    Changes,
+    /// It runs loaders.
+    Loads,
+}
+
+impl Known {
     /// Whether it can be written to.
-    pub changes: bool,
+    pub fn changes(&self) -> bool {
+        self.ability >= Ability::Changes
+    }
+
     /// Whether it runs loaders.
-    pub loads: bool,
+    pub fn loads(&self) -> bool {
+        self.ability >= Ability::Loads
+    }
 }
 
 /// All of them, in the order of tables.
@@ -51,16 +72,16 @@ pub const KNOWN: [Known; 12] = [
     Known { has_ttl: true, has_listener: true, ..of("moka", Role::Peer) },
     Known { has_ttl: true, has_listener: true, ..of("moka-future", Role::Peer) },
     of("foyer", Role::Peer),
-    Known { has_ttl: true, loads: false, ..of("mini-moka", Role::Peer) },
+    Known { has_ttl: true, ability: Ability::Changes, ..of("mini-moka", Role::Peer) },
     Known { has_ttl: true, ..of("cached", Role::Peer) },
     of("lru", Role::Peer),
     of("papaya", Role::Limit),
     of("dashmap", Role::Limit),
-    Known { changes: false, loads: false, ..of("frozen", Role::Limit) },
+    Known { ability: Ability::Answers, ..of("frozen", Role::Limit) },
 ];
 
 const fn of(name: &'static str, role: Role) -> Known {
-    Known { name, role, has_ttl: false, has_listener: false, changes: true, loads: true }
+    Known { name, role, has_ttl: false, has_listener: false, ability: Ability::Loads }
 }
 
 /// The contestant of this name.
@@ -141,8 +162,6 @@ pub fn visit_loading<K: Key, V: VisitLoading<K>>(name: &str, visitor: V) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Borrow;
-
     use super::super::{Changing, Contestant, Loading, RUNTIME, Settings, value};
     use super::{KNOWN, VisitAny, VisitChanging, VisitLoading};
     use super::{visit_any, visit_changing, visit_loading};
@@ -192,9 +211,9 @@ mod tests {
             let name = known.name;
             assert_eq!(visit_any::<u64, _>(name, FindsAll), Some(true), "{name}");
             assert_eq!(visit_any::<String, _>(name, FindsAll), Some(true), "{name}");
-            let kept = known.changes.then_some(1);
+            let kept = known.changes().then_some(1);
             assert_eq!(visit_changing::<u64, _>(name, Keeps), kept, "{name}");
-            let loaded = known.loads.then_some((1, 1));
+            let loaded = known.loads().then_some((1, 1));
             assert_eq!(visit_loading::<String, _>(name, LoadsOnce), loaded, "{name}");
         }
         assert_eq!(visit_any::<u64, _>("nobody", FindsAll), None);

@@ -3,7 +3,7 @@
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, figures};
 use crate::contestant::{KNOWN, Role};
 use crate::failure::Result;
 use crate::key::KeyKind;
@@ -21,7 +21,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
     }
     for key in KeyKind::ALL {
         let jobs = jobs(bench, key);
-        let answers = bench.figures(NAME, &jobs, 1)?;
+        let answers = figures(NAME, &jobs, 1)?;
         let columns = ["contestant", "allocated", "resident", "entries kept", "empty, KiB"];
         let mut table = Table::new(&columns);
         let mut bars = Vec::new();
@@ -52,7 +52,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
         }
         let key = key.name();
         let title = format!("{NAME}: bytes that an entry takes with its value of 100; {key} keys");
-        report.table(&title, &table);
+        table.print(&title);
         report.chart(&format!("{NAME}-{key}"), &chart(key, bars))?;
     }
     Ok(())
@@ -60,7 +60,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
 
 fn jobs(bench: &Bench, key: KeyKind) -> Vec<Job> {
     let flavours = [Flavour::Plain, Flavour::Ttl, Flavour::Full];
-    let known = KNOWN.iter().filter(|known| known.changes && bench.has_contestant(known.name));
+    let known = KNOWN.iter().filter(|known| known.changes() && bench.has_contestant(known.name));
     let all = known.flat_map(|known| flavours.map(|flavour| (known, flavour)));
     // Only Larder has tags.
     let some = all.filter(|(known, flavour)| match flavour {

@@ -3,7 +3,7 @@
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, figures};
 use crate::failure::Result;
 use crate::report::{Report, rounded};
 use crate::series::Series;
@@ -35,8 +35,8 @@ fn codecs(
     let job = |name: &&str| Job::plain(workload, name, bench.is_quick);
     let timed: Vec<_> = contestants.iter().map(job).collect();
     let counted: Vec<_> = timed.iter().map(|job| Job { counts: true, ..job.clone() }).collect();
-    let times = bench.figures(workload, &timed, bench.rounds(7, 2))?;
-    let counts = bench.figures(workload, &counted, 1)?;
+    let samples = figures(workload, &timed, bench.rounds(7, 2))?;
+    let counts = figures(workload, &counted, 1)?;
     let columns = [
         "codec",
         "bytes",
@@ -49,9 +49,9 @@ fn codecs(
     ];
     let mut table = Table::new(&columns);
     let [mut encodings, mut decodings] = [Vec::new(), Vec::new()];
-    for ((job, times), counts) in timed.iter().zip(&times).zip(&counts) {
+    for ((job, samples), counts) in timed.iter().zip(&samples).zip(&counts) {
         let [_, encode, decode] = [0, 1, 2].map(|place| {
-            Series(times.iter().filter_map(|figures| figures.get(place).copied()).collect())
+            Series(samples.iter().filter_map(|figures| figures.get(place).copied()).collect())
         });
         let Some([bytes, encode_allocations, decode_allocations]) =
             counts.first().map(Vec::as_slice)
@@ -69,8 +69,8 @@ fn codecs(
         let both = [cells(&encode, encode_allocations), cells(&decode, decode_allocations)];
         let head = [job.contestant.clone(), format!("{bytes:.0}")];
         table.row(head.into_iter().chain(both.into_iter().flatten()));
-        encodings.push(bar(&encode));
-        decodings.push(bar(&decode));
+        encodings.push(Some(bar(&encode)));
+        decodings.push(Some(bar(&decode)));
         report.line(&json!({
             "workload": workload,
             "contestant": job.contestant,
@@ -83,7 +83,7 @@ fn codecs(
             "decode_allocations": decode_allocations,
         }))?;
     }
-    report.table(&format!("{workload}: {title}"), &table);
+    table.print(&format!("{workload}: {title}"));
     let series = |name: &str, bars| BarSeries { name: name.to_owned(), bars };
     let chart = BarChart {
         title: format!("Encoding and decoding: {title}"),
@@ -95,8 +95,8 @@ fn codecs(
     report.chart(workload, &chart)
 }
 
-fn bar(series: &Series) -> Option<Bar> {
-    Some(Bar { value: series.median(), spread: Some(series.spread()) })
+fn bar(series: &Series) -> Bar {
+    Bar { value: series.median(), spread: Some(series.spread()) }
 }
 
 fn spread(series: &Series) -> [f64; 2] {

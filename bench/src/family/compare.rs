@@ -70,6 +70,6 @@ pub fn compare(
             "ratio_to_first": rounded(ratios.median()),
         }))?;
     }
-    report.table(&format!("{workload}: {title}"), &table);
+    table.print(&format!("{workload}: {title}"));
     Ok(())
 }

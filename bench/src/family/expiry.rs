@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, answers};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::table::Table;
@@ -18,7 +18,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
         return Ok(());
     }
     let jobs = [Job::plain(NAME, CONTESTANT, bench.is_quick)];
-    let answers = bench.answers(NAME, &jobs, bench.rounds(5, 1))?;
+    let answers = answers(NAME, &jobs, bench.rounds(5, 1))?;
     let columns = [
         "lookups",
         "gone after",
@@ -49,7 +49,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
         }))?;
     }
     let title = format!("{NAME}: {expired} entries expire at once, lookups of others in µs");
-    report.table(&title, &table);
+    table.print(&title);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, answers};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::table::Table;
@@ -19,7 +19,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
     }
     let some = CONTESTANTS.iter().filter(|name| bench.has_contestant(name));
     let jobs: Vec<_> = some.map(|name| Job::plain(NAME, name, bench.is_quick)).collect();
-    let answers = bench.answers(NAME, &jobs, 1)?;
+    let answers = answers(NAME, &jobs, 1)?;
     let mut table = Table::new(&["contestant and case", "rounds", "resurrected"]);
     for (job, answer) in jobs.iter().zip(answers.into_iter().flatten()) {
         let cases: Vec<Case> = serde_json::from_value(answer).map_err(Failure::from)?;
@@ -39,7 +39,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
             }))?;
         }
     }
-    report.table("races: old values brought back by a load that a change has overtaken", &table);
+    table.print("races: old values brought back by a load that a change has overtaken");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::compare::{Contender, compare};
 use super::scratch::Scratch;
-use crate::bench::Bench;
+use crate::bench::{Bench, figures};
 use crate::failure::{Failure, Result};
 use crate::report::{Report, rounded};
 use crate::table::Table;
@@ -69,7 +69,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
 
 fn memory(bench: &Bench, report: &mut Report) -> Result {
     let jobs = [Job::plain("snapshot_memory", "larder-cache", bench.is_quick)];
-    let answers = bench.figures("snapshot_memory", &jobs, 1)?;
+    let answers = figures("snapshot_memory", &jobs, 1)?;
     let mut table = Table::new(&["memory above the cache", "at most, MiB"]);
     for (what, bytes) in ["save", "restore"].into_iter().zip(answers.iter().flatten().flatten()) {
         let mebibytes = bytes / f64::from(1 << 20);
@@ -81,7 +81,7 @@ fn memory(bench: &Bench, report: &mut Report) -> Result {
             "mebibytes": rounded(mebibytes),
         }))?;
     }
-    report.table("snapshot: memory", &table);
+    table.print("snapshot: memory");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, figures};
 use crate::contestant::{KNOWN, Known, Role, known};
 use crate::failure::Result;
 use crate::key::KeyKind;
@@ -38,13 +38,13 @@ pub const MEMORY: [Workload; 4] = [
     Workload {
         name: "zipf95",
         title: "95 % lookups and 5 % inserts, zipf 0.99 over ten times the capacity",
-        plain: |known| known.changes,
+        plain: |known| known.changes(),
         full: |known| known.has_ttl,
     },
     Workload {
         name: "churn",
         title: "inserts that evict; full: with a ttl and a listener",
-        plain: |known| known.changes && known.role != Role::Limit,
+        plain: |known| known.changes() && known.role != Role::Limit,
         full: |known| known.has_ttl && known.has_listener,
     },
 ];
@@ -54,20 +54,20 @@ pub const LOAD: [Workload; 3] = [
     Workload {
         name: "load_hit1k",
         title: "loads of 1,000 keys that are there",
-        plain: |known| known.loads,
-        full: |known| known.loads && known.has_ttl,
+        plain: |known| known.loads(),
+        full: |known| known.loads() && known.has_ttl,
     },
     Workload {
         name: "load_zipf",
         title: "loads, zipf 0.99 over ten times the capacity",
-        plain: |known| known.loads && known.role != Role::Limit,
-        full: |known| known.loads && known.has_ttl,
+        plain: |known| known.loads() && known.role != Role::Limit,
+        full: |known| known.loads() && known.has_ttl,
     },
     Workload {
         name: "load_miss",
         title: "loads of keys that are not there, by a loader of 10 µs",
-        plain: |known| known.loads && known.role != Role::Limit,
-        full: |known| known.loads && known.has_ttl,
+        plain: |known| known.loads() && known.role != Role::Limit,
+        full: |known| known.loads() && known.has_ttl,
     },
 ];
 
@@ -80,7 +80,7 @@ pub fn run(bench: &Bench, report: &mut Report, workloads: &[Workload]) -> Result
         for key in KeyKind::ALL {
             let jobs = workload.jobs(bench, key);
             let rounds = bench.rounds(7, 2);
-            let answers = bench.figures(workload.name, &jobs, rounds)?;
+            let answers = figures(workload.name, &jobs, rounds)?;
             let results: Vec<_> = (0..THREADS.len())
                 .map(|place| Results::new(workload, key, place, &jobs, &answers))
                 .collect();
@@ -198,7 +198,7 @@ impl<'a> Results<'a> {
         let key = self.key.name();
         let title =
             format!("{}: {}; {key} keys, threads: {threads}", workload.name, workload.title);
-        report.table(&title, &table);
+        table.print(&title);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, figures};
 use crate::failure::Result;
 use crate::report::{Report, rounded};
 use crate::series::Series;
@@ -33,7 +33,7 @@ fn stampede(
     }
     let some = contestants.iter().filter(|name| bench.has_contestant(name));
     let jobs: Vec<_> = some.map(|name| Job::plain(workload, name, bench.is_quick)).collect();
-    let answers = bench.figures(workload, &jobs, bench.rounds(5, 2))?;
+    let answers = figures(workload, &jobs, bench.rounds(5, 2))?;
     let of = |answers: &[Vec<f64>], place: usize| {
         Series(answers.iter().filter_map(|answer| answer.get(place).copied()).collect())
     };
@@ -80,7 +80,7 @@ fn stampede(
         }))?;
     }
     let title = format!("{callers} want one key whose load takes 10 ms");
-    report.table(&format!("{workload}: {title}"), &table);
+    table.print(&format!("{workload}: {title}"));
     let chart = BarChart {
         title,
         y_title: "wait of the caller at 99 %, ms".to_owned(),

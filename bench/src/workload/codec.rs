@@ -57,7 +57,7 @@ fn customer(id: u64) -> Customer {
         name: format!("Customer number {id}"),
         email: format!("customer.{id}@mail.example.org"),
         is_active: !id.is_multiple_of(3),
-        balance: -12_345 * id as i64,
+        balance: -12_345 * id.cast_signed(),
         score: 0.87 / (id as f64 + 1.0),
         labels: ["new", "newsletter", "invoice"].map(str::to_owned).to_vec(),
         created: 1_790_000_000 + id,

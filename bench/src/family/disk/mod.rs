@@ -51,7 +51,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
             peer
         });
         if length == 100 {
-            family.sizes(report, &bare, &disk, count, length)?;
+            sizes(report, &bare, &disk, count, length)?;
             family.opening(report, &bare, &disk)?;
         }
         // What is put off by the filling is done meanwhile.
@@ -285,35 +285,27 @@ impl Family {
             per(start, share * TASKS)
         })
     }
+}
 
-    fn sizes(
-        &self,
-        report: &mut Report,
-        bare: &Bare,
-        disk: &Disk,
-        count: usize,
-        length: usize,
-    ) -> Result {
-        let key = disk.key(0).name().len();
-        let columns =
-            ["contestant", "bytes/entry", "per byte of value", "per byte of key and value"];
-        let mut table = Table::new(&columns);
-        for (name, bytes) in [("rusqlite", bare.used_bytes()), ("larder-disk", disk.used_bytes())] {
-            let each = bytes as f64 / count as f64;
-            let (value, both) = (each / length as f64, each / (length + key) as f64);
-            let cells = [format!("{each:.0}"), format!("{value:.2}"), format!("{both:.2}")];
-            table.row(std::iter::once(name.to_owned()).chain(cells));
-            report.line(&json!({
-                "workload": "disk_bytes",
-                "contestant": name,
-                "entries": count,
-                "bytes": rounded(each),
-            }))?;
-        }
-        let title = format!("disk: {count} entries of {length} bytes under keys of {key}");
-        report.table(&title, &table);
-        Ok(())
+fn sizes(report: &mut Report, bare: &Bare, disk: &Disk, count: usize, length: usize) -> Result {
+    let key = disk.key(0).name().len();
+    let columns = ["contestant", "bytes/entry", "per byte of value", "per byte of key and value"];
+    let mut table = Table::new(&columns);
+    for (name, bytes) in [("rusqlite", bare.used_bytes()), ("larder-disk", disk.used_bytes())] {
+        let each = bytes as f64 / count as f64;
+        let (value, both) = (each / length as f64, each / (length + key) as f64);
+        let cells = [format!("{each:.0}"), format!("{value:.2}"), format!("{both:.2}")];
+        table.row(std::iter::once(name.to_owned()).chain(cells));
+        report.line(&json!({
+            "workload": "disk_bytes",
+            "contestant": name,
+            "entries": count,
+            "bytes": rounded(each),
+        }))?;
     }
+    let title = format!("disk: {count} entries of {length} bytes under keys of {key}");
+    table.print(&title);
+    Ok(())
 }
 
 /// All indices in an order of chance, the same each time.
