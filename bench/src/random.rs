@@ -30,27 +30,41 @@ impl Random {
     }
 }
 
-/// So many numbers below `keys`, of which number `n` comes in proportion to `1 / (n + 1)^exponent`.
-pub fn zipf(exponent: f64, keys: usize, count: usize, seed: u64) -> Vec<u32> {
-    let mut sum = 0.0;
-    let weights = (1..=keys).map(|rank| (rank as f64).powf(-exponent));
-    let sums: Vec<f64> = weights
-        .map(|weight| {
+/// Numbers below `keys`, of which number `n` comes in proportion to `1 / (n + 1)^exponent`.
+#[derive(Clone, Debug)]
+pub struct Zipf {
+    /// The weights of all numbers up to each.
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    /// Those below `keys`.
+    pub fn new(exponent: f64, keys: usize) -> Self {
+        let mut sum = 0.0;
+        let weights = (1..=keys).map(|rank| (rank as f64).powf(-exponent));
+        let add = |weight| {
             sum += weight;
             sum
-        })
-        .collect();
-    let mut random = Random::new(seed);
-    let mut one = || {
-        let wanted = random.share() * sum;
-        sums.partition_point(|sum| *sum < wanted).min(keys - 1) as u32
-    };
-    (0..count).map(|_| one()).collect()
+        };
+        Self { sums: weights.map(add).collect() }
+    }
+
+    /// So many of them; the same for the same seed.
+    pub fn draw(&self, count: usize, seed: u64) -> Vec<u32> {
+        let last = self.sums.len().saturating_sub(1);
+        let sum = self.sums.last().copied().unwrap_or(0.0);
+        let mut random = Random::new(seed);
+        let mut one = || {
+            let wanted = random.share() * sum;
+            self.sums.partition_point(|sum| *sum < wanted).min(last) as u32
+        };
+        (0..count).map(|_| one()).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Random, zipf};
+    use super::{Random, Zipf};
 
     #[test]
     fn every_number_below_the_bound_comes() {
@@ -64,7 +78,7 @@ mod tests {
 
     #[test]
     fn the_second_number_of_a_zipf_comes_half_as_often_as_the_first() {
-        let drawn = zipf(1.0, 1_000, 200_000, 1);
+        let drawn = Zipf::new(1.0, 1_000).draw(200_000, 1);
         let count = |number| drawn.iter().filter(|drawn| **drawn == number).count() as f64;
         assert!(drawn.iter().all(|number| *number < 1_000));
         for rank in [2.0, 4.0, 10.0] {
@@ -75,7 +89,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_numbers() {
-        assert_eq!(zipf(0.99, 50, 500, 3), zipf(0.99, 50, 500, 3));
-        assert_ne!(zipf(0.99, 50, 500, 3), zipf(0.99, 50, 500, 4));
+        let zipf = Zipf::new(0.99, 50);
+        assert_eq!(zipf.draw(500, 3), zipf.draw(500, 3));
+        assert_ne!(zipf.draw(500, 3), zipf.draw(500, 4));
     }
 }

@@ -7,20 +7,23 @@ use std::hint::black_box;
 use super::{Flavour, Job, speed};
 use crate::contestant::{Changing, Settings, VisitChanging, value, visit_changing};
 use crate::key::{Key, numbered};
-use crate::random::zipf;
+use crate::random::Zipf as Numbers;
 
 /// The keys, and the order in which they are asked for.
 pub struct Zipf<'a, K> {
     pub job: &'a Job,
     pub keys: Vec<K>,
     pub order: Vec<u32>,
+    /// What was asked for before it is measured.
+    before: Vec<u32>,
 }
 
 impl<'a, K: Key> Zipf<'a, K> {
     pub fn new(job: &'a Job) -> Self {
         let accesses = if job.is_quick { 1 << 18 } else { 1 << 20 };
-        let order = zipf(EXPONENT, KEYS, accesses, 1);
-        Self { job, keys: numbered(KEYS as u64), order }
+        let numbers = Numbers::new(EXPONENT, KEYS);
+        let (order, before) = (numbers.draw(accesses, 1), numbers.draw(2 * CAPACITY, 2));
+        Self { job, keys: numbered(KEYS as u64), order, before }
     }
 
     /// One that has seen enough of them to be full.
@@ -31,7 +34,7 @@ impl<'a, K: Key> Zipf<'a, K> {
         for number in 0..CAPACITY {
             contestant.insert(self.keys[number].clone(), value(number as u64));
         }
-        for number in zipf(EXPONENT, KEYS, 2 * CAPACITY, 2) {
+        for &number in &self.before {
             let key = &self.keys[number as usize];
             if contestant.get(key.borrow()).is_none() {
                 contestant.insert(key.clone(), value(u64::from(number)));
