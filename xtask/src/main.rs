@@ -7,6 +7,7 @@ mod contract;
 mod driver_range;
 mod fuzz;
 mod json;
+mod perf;
 mod rust_version;
 mod step;
 mod test;
@@ -14,15 +15,17 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use crate::step::Failure;
+use crate::step::{Failure, step};
 
 const USAGE: &str = "usage: cargo xtask <command>
   test    unit, integration and documentation tests of the workspace;
           --long also runs what takes minutes
           contract shows each row of the contract with the backends it ran on
-  check   formatting, lints, docs, features, rust-version, dependencies, schedules
+  check   formatting, lints, docs, features, rust-version, dependencies, schedules;
+          --perf compares the instructions of ten hot paths with those kept in
+          bench/paths/instructions.txt, and needs valgrind; --accept keeps new ones
   bench   the measurements in bench/, beside other caches: all, or some of
-          memory, load, disk, codec, snapshot, races;
+          memory, load, hit-ratio, disk, codec, snapshot, races;
           --quick, --json FILE, --plot DIR and what else --help tells
   fuzz    hostile bytes for everything that decodes, each for so many
           SECONDS (default 60); needs nightly and cargo-fuzz";
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         ["test", "--long"] => test::run(true),
         ["test", "contract"] => contract::run(),
         ["check"] => check::run(),
+        ["check", "--perf"] => step("hot paths", perf::check),
+        ["check", "--perf", "--accept"] => step("hot paths", perf::accept),
         ["bench", words @ ..] => bench::run(words),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", seconds] => fuzz::run(seconds),
