@@ -40,12 +40,14 @@ pub struct Bar {
 }
 
 impl BarChart {
-    /// The picture. It is as wide as its bars need.
+    /// The picture. It is as wide as its bars and the names below them need.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
-        let bars = (self.series.len() + 1) * self.groups.len();
-        let mut frame = Frame::new(&self.title, (count(bars) * NARROW).max(WIDTH), &names);
+        let letters = self.groups.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let group = (count(self.series.len() + 1) * NARROW).max(count(letters + 2) * LETTER);
+        let width = (group * count(self.groups.len())).max(WIDTH);
+        let mut frame = Frame::new(&self.title, width, &names);
         let axis = Axis::around(self.scale, self.numbers());
         frame.y_axis(&axis, &self.y_title);
         for (number, name) in names.iter().enumerate() {
@@ -122,3 +124,5 @@ fn fill(series: usize) -> String {
 const WIDTH: f64 = 560.0;
 /// The least width of a bar and its gap.
 const NARROW: f64 = 13.0;
+/// The width of a letter of a group's name, on average.
+const LETTER: f64 = 6.5;
