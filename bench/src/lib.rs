@@ -12,6 +12,7 @@ mod family;
 mod key;
 mod latency;
 mod process;
+mod prototype;
 mod random;
 mod report;
 mod series;
