@@ -29,6 +29,9 @@ pub struct Arguments {
     /// How often everything is measured
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
+    /// Recorded traces for `hit-ratio`: files, or folders of files
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub traces: Vec<PathBuf>,
     /// A Python that has the package diskcache, which then takes part in `disk`
     #[arg(long, value_name = "PYTHON")]
     pub diskcache: Option<String>,
@@ -44,6 +47,8 @@ pub enum Family {
     Memory,
     /// Loads, and many callers of one
     Load,
+    /// Which share of lookups finds its key, over recorded traces and synthetic ones
+    HitRatio,
     /// Records on disk beside SQLite by itself
     Disk,
     /// Values as bytes, and the bytes around them

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum Failure {
     /// A file or folder cannot be read or written.
     File(PathBuf, std::io::Error),
+    /// A trace cannot be read.
+    Trace(PathBuf, larder_trace::Error),
     /// A process that should have measured did not.
     Process(String),
     /// A process answered something that is no answer.
@@ -23,6 +25,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Trace(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Process(what) => f.write_str(what),
             Self::Answer(error) => write!(f, "a process answered what cannot be read: {error}"),
             Self::Unknown(what) => write!(f, "nothing is known of {what}"),

@@ -9,6 +9,7 @@ mod bench;
 mod contestant;
 mod failure;
 mod family;
+mod hit_ratio;
 mod key;
 mod latency;
 mod process;

@@ -60,6 +60,16 @@ impl Report {
             _ => Ok(()),
         }
     }
+
+    /// Writes a picture into a file of this name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn picture(&self, name: &str, svg: &str) -> Result {
+        let Some(folder) = &self.charts else { return Ok(()) };
+        let path = folder.join(format!("{name}.svg"));
+        fs::write(&path, svg).map_err(|error| Failure::File(path, error))
+    }
 }
 
 /// A number as it is written in a line: three digits after the point say enough.

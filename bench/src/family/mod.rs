@@ -14,6 +14,7 @@ mod stampede;
 use crate::arguments::{Arguments, Family};
 use crate::bench::Bench;
 use crate::failure::Result;
+use crate::hit_ratio;
 use crate::report::Report;
 
 /// Runs those that are asked for.
@@ -38,6 +39,7 @@ pub fn run(arguments: &Arguments) -> Result {
             Family::Races => races::run(&bench, &mut report)?,
             Family::Disk => disk::run(&bench, &mut report)?,
             Family::Snapshot => snapshot::run(&bench, &mut report)?,
+            Family::HitRatio => hit_ratio::run(arguments, &mut report)?,
         }
     }
     Ok(())

@@ -1,0 +1,215 @@
+//! Who is replayed through.
+//!
+//! The peers have one shard where that can be chosen, so that it is the policy that is compared, and
+//! a hasher that is the same in each run where one can be given. The local tier and the cache of the
+//! prototype are as they are: shards, and a hasher of chance, by which they differ a little each time.
+
+use foldhash::fast::FixedState;
+use foyer_memory::{EvictionConfig, LfuConfig, LruConfig, S3FifoConfig};
+use larder::LocalCache;
+use larder_trace::{Lru, Policy};
+
+use crate::prototype::{Mixture, OwnCache, S3Fifo, Simulated, TinyLfu};
+
+/// A cache that a trace can be replayed through.
+#[derive(Clone, Copy, Debug)]
+pub struct Contestant {
+    /// Its name in tables and lines.
+    pub name: &'static str,
+    /// Makes an empty one for so many entries.
+    pub new: fn(usize) -> Box<dyn Policy>,
+    /// Whose it is.
+    pub side: Side,
+}
+
+/// Whose a contestant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the local tier does.
+    Larder,
+    /// A crate that is used instead.
+    Peer,
+    /// A policy of the prototype.
+    Prototype,
+}
+
+/// All of them.
+pub const CONTESTANTS: [Contestant; 15] = [
+    Contestant::new("larder-local", Side::Larder, larder_local),
+    Contestant::new("quick_cache", Side::Peer, |capacity| quick_cache(capacity, Some(1))),
+    // With as many shards as it takes by itself, which depends on the processors.
+    Contestant::new("quick_cache-sharded", Side::Peer, |capacity| quick_cache(capacity, None)),
+    // Kept to its capacity by a call after each access.
+    Contestant::new("moka", Side::Peer, |capacity| moka(capacity, true)),
+    // As applications use it.
+    Contestant::new("moka-lazy", Side::Peer, |capacity| moka(capacity, false)),
+    Contestant::new("mini-moka", Side::Peer, mini_moka),
+    Contestant::new("foyer-lru", Side::Peer, |capacity| foyer(capacity, LruConfig::default())),
+    Contestant::new("foyer-lfu", Side::Peer, |capacity| foyer(capacity, LfuConfig::default())),
+    Contestant::new("foyer-s3fifo", Side::Peer, |capacity| {
+        foyer(capacity, S3FifoConfig::default())
+    }),
+    Contestant::new("cached", Side::Peer, cached),
+    Contestant::new("lru", Side::Peer, |capacity| Box::new(Lru::new(capacity))),
+    Contestant::new("own-tinylfu", Side::Prototype, own::<TinyLfu>),
+    Contestant::new("own-s3fifo", Side::Prototype, own::<S3Fifo>),
+    Contestant::new("own-mixture", Side::Prototype, own::<Mixture>),
+    // The cache itself, in shards, with that policy.
+    Contestant::new("own-cache", Side::Prototype, own_cache),
+];
+
+impl Contestant {
+    const fn new(name: &'static str, side: Side, new: fn(usize) -> Box<dyn Policy>) -> Self {
+        Self { name, new, side }
+    }
+}
+
+/// A cache and what a replay does with it.
+struct Replayed<C, A, L> {
+    cache: C,
+    access: A,
+    len: L,
+}
+
+impl<C, A: Fn(&mut C, u32) -> bool, L: Fn(&C) -> usize> Policy for Replayed<C, A, L> {
+    fn access(&mut self, id: u32) -> bool {
+        (self.access)(&mut self.cache, id)
+    }
+
+    fn len(&self) -> usize {
+        (self.len)(&self.cache)
+    }
+}
+
+fn replayed<C: 'static>(
+    cache: C,
+    access: impl Fn(&mut C, u32) -> bool + 'static,
+    len: impl Fn(&C) -> usize + 'static,
+) -> Box<dyn Policy> {
+    Box::new(Replayed { cache, access, len })
+}
+
+fn own<E: crate::prototype::Eviction + 'static>(capacity: usize) -> Box<dyn Policy> {
+    Box::new(Simulated::<E>::new(capacity))
+}
+
+fn own_cache(capacity: usize) -> Box<dyn Policy> {
+    let access = |cache: &mut OwnCache<u32, u32, Mixture>, id| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            cache.insert(id, id);
+        }
+        was_there
+    };
+    replayed(OwnCache::new(capacity), access, OwnCache::len)
+}
+
+fn larder_local(capacity: usize) -> Box<dyn Policy> {
+    let access = |cache: &mut LocalCache<u32, u32>, id| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            cache.insert(id, id);
+        }
+        was_there
+    };
+    replayed(LocalCache::new(capacity as u64), access, LocalCache::len)
+}
+
+fn quick_cache(capacity: usize, shards: Option<usize>) -> Box<dyn Policy> {
+    let mut options = quick_cache::OptionsBuilder::new();
+    options.estimated_items_capacity(capacity).weight_capacity(capacity as u64);
+    if let Some(shards) = shards {
+        options.shards(shards);
+    }
+    let options = options.build().expect("both capacities are set");
+    let cache = quick_cache::sync::Cache::with_options(
+        options,
+        quick_cache::UnitWeighter,
+        FixedState::default(),
+        quick_cache::sync::DefaultLifecycle::default(),
+    );
+    let access = |cache: &mut quick_cache::sync::Cache<u32, u32, _, FixedState>, id| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            cache.insert(id, id);
+        }
+        was_there
+    };
+    replayed(cache, access, quick_cache::sync::Cache::len)
+}
+
+fn moka(capacity: usize, is_held: bool) -> Box<dyn Policy> {
+    let cache = moka::sync::Cache::builder()
+        .max_capacity(capacity as u64)
+        .build_with_hasher(FixedState::default());
+    let access = move |cache: &mut moka::sync::Cache<u32, u32, FixedState>, id| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            cache.insert(id, id);
+        }
+        if is_held {
+            cache.run_pending_tasks();
+        }
+        was_there
+    };
+    // Its own count is that of the last maintenance.
+    replayed(cache, access, |cache| cache.iter().count())
+}
+
+fn mini_moka(capacity: usize) -> Box<dyn Policy> {
+    let cache = mini_moka::unsync::Cache::builder()
+        .max_capacity(capacity as u64)
+        .build_with_hasher(FixedState::default());
+    let access = |cache: &mut mini_moka::unsync::Cache<u32, u32, FixedState>, id| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            cache.insert(id, id);
+        }
+        was_there
+    };
+    replayed(cache, access, |cache| cache.iter().count())
+}
+
+fn foyer(capacity: usize, eviction: impl Into<EvictionConfig>) -> Box<dyn Policy> {
+    let cache: foyer_memory::Cache<u32, u32, FixedState> =
+        foyer_memory::CacheBuilder::new(capacity)
+            .with_shards(1)
+            .with_eviction_config(eviction)
+            .with_hash_builder(FixedState::default())
+            .build();
+    let access = |cache: &mut foyer_memory::Cache<u32, u32, FixedState>, id: u32| {
+        let was_there = cache.get(&id).is_some();
+        if !was_there {
+            drop(cache.insert(id, id));
+        }
+        was_there
+    };
+    replayed(cache, access, foyer_memory::Cache::entries)
+}
+
+fn cached(capacity: usize) -> Box<dyn Policy> {
+    use cached::Cached;
+    let access = |cache: &mut cached::LruCache<u32, u32>, id: u32| {
+        let was_there = cache.cache_get(&id).is_some();
+        if !was_there {
+            cache.cache_set(id, id);
+        }
+        was_there
+    };
+    replayed(cached::LruCache::new(capacity.max(1)), access, Cached::cache_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CONTESTANTS;
+
+    #[test]
+    fn all_keep_what_fits() {
+        for contestant in CONTESTANTS {
+            let mut cache = (contestant.new)(1_000);
+            let misses = (0..200).filter(|id| !cache.access(*id)).count();
+            let hits = (0..200).filter(|id| cache.access(*id)).count();
+            assert_eq!((misses, hits, cache.len()), (200, 200, 200), "{}", contestant.name);
+        }
+    }
+}
