@@ -88,7 +88,8 @@ pub fn run(bench: &Bench, report: &mut Report, workloads: &[Workload]) -> Result
                 results.report(report)?;
             }
             let name = format!("{}-{}", workload.name, key.name());
-            report.chart(&name, &chart(workload, key, &results))?;
+            report.chart(&name, &chart(&results, Flavour::Plain))?;
+            report.chart(&format!("{name}-full"), &chart(&results, Flavour::Full))?;
         }
     }
     Ok(())
@@ -211,8 +212,11 @@ fn ratio(ratios: Option<&Series>) -> String {
 }
 
 /// What each contestant does in a second, with each number of threads.
-fn chart(workload: &Workload, key: KeyKind, results: &[Results<'_>]) -> BarChart {
-    let rows = results.first().map(|results| results.rows.as_slice()).unwrap_or_default();
+fn chart(results: &[Results<'_>], flavour: Flavour) -> BarChart {
+    let Some(Results { workload, key, rows, .. }) = results.first() else {
+        return BarChart::default();
+    };
+    let is_shown = |row: &&Row<'_>| row.job.flavour == flavour || row.is_quick_cache();
     let series = results.iter().map(|results| {
         let mops = |ns: f64| results.threads as f64 * 1e3 / ns;
         let bar = |row: &Row<'_>| {
@@ -220,12 +224,12 @@ fn chart(workload: &Workload, key: KeyKind, results: &[Results<'_>]) -> BarChart
             Some(Bar { value: mops(row.series.median()), spread: Some((mops(high), mops(low))) })
         };
         let name = format!("threads: {}", results.threads);
-        BarSeries { name, bars: results.rows.iter().map(bar).collect() }
+        BarSeries { name, bars: results.rows.iter().filter(is_shown).map(bar).collect() }
     });
     BarChart {
         title: format!("{}: {}, {} keys", workload.name, workload.title, key.name()),
         y_title: "million operations a second".to_owned(),
-        groups: rows.iter().map(|row| row.job.label()).collect(),
+        groups: rows.iter().filter(is_shown).map(|row| row.job.label()).collect(),
         series: series.collect(),
         ..BarChart::default()
     }
