@@ -66,8 +66,10 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
     if record.payload.len() > MAX_PAYLOAD_BYTES || full_key.len() > MAX_PAYLOAD_BYTES {
         return Err(Error::new(ErrorKind::NoSpace, "encode", "a record holds less than 2 GiB"));
     }
-    let tags_bytes: usize = header.tags.iter().map(|tag| tag.name.len() + 33).sum();
-    let total = FIXED_BYTES + record.payload.len() + full_key.len() + 2 + tags_bytes;
+    let tags: usize = header.tags.iter().map(|tag| tag.name.len() + 33).sum();
+    // Exactly: what is left over would have to be noted in a piece of memory of its own.
+    let tags = if header.tags.is_empty() { 0 } else { 2 + tags };
+    let total = FIXED_BYTES + record.payload.len() + full_key.len() + tags;
     let mut out = Vec::with_capacity(total);
     out.put_slice(&MAGIC);
     out.put_u8(kind_number(header.kind));
