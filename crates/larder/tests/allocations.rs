@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder::backend::Codec;
+use larder::backend::{Class, Codec, Key, Namespace, Record, StoreTime, Times, layout};
 use larder::{
-    Cache, EntryOptions, Keyring, LocalCache, LocalCacheBuilder, MemoryBackend, Pipeline, Raw,
+    Cache, EntryOptions, Json, Keyring, LocalCache, LocalCacheBuilder, MemoryBackend, MessagePack,
+    Pipeline, Postcard, Raw,
 };
 use larder_testkit::ManualClock;
 
@@ -127,5 +128,24 @@ fn a_frame_is_one_allocation_and_none_to_read_what_is_as_it_was() {
         let decode = || read = pipeline.decode_at(&bytes, &place).unwrap();
         assert_eq!(allocation_counter::measure(decode).count_total, reads);
         assert_eq!(read, value);
+    }
+}
+
+#[test]
+fn an_encoded_value_is_one_allocation_and_so_is_its_record() {
+    type Names = Vec<(String, u64)>;
+    let value: Names = (0..40).map(|number| ("leek".to_owned(), number)).collect();
+    let codecs: [(&str, &dyn Codec<Names>); 3] =
+        [("MessagePack", &MessagePack), ("Json", &Json), ("Postcard", &Postcard)];
+    let namespace = Namespace::new("shop").unwrap();
+    for (name, codec) in codecs {
+        // The thread's buffer grows with the first of its size.
+        let mut payload = codec.encode(&value).unwrap();
+        let encode = || payload = codec.encode(&value).unwrap();
+        assert_eq!(allocation_counter::measure(encode).count_total, 1, "{name}");
+        let key = Key::new(&namespace, Class::Entry, name.as_bytes());
+        let record = Record::value(payload, Times::new(HOUR, HOUR));
+        let encode = || drop(layout::encode(&key, &record, StoreTime::default()).unwrap());
+        assert_eq!(allocation_counter::measure(encode).count_total, 1, "{name}");
     }
 }

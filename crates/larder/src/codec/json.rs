@@ -5,6 +5,8 @@ use larder_core::{Codec, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::scratch;
+
 const ID: u16 = 3;
 /// Arrays and objects inside each other at most: those that the deserializer takes.
 const MAX_DEPTH: usize = 127;
@@ -39,13 +41,13 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Json 
     }
 
     fn encode(&self, value: &V) -> Result<Bytes> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|_| Error::new(ErrorKind::Codec, "encode", "the value has no such form"))?;
-        // What could not be read back is not written.
-        if depth(&bytes) > MAX_DEPTH {
-            return Err(Error::new(ErrorKind::Codec, "encode", "too deep"));
-        }
-        Ok(Bytes::from(bytes))
+        let failed = |message| Error::new(ErrorKind::Codec, "encode", message);
+        scratch::encode(|buffer| {
+            serde_json::to_writer(&mut *buffer, value)
+                .map_err(|_| failed("the value has no such form"))?;
+            // What could not be read back is not written.
+            if depth(buffer) > MAX_DEPTH { Err(failed("too deep")) } else { Ok(()) }
+        })
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<V> {

@@ -7,6 +7,7 @@ mod pipeline;
 #[cfg(feature = "postcard")]
 mod postcard;
 mod raw;
+mod scratch;
 
 #[cfg(feature = "json")]
 pub use json::Json;

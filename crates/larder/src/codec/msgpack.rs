@@ -5,6 +5,8 @@ use larder_core::{Codec, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::scratch;
+
 const ID: u16 = 1;
 /// Arrays and maps inside each other at most; deeper values would risk the stack.
 const MAX_DEPTH: usize = 128;
@@ -38,11 +40,13 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Messa
     }
 
     fn encode(&self, value: &V) -> Result<Bytes> {
-        let bytes = rmp_serde::to_vec_named(value)
-            .map_err(|_| Error::new(ErrorKind::Codec, "encode", "the value has no such form"))?;
-        // What could not be read back is not written.
-        check(&bytes, "encode")?;
-        Ok(Bytes::from(bytes))
+        scratch::encode(|buffer| {
+            rmp_serde::encode::write_named(buffer, value).map_err(|_| {
+                Error::new(ErrorKind::Codec, "encode", "the value has no such form")
+            })?;
+            // What could not be read back is not written.
+            check(buffer, "encode")
+        })
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<V> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::bounded::{Bounded, Bounds};
+use crate::codec::scratch;
 
 mod bounded;
 
@@ -44,9 +45,11 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Postc
     }
 
     fn encode(&self, value: &V) -> Result<Bytes> {
-        let bytes = ::postcard::to_stdvec(value)
-            .map_err(|_| Error::new(ErrorKind::Codec, "encode", "the value has no such form"))?;
-        Ok(Bytes::from(bytes))
+        scratch::encode(|buffer| {
+            let written = ::postcard::to_io(value, buffer).map(|_| ());
+            written
+                .map_err(|_| Error::new(ErrorKind::Codec, "encode", "the value has no such form"))
+        })
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<V> {
