@@ -42,9 +42,17 @@ pub(crate) struct Shape {
 pub(crate) struct Outgoing<K, S> {
     /// What was under the same key.
     pub(crate) replaced: Option<(K, S)>,
-    /// What made room.
-    pub(crate) evicted: Vec<(K, S)>,
+    /// What made room: mostly one, for which nothing is allocated.
+    evicted: Option<(K, S)>,
+    more: Vec<(K, S)>,
     evicting: bool,
+}
+
+impl<K, S> Outgoing<K, S> {
+    /// What made room.
+    pub(crate) fn into_evicted(self) -> impl Iterator<Item = (K, S)> {
+        self.evicted.into_iter().chain(self.more)
+    }
 }
 
 impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
@@ -227,7 +235,7 @@ fn max_weight(part: u64) -> u64 {
 
 impl<K, S> Default for Outgoing<K, S> {
     fn default() -> Self {
-        Self { replaced: None, evicted: Vec::new(), evicting: false }
+        Self { replaced: None, evicted: None, more: Vec::new(), evicting: false }
     }
 }
 
@@ -372,10 +380,13 @@ impl<K, S> Lifecycle<Stored<K>, S> for Watch {
     }
 
     fn on_evict(&self, outgoing: &mut Outgoing<K, S>, stored: Stored<K>, slot: S) {
-        if std::mem::take(&mut outgoing.evicting) {
-            outgoing.evicted.push((stored.key, slot));
+        let left = (stored.key, slot);
+        if !std::mem::take(&mut outgoing.evicting) {
+            outgoing.replaced = Some(left);
+        } else if outgoing.evicted.is_none() {
+            outgoing.evicted = Some(left);
         } else {
-            outgoing.replaced = Some((stored.key, slot));
+            outgoing.more.push(left);
         }
     }
 }
@@ -418,11 +429,11 @@ mod tests {
         assert!(engine.put(7, 1, Slot(1, 10)).replaced.is_none());
         let outgoing = engine.put(7, 1, Slot(1, 11));
         assert_eq!(outgoing.replaced, Some((1, Slot(1, 10))));
-        assert!(outgoing.evicted.is_empty());
+        assert_eq!(outgoing.into_evicted().count(), 0);
         engine.put(7, 2, Slot(1, 20));
         let outgoing = engine.put(7, 3, Slot(1, 30));
         assert!(outgoing.replaced.is_none());
-        assert_eq!(outgoing.evicted.len(), 1);
+        assert_eq!(outgoing.into_evicted().count(), 1);
     }
 
     #[test]

@@ -54,12 +54,17 @@ impl Drop for Leaving {
     }
 }
 
+/// For tests that take all seats, or need some.
+#[cfg(test)]
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
     use std::sync::Barrier;
 
-    use super::{SEATS, of_this_thread};
+    use super::{ALONE, SEATS, of_this_thread};
+    use crate::sync::lock;
 
     /// The seats of so many threads at once.
     fn seats(threads: usize) -> Vec<usize> {
@@ -78,6 +83,7 @@ mod tests {
 
     #[test]
     fn no_two_threads_have_one_seat_and_those_that_end_give_theirs_back() {
+        let _alone = lock(&ALONE);
         for _ in 0..50 {
             let seats = seats(10);
             assert!(seats.iter().all(|seat| *seat < SEATS));

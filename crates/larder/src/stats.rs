@@ -168,6 +168,8 @@ const COUNTS: usize = Count::ListenerPanics as usize + 1;
 #[cfg(test)]
 mod tests {
     use super::{Count, Counters, SEATS};
+    use crate::seat::ALONE;
+    use crate::sync::lock;
 
     #[test]
     fn counts_of_threads_that_have_ended_stay() {
@@ -185,6 +187,7 @@ mod tests {
 
     #[test]
     fn counts_of_more_threads_than_there_are_seats_are_not_lost() {
+        let _alone = lock(&ALONE);
         let counters = Counters::default();
         let all_there = std::sync::Barrier::new(SEATS + 20);
         std::thread::scope(|scope| {

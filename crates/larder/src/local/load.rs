@@ -123,9 +123,9 @@ where
         ticket: Ticket<K, V, About>,
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
-        // Another's load may have ended between the look and the flight.
+        // Another's load may have ended between the look and the flight. Those who have joined look
+        // for themselves: it may have tags that this flight knows nothing of, and end by them.
         if let Some(value) = self.tier.peek(hash, key) {
-            ticket.publish(value.clone(), |_| ());
             return Ok(value);
         }
         self.tier.stats().load();

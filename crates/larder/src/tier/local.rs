@@ -178,6 +178,10 @@ where
         if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
             return self.refuse(hash, key, draft, is_dead, now);
         }
+        if draft.seen.tags.is_some() {
+            // What a change of its tag ends has to be freed before counts of changes wrap.
+            self.keep_swept();
+        }
         let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
         let slot = self.slot(draft, last_used, now);
         let due = self.due(&slot, now);
@@ -324,15 +328,12 @@ where
         &self,
         hash: u64,
         key: &Q,
-        find: impl Fn() -> Option<Slot<V, N>>,
+        find: impl FnOnce() -> Option<Slot<V, N>>,
     ) -> Option<V> {
         let mut found = find();
         // By reference: a slot that is moved is copied, for which a hit would wait.
-        while found.as_ref()?.settled() != self.marks.changes() {
-            if !self.settle(hash, key) {
-                return None;
-            }
-            found = find();
+        if found.as_ref()?.settled() != self.marks.changes() {
+            found = self.settle(hash, key);
         }
         if self.clock.is_before(found.as_ref()?.attend_at()) {
             return found.map(|slot| slot.value);
@@ -340,10 +341,12 @@ where
         None
     }
 
-    /// Looks whether the changes of marks since are no concern of an entry; if so, it is settled.
+    /// A copy of an entry that the changes of marks since were no concern of; it is settled now.
     #[cold]
-    fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> bool {
-        self.engine.view(hash, key, |slot| slot.marked(&self.marks) == Life::Fresh) == Some(true)
+    fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Slot<V, N>> {
+        let settle =
+            |slot: &Slot<V, N>| (slot.marked(&self.marks) == Life::Fresh).then(|| slot.clone());
+        self.engine.view(hash, key, settle).flatten()
     }
 
     pub(super) fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
@@ -432,10 +435,10 @@ where
         dropped
     }
 
-    fn collect(&self, outgoing: Outgoing<K, Slot<V, N>>, now: Timestamp) -> Dropped<K, V> {
+    fn collect(&self, mut outgoing: Outgoing<K, Slot<V, N>>, now: Timestamp) -> Dropped<K, V> {
         let mut dropped = Dropped::none();
-        let replaced = outgoing.replaced.into_iter().map(|left| (left, Cause::Replaced));
-        let evicted = outgoing.evicted.into_iter().map(|left| (left, Cause::Size));
+        let replaced = outgoing.replaced.take().into_iter().map(|left| (left, Cause::Replaced));
+        let evicted = outgoing.into_evicted().map(|left| (left, Cause::Size));
         for ((key, slot), cause) in replaced.chain(evicted) {
             let cause = self.death(&slot, now).unwrap_or(cause);
             dropped.add(&self.teller, key, slot.value, cause);

@@ -8,8 +8,9 @@
 //! A hit compares the count alone. Where it has grown, a closer look at the tags tells whether that
 //! was this entry's concern; if not, it is settled up to that count.
 //!
-//! Invariant: a change is there before it is counted, and who judges reads the count first. So what
-//! is settled up to a count has been untouched by all the changes that it counts.
+//! Invariants: a change is there before it is counted, and who judges reads the count first. So what
+//! is settled up to a count has been untouched by all the changes that it counts. Who finds that
+//! something is no longer fresh waits until the change is counted: nobody sees it and then not.
 
 use std::collections::HashMap;
 
@@ -28,7 +29,7 @@ pub(crate) struct Marks {
     /// other.
     epochs: AtomicU64,
     tag_changes: AtomicU64,
-    /// One change is counted at a time.
+    /// Held while a change is made and counted. A leaf: who holds it takes no other lock.
     counting: Mutex<()>,
     table: RwLock<Table>,
 }
@@ -126,13 +127,16 @@ impl Marks {
     /// The same of what is settled up to this count and has these tags.
     pub(crate) fn life_of(&self, settled: u32, tags: &[TagSeen]) -> Life {
         let epochs = self.epochs.load(Ordering::Acquire);
-        if is_before(settled, high(epochs)) || tags.iter().any(TagSeen::is_dead) {
+        let life = if is_before(settled, high(epochs)) || tags.iter().any(TagSeen::is_dead) {
             Life::Dead
         } else if is_before(settled, low(epochs)) || tags.iter().any(|tag| !tag.is_unchanged()) {
             Life::Stale
         } else {
-            Life::Fresh
-        }
+            return Life::Fresh;
+        };
+        // The change may not be counted yet, and others hit by the count alone.
+        drop(lock(&self.counting));
+        life
     }
 
     /// The same, and up to which count it is settled by now.
@@ -147,20 +151,24 @@ impl Marks {
     fn change_tag(&self, tag: &str, change: u64) {
         self.tag_changes.fetch_add(1, Ordering::SeqCst);
         // A tag without a cell has been seen by nobody who is still there.
-        if let Some(cell) = read(&self.table).cells.get(tag) {
-            cell.versions.fetch_add(change, Ordering::SeqCst);
-            self.count(|_, _| None);
+        let cell = read(&self.table).cells.get(tag).cloned();
+        if let Some(cell) = cell {
+            self.count(|_, _| {
+                cell.versions.fetch_add(change, Ordering::SeqCst);
+                None
+            });
         }
     }
 
-    /// Counts a change; `epochs` says what it makes of the epoch and the floor, if anything.
-    fn count(&self, epochs: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
+    /// Makes a change and counts it. What it makes of the epoch and the floor, if anything, `change`
+    /// says.
+    fn count(&self, make: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
         let _counting = lock(&self.counting);
         let change = self.changes().wrapping_add(1);
         // Counts are told apart over half of their range: what is older goes.
         let forgets = change.is_multiple_of(OLDEST).then_some((change, change));
-        let floor = self.floor();
-        if let Some((epoch, floor)) = forgets.or_else(|| epochs(change, floor)) {
+        let epochs = make(change, self.floor());
+        if let Some((epoch, floor)) = forgets.or(epochs) {
             let word = u64::from(floor) << 32 | u64::from(epoch);
             self.epochs.store(word, Ordering::SeqCst);
         }
@@ -239,9 +247,9 @@ const SOFT: u64 = 1;
 /// How many changes a count is told from its like.
 const OLDEST: u32 = 1 << 31;
 
-/// Whether one count comes before another: they are less than half of their range apart.
+/// Whether one count comes before another: they are at most half of their range apart.
 const fn is_before(one: u32, other: u32) -> bool {
-    one != other && other.wrapping_sub(one) < OLDEST
+    one != other && other.wrapping_sub(one) <= OLDEST
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
@@ -328,10 +336,15 @@ mod tests {
             assert!(marks.is_current(&marks.see(&[])));
         }
         assert!(!marks.is_current(&first));
+        let marks = Marks::default();
+        let [first, tagged] = [marks.see(&[]), marks.see(&tags(["own"]))];
         marks.changes.store(OLDEST - 1, Ordering::SeqCst);
-        let before = marks.see(&tags(["own"]));
+        let last = marks.see(&[]);
         marks.mark_tag_stale("own");
-        assert_eq!(marks.life(&before), Life::Dead, "the oldest that can be told apart");
+        for seen in [first, tagged, last] {
+            assert_eq!(marks.life(&seen), Life::Dead, "older than can be told apart");
+        }
+        assert!(marks.is_current(&marks.see(&[])));
     }
 
     #[test]
