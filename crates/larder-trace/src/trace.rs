@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 
-/// Accesses at most: half a gigabyte of ids.
+/// Accesses at most. Each takes four bytes, and each distinct key up to a hundred while it is read.
 pub const MAX_ACCESSES: usize = 1 << 27;
 
 /// Which key was asked for, one after the other.

@@ -1,11 +1,12 @@
 //! `replay`: which hit ratio a cache would have had.
 
 use std::borrow::Cow;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use larder::LocalCache;
 use larder_trace::chart::{LineChart, Scale, Series};
@@ -32,12 +33,24 @@ pub(crate) struct Replay {
         default_value = "1%,5%,10%,20%,40%"
     )]
     sizes: Vec<CacheSize>,
+    /// How the trace is written down; told by how it begins if not given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Written>,
     /// Draw a chart into this file, as SVG
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
+}
+
+/// How a trace is written down, before gzip.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Written {
+    /// One key a line
+    Lines,
+    /// 32-bit little-endian ids
+    Ids,
 }
 
 /// What came out at one size.
@@ -52,6 +65,7 @@ struct Outcome {
 
 impl Replay {
     pub(crate) fn execute(&self) -> Result<Answer, Failure> {
+        self.check()?;
         let trace = self.read()?;
         let keys = u64::from(trace.distinct());
         let sizes: Vec<usize> = self.sizes.iter().map(|size| size.entries(keys)).collect();
@@ -66,6 +80,16 @@ impl Replay {
         Ok(Answer::Yes)
     }
 
+    /// Refuses to draw over the trace.
+    fn check(&self) -> Result<(), Failure> {
+        let plot = self.plot.as_ref().and_then(|plot| fs::canonicalize(plot).ok());
+        let trace = fs::canonicalize(&self.trace).ok();
+        if plot.is_some() && plot == trace {
+            return Err(Failure::Usage("the chart would take the place of the trace".to_owned()));
+        }
+        Ok(())
+    }
+
     fn is_stdin(&self) -> bool {
         self.trace.as_os_str() == "-"
     }
@@ -77,10 +101,17 @@ impl Replay {
     }
 
     fn read(&self) -> Result<Trace, Failure> {
+        let format = match self.format {
+            None => Format::Any,
+            Some(Written::Lines) => Format::Lines,
+            Some(Written::Ids) => Format::Ids,
+        };
         let (place, trace) = if self.is_stdin() {
-            ("stdin".into(), Trace::read_from(std::io::stdin().lock(), Format::Any))
+            ("stdin".into(), Trace::read_from(std::io::stdin().lock(), format))
         } else {
-            (self.trace.to_string_lossy(), Trace::read(&self.trace))
+            let file = fs::File::open(&self.trace).map_err(larder_trace::Error::from);
+            let trace = file.and_then(|file| Trace::read_from(file, format));
+            (self.trace.to_string_lossy(), trace)
         };
         trace.map_err(|error| Failure::Store(format!("{place}: {error}")))
     }
@@ -214,8 +245,12 @@ fn print(printer: &mut Printer, trace: &Trace, outcomes: &[Outcome]) -> Result<(
     printer.columns(["entries", "of keys", "local tier", "LRU", "optimum"], &rows)
 }
 
-/// Replaces a file by a whole one, or not at all.
+/// Replaces a file by a whole one, or not at all. A link stays one, and so does what is no file.
 fn write_aside(path: &Path, content: &str) -> std::io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, content);
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut aside = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))

@@ -123,3 +123,22 @@ fn no_store_is_opened_and_no_key_is_shown() {
     fs::remove_file(bench.path("keys")).unwrap();
     assert!(!is_anywhere(&bench.path("."), b"s3cret"));
 }
+
+#[test]
+fn a_format_is_believed_and_a_chart_destroys_nothing() {
+    let bench = Bench::new();
+    // Latin-1, and a multiple of four bytes long: it would pass for ids.
+    fs::write(bench.path("keys"), b"caf\xe9\nth\xe9\ncaf\xe9\nx\n").unwrap();
+    assert_eq!(bench.json("replay keys --sizes 9")[0]["keys"], 4);
+    assert_eq!(bench.json("replay keys --sizes 9 --format lines")[0]["keys"], 3);
+    let before = fs::read(bench.path("keys")).unwrap();
+    assert_eq!(bench.tell("replay keys --plot keys --format lines").0, 2);
+    assert_eq!(fs::read(bench.path("keys")).unwrap(), before);
+    std::os::unix::fs::symlink("chart", bench.path("link")).unwrap();
+    fs::write(bench.path("chart"), "old").unwrap();
+    assert_eq!(bench.tell("replay keys --plot link --format lines").0, 0);
+    assert!(fs::read_to_string(bench.path("chart")).unwrap().starts_with("<svg"));
+    assert!(fs::symlink_metadata(bench.path("link")).unwrap().is_symlink());
+    assert_eq!(bench.tell("replay keys --plot /dev/null --format lines").0, 0);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
