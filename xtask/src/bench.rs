@@ -1,6 +1,6 @@
 //! `cargo xtask bench`.
 
-use crate::step::{Failure, Result, root, run as run_program, step};
+use crate::step::{Failure, Result, root, run as run_program, run_here, step};
 
 const MANIFEST: &str = "bench/Cargo.toml";
 
@@ -12,7 +12,8 @@ pub(crate) fn run(words: &[&str]) -> Result {
     step("build", || {
         run_program("cargo", &["build", "--release", "--bins", "--manifest-path", MANIFEST])
     })?;
-    let release = ["run", "--release", "--manifest-path", MANIFEST];
+    let manifest = root().join(MANIFEST).to_string_lossy().into_owned();
+    let release = ["run", "--release", "--manifest-path", &manifest];
     let which = ["--bin", "larder-bench", "--"];
-    step("bench", || run_program("cargo", &[&release[..], &which, words].concat()))
+    step("bench", || run_here("cargo", &[&release[..], &which, words].concat()))
 }

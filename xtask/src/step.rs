@@ -51,7 +51,18 @@ pub(crate) fn say(line: &str) {
 
 /// Runs a program in the workspace's folder, with its output shown.
 pub(crate) fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result {
-    let status = command(program, arguments)
+    finish(program, command(program, arguments))
+}
+
+/// The same where the caller stands, whose paths it is given.
+pub(crate) fn run_here<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    finish(program, command)
+}
+
+fn finish(program: &str, mut command: Command) -> Result {
+    let status = command
         .status()
         .map_err(|error| Failure::new(1, format!("{program} did not start: {error}")))?;
     if status.success() {
