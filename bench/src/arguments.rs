@@ -72,6 +72,10 @@ impl Arguments {
     }
 
     fn judged(self) -> Result<Self, clap::Error> {
+        if let Some(path) = self.traces.iter().find(|path| !path.exists()) {
+            let message = format!("there is no {}", path.display());
+            return Err(Self::command().error(ErrorKind::InvalidValue, message));
+        }
         match self.only.iter().find(|name| !is_known(name)) {
             Some(name) => {
                 let contestants = KNOWN.map(|known| known.name).join(", ");

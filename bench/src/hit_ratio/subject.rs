@@ -27,7 +27,8 @@ pub fn recorded(paths: &[PathBuf]) -> Result<Vec<Subject>, (PathBuf, Error)> {
         let files = if path.is_dir() { listed(path)? } else { vec![path.clone()] };
         for file in files {
             let trace = Trace::read(&file).map_err(|error| (file.clone(), error))?;
-            subjects.push(Subject { name: name_of(&file), is_recorded: true, trace });
+            let name = unused(&subjects, name_of(&file));
+            subjects.push(Subject { name, is_recorded: true, trace });
         }
     }
     Ok(subjects)
@@ -64,10 +65,19 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, Error)> {
     Ok(files)
 }
 
-/// The name of the file up to its first point.
+/// The name of the file without what says how it is written.
 fn name_of(file: &Path) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    name.split('.').next().unwrap_or_default().to_owned()
+    let endings = [".gz", ".txt", ".u32"];
+    let cut = |name, ending| str::strip_suffix(name, ending).unwrap_or(name);
+    endings.into_iter().fold(&*name, cut).to_owned()
+}
+
+/// The name, with a number if another trace has it: what has one name is drawn as one line.
+fn unused(subjects: &[Subject], name: String) -> String {
+    let is_taken = |name: &str| subjects.iter().any(|subject| subject.name == name);
+    let mut others = (2..).map(|number| format!("{name} {number}"));
+    if is_taken(&name) { others.find(|other| !is_taken(other)).unwrap_or(name) } else { name }
 }
 
 #[cfg(test)]
@@ -83,7 +93,9 @@ mod tests {
         std::fs::write(folder.join("README.md"), "no trace").unwrap();
         let subjects = recorded(std::slice::from_ref(&folder)).unwrap();
         let names: Vec<_> = subjects.iter().map(|subject| subject.name.as_str()).collect();
-        assert_eq!(names, ["a", "b"]);
+        assert_eq!(names, ["a", "b.1m"]);
+        let twice = recorded(&[folder.clone(), folder.clone()]).unwrap();
+        assert_eq!(twice[3].name, "b.1m 2");
         assert_eq!(subjects[1].trace.ids(), [0, 1, 0]);
         let missing = folder.join("c.gz");
         assert_eq!(recorded(std::slice::from_ref(&missing)).unwrap_err().0, missing);

@@ -1,7 +1,7 @@
 //! What an entry costs in memory, its key and its value included.
 //!
-//! *Allocated* is what was asked of the allocator, *resident* what the process grew by; both
-//! without what a contestant takes when it is empty.
+//! *Allocated* is what was asked of the allocator, *resident* what the process grew by; both with
+//! what a contestant takes when it is empty.
 
 use std::thread;
 use std::time::Duration;
@@ -39,9 +39,9 @@ impl<K: Key> VisitChanging<K> for Bytes<'_> {
             let Allocated { bytes, .. } = count();
             bytes
         };
-        let before = bytes();
+        let (before, before_resident) = (bytes(), resident());
         let contestant = C::new(&settings);
-        let (empty, empty_resident) = (bytes(), resident());
+        let empty = bytes();
         for number in 0..entries as u64 {
             contestant.insert(K::numbered(number), value(number));
         }
@@ -49,10 +49,10 @@ impl<K: Key> VisitChanging<K> for Bytes<'_> {
         // What is put off may be done now.
         thread::sleep(Duration::from_millis(300));
         let (full, full_resident) = (bytes(), resident());
-        let each = |full: u64, empty: u64| full.saturating_sub(empty) as f64 / kept as f64;
+        let each = |full: u64, before: u64| full.saturating_sub(before) as f64 / kept as f64;
         vec![
-            each(full, empty),
-            each(full_resident, empty_resident),
+            each(full, before),
+            each(full_resident, before_resident),
             kept as f64,
             empty.saturating_sub(before) as f64,
         ]

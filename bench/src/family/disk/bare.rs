@@ -49,7 +49,9 @@ impl Bare {
 /// In the mode in which `larder-disk` opens its own.
 pub fn open(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("it opens");
-    let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
+    let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;
+        PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 16777216;
+        PRAGMA temp_store = MEMORY;";
     connection.execute_batch(mode).expect("it is set");
     connection
 }

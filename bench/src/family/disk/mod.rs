@@ -87,6 +87,7 @@ impl Family {
         length: usize,
     ) -> Result {
         let operations = self.operations;
+        let mut connections = [(); 2].map(|()| bare::open(&bare.path));
         self.compare(
             report,
             &format!("get of {length} bytes, one thread"),
@@ -103,14 +104,13 @@ impl Family {
             &format!("get of {length} bytes, 16 tasks on two threads"),
             vec![
                 Contender::new("rusqlite, two threads", || {
-                    let (start, path) = (Instant::now(), &bare.path);
+                    let start = Instant::now();
                     std::thread::scope(|scope| {
-                        for _ in 0..2 {
+                        for connection in &mut connections {
                             scope.spawn(move || {
-                                let connection = bare::open(path);
                                 let mut random = random();
                                 for _ in 0..operations / 2 {
-                                    bare::get(&connection, random.below(count), length);
+                                    bare::get(connection, random.below(count), length);
                                 }
                             });
                         }
