@@ -2,7 +2,8 @@
 
 use crate::step::{Failure, Result, root, run as run_program, run_here, step};
 
-const MANIFEST: &str = "bench/Cargo.toml";
+/// Of the workspace of measurements.
+pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
 /// Builds all of `bench/` and hands the words on: it knows which there are.
 pub(crate) fn run(words: &[&str]) -> Result {

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::bench::MANIFEST;
 use crate::step::{Failure, Result, output, output_of, root, run as run_program, say};
 
 /// How much more a path may cost, in per cent.
@@ -16,7 +17,6 @@ const TOLERANCE: f64 = 4.0;
 /// Of so many counts the mean is taken.
 const COUNTS: u32 = 8;
 const TIMES: [u64; 2] = [10_000, 30_000];
-const MANIFEST: &str = "bench/Cargo.toml";
 const PROGRAM: &str = "bench/target/release/larder-paths";
 
 /// Counts all paths and compares them with what is kept.
