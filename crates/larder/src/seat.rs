@@ -24,8 +24,9 @@ pub(crate) fn of_this_thread() -> usize {
 fn take() -> usize {
     let seat = LEAVING.try_with(|_| {
         let mut taken = lock(&TAKEN);
-        let free = taken.iter().position(|taken| !taken);
-        free.and_then(|seat| taken.get_mut(seat).map(|taken| *taken = true)).and(free)
+        let (seat, taken) = taken.iter_mut().enumerate().find(|(_, taken)| !**taken)?;
+        *taken = true;
+        Some(seat)
     });
     let seat = seat.ok().flatten().unwrap_or(SEATS);
     SEAT.set(seat);

@@ -5,7 +5,7 @@ use larder_core::{Codec, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::scratch;
+use crate::codec::scratch::{self, has_no_form};
 
 const ID: u16 = 3;
 /// Arrays and objects inside each other at most: those that the deserializer takes.
@@ -41,12 +41,13 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Json 
     }
 
     fn encode(&self, value: &V) -> Result<Bytes> {
-        let failed = |message| Error::new(ErrorKind::Codec, "encode", message);
         scratch::encode(|buffer| {
-            serde_json::to_writer(&mut *buffer, value)
-                .map_err(|_| failed("the value has no such form"))?;
+            serde_json::to_writer(&mut *buffer, value).map_err(has_no_form)?;
             // What could not be read back is not written.
-            if depth(buffer) > MAX_DEPTH { Err(failed("too deep")) } else { Ok(()) }
+            if depth(buffer) > MAX_DEPTH {
+                return Err(Error::new(ErrorKind::Codec, "encode", "too deep"));
+            }
+            Ok(())
         })
     }
 

@@ -5,7 +5,7 @@ use larder_core::{Codec, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::scratch;
+use crate::codec::scratch::{self, has_no_form};
 
 const ID: u16 = 1;
 /// Arrays and maps inside each other at most; deeper values would risk the stack.
@@ -41,9 +41,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Messa
 
     fn encode(&self, value: &V) -> Result<Bytes> {
         scratch::encode(|buffer| {
-            rmp_serde::encode::write_named(buffer, value).map_err(|_| {
-                Error::new(ErrorKind::Codec, "encode", "the value has no such form")
-            })?;
+            rmp_serde::encode::write_named(buffer, value).map_err(has_no_form)?;
             // What could not be read back is not written.
             check(buffer, "encode")
         })

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::bounded::{Bounded, Bounds};
-use crate::codec::scratch;
+use crate::codec::scratch::{self, has_no_form};
 
 mod bounded;
 
@@ -46,9 +46,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Postc
 
     fn encode(&self, value: &V) -> Result<Bytes> {
         scratch::encode(|buffer| {
-            let written = ::postcard::to_io(value, buffer).map(|_| ());
-            written
-                .map_err(|_| Error::new(ErrorKind::Codec, "encode", "the value has no such form"))
+            ::postcard::to_io(value, buffer).map_err(has_no_form)?;
+            Ok(())
         })
     }
 

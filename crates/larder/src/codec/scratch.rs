@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use larder_core::Result;
+use larder_core::{Error, ErrorKind, Result};
 
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -24,6 +24,11 @@ pub(super) fn encode(write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<B
     let bytes = written.map(|()| Bytes::copy_from_slice(&buffer));
     SCRATCH.set(buffer);
     bytes
+}
+
+/// What a serializer's failure is. Its source is left out: its text may quote the value.
+pub(super) fn has_no_form<E>(_: E) -> Error {
+    Error::new(ErrorKind::Codec, "encode", "the value has no such form")
 }
 
 #[cfg(test)]

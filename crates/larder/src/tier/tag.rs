@@ -160,8 +160,8 @@ impl Marks {
         }
     }
 
-    /// Makes a change and counts it. What it makes of the epoch and the floor, if anything, `change`
-    /// says.
+    /// Makes a change and counts it. `make` is given its count and the floor, and says what becomes of
+    /// the epoch and the floor, if anything does.
     fn count(&self, make: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
         let _counting = lock(&self.counting);
         let change = self.changes().wrapping_add(1);
