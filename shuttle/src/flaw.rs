@@ -25,6 +25,8 @@ pub(crate) enum Flaw {
     SettledTooFar,
     /// A write fills the local tier although another has touched the key.
     FillTouched,
+    /// A value from before the load is handed out without being judged again.
+    TakenUnjudged,
     /// A follower is polled with a new waker but keeps its first.
     FirstWakerKept,
 }

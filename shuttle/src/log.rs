@@ -17,6 +17,8 @@ struct State {
 struct Change {
     /// The key that changed; none is all of them.
     key: Option<Key>,
+    /// Whether loaded values are none of its concern.
+    spares_loads: bool,
     /// What the source says since this change.
     number: u64,
     began: u64,
@@ -29,10 +31,12 @@ pub(crate) struct Asked(Vec<usize>);
 impl Log {
     /// Notes a change that begins, with the number it has given the source.
     pub(crate) fn begin(&self, key: Option<Key>, number: u64) -> usize {
-        let mut state = self.state();
-        let began = state.tick();
-        state.changes.push(Change { key, number, began, returned: None });
-        state.changes.len() - 1
+        self.state().begin(key, number, false)
+    }
+
+    /// The same for a change of what has been inserted, and of nothing that was loaded.
+    pub(crate) fn begin_inserted(&self) -> usize {
+        self.state().begin(None, 0, true)
     }
 
     /// Notes that the change returns now.
@@ -71,10 +75,16 @@ impl State {
         self.now
     }
 
+    fn begin(&mut self, key: Option<Key>, number: u64, spares_loads: bool) -> usize {
+        let began = self.tick();
+        self.changes.push(Change { key, spares_loads, number, began, returned: None });
+        self.changes.len() - 1
+    }
+
     fn outdates(&self, index: usize, value: Value) -> bool {
         let change = &self.changes[index];
         match value {
-            Value::Loaded(number) => number < change.number,
+            Value::Loaded(number) => !change.spares_loads && number < change.number,
             Value::Inserted(insert) => {
                 let returned = self.changes[insert].returned;
                 returned.is_some_and(|returned| returned < change.began)

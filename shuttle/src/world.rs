@@ -39,22 +39,32 @@ pub(crate) enum Tagged {
 pub(crate) enum Loader {
     Steady,
     Slow,
+    Fails,
     Panics,
     PanicsInStore,
 }
 
-/// What a joiner judges a flight by.
+/// What a joiner judges a flight by. Changes of tags count where the flight may have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
     epoch: u32,
-    tag_changes: u64,
+    tag_changes: Option<u64>,
+}
+
+/// What a flight hands out: a value that its loader made, or one from before, which its marks judge
+/// again when a caller takes it.
+#[derive(Clone)]
+pub(crate) enum Landed {
+    Loaded(Value),
+    Found(Entry),
+    Failed,
 }
 
 /// What a loader that is meant to panic panics with.
 pub(crate) struct Expected;
 
 #[derive(Clone)]
-struct Entry {
+pub(crate) struct Entry {
     value: Value,
     seen: Seen,
     expired: bool,
@@ -63,7 +73,7 @@ struct Entry {
 pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) marks: Marks,
-    flights: Arc<Flights<Key, Value, Info>>,
+    flights: Arc<Flights<Key, Landed, Info>>,
     engine: Mutex<BTreeMap<Key, Entry>>,
     authority: Mutex<BTreeMap<Key, Value>>,
     source: AtomicU64,
@@ -105,23 +115,30 @@ impl World {
     /// Looks, and loads what is missing. Fails the schedule when the answer is too old.
     pub(crate) async fn read(&self, key: Key, loader: Loader) {
         let asked = self.log.ask(key);
-        let value = self.get_with(key, loader).await;
-        self.log.judge(&asked, value, "read");
+        if let Some(value) = self.get_with(key, loader).await {
+            self.log.judge(&asked, value, "read");
+        }
     }
 
-    async fn get_with(&self, key: Key, loader: Loader) -> Value {
+    /// None if the load has failed.
+    async fn get_with(&self, key: Key, loader: Loader) -> Option<Value> {
         loop {
-            if let Some(value) = self.look(key) {
-                return value;
+            if let Some(entry) = self.look(key) {
+                return Some(entry.value);
             }
-            match self.join(key) {
-                Join::Lead(ticket) => return self.lead(ticket, key, loader).await,
-                Join::Follow(follower) => {
-                    if let Some(value) = self.follow(follower).await {
-                        return value;
+            let landed = match self.join(key) {
+                Join::Lead(ticket) => Some(self.lead(ticket, key, loader).await),
+                Join::Follow(follower) => self.follow(follower).await,
+                Join::Left => unreachable!("nobody asks to leave a flight"),
+            };
+            match landed {
+                Some(Landed::Failed) => return None,
+                Some(landed) => {
+                    if let Some(value) = self.take(landed) {
+                        return Some(value);
                     }
                 }
-                Join::Left => unreachable!("nobody asks to leave a flight"),
+                None => {}
             }
         }
     }
@@ -129,7 +146,7 @@ impl World {
     /// Reads as the product's async callers do, who follow a load that runs beside them.
     pub(crate) async fn read_detached(self: &Arc<Self>, key: Key) {
         let asked = self.log.ask(key);
-        let value = match self.join(key) {
+        let landed = match self.join(key) {
             Join::Lead(ticket) => {
                 let follower = ticket.follow();
                 let world = Arc::clone(self);
@@ -139,40 +156,55 @@ impl World {
             Join::Follow(follower) => self.follow(follower).await,
             Join::Left => unreachable!("nobody asks to leave a flight"),
         };
-        let value = value.expect("a load of its own always lands");
-        self.log.judge(&asked, value, "detached read");
+        let landed = landed.expect("a load of its own always lands");
+        if let Some(value) = self.take(landed) {
+            self.log.judge(&asked, value, "detached read");
+        }
     }
 
-    /// Joins as a follower with little patience does, who takes what the leader holds out.
+    /// Joins as a follower with little patience does, who takes what the leader offers.
     pub(crate) async fn read_impatiently(&self, key: Key) {
         let asked = self.log.ask(key);
         let Join::Follow(mut follower) = self.join(key) else { return };
-        let value = match crate::wait::for_polls(2, &mut follower).await {
+        let landed = match crate::wait::for_polls(2, &mut follower).await {
             Some(landed) => landed,
             None => follower.offered(),
         };
-        if let Some(value) = value {
+        if let Some(value) = landed.and_then(|landed| self.take(landed)) {
             self.log.judge(&asked, value, "impatient read");
+        }
+    }
+
+    /// What a caller may take of a flight: a value from before is judged by the marks of now.
+    fn take(&self, landed: Landed) -> Option<Value> {
+        match landed {
+            Landed::Loaded(value) => Some(value),
+            Landed::Found(mut entry) => {
+                let is_alive = self.has(Flaw::TakenUnjudged) || self.marks.settle(&mut entry.seen);
+                is_alive.then_some(entry.value)
+            }
+            Landed::Failed => None,
         }
     }
 
     /// Runs only if nobody else does: a refresh behind the callers' backs.
     pub(crate) async fn refresh(&self, key: Key) {
-        let join = self.flights.join(HASH, &key, |key| *key, self.info(), |_| Meet::Leave);
+        let info = self.info();
+        let join = self.flights.join(HASH, &key, |key| *key, |_| info, |_| Meet::Leave);
         if let Join::Lead(ticket) = join {
             let seen = self.see();
             let value = self.load(key, Loader::Steady).await;
-            self.publish(ticket, value, |value| self.put(key, *value, seen.clone()));
+            self.publish(ticket, Landed::Loaded(value), || self.put(key, value, seen));
         }
     }
 
-    fn join(&self, key: Key) -> Join<Key, Value, Info> {
+    fn join(&self, key: Key) -> Join<Key, Landed, Info> {
         let info = self.info();
         self.flights.join(
             HASH,
             &key,
             |key| *key,
-            info,
+            |_| info,
             |held| {
                 if *held == info || self.has(Flaw::FollowAlways) {
                     Meet::Follow
@@ -183,25 +215,32 @@ impl World {
         )
     }
 
-    async fn follow(&self, follower: Follower<Value, Info>) -> Option<Value> {
+    async fn follow(&self, follower: Follower<Landed, Info>) -> Option<Landed> {
         if self.has(Flaw::FirstWakerKept) {
             return crate::wait::polled_before(FirstWaker::new(follower)).await;
         }
         crate::wait::polled_before(follower).await
     }
 
-    async fn lead(&self, ticket: Ticket<Key, Value, Info>, key: Key, loader: Loader) -> Value {
+    async fn lead(&self, ticket: Ticket<Key, Landed, Info>, key: Key, loader: Loader) -> Landed {
         let mut ticket = Duty { ticket: Some(ticket), forgotten: self.has(Flaw::TicketForgotten) };
-        if let Some(value) = self.look(key).filter(|_| !self.has(Flaw::NoSecondLook)) {
-            ticket.take().publish(value, |_| ());
-            return value;
+        if let Some(found) = self.look(key).filter(|_| !self.has(Flaw::NoSecondLook)) {
+            let landed = Landed::Found(found);
+            ticket.take().publish(landed.clone(), |_| ());
+            return landed;
         }
-        if let Some(stale) = self.stale(key) {
-            ticket.held().offer(stale);
+        let stale = self.stale(key);
+        if let Some(stale) = &stale {
+            ticket.held().offer(Landed::Found(stale.clone()));
         }
         let before = self.marks.tag_changes();
         let mut seen = self.see();
         let value = self.load(key, loader).await;
+        if loader == Loader::Fails {
+            let landed = stale.map_or(Landed::Failed, Landed::Found);
+            ticket.take().publish(landed.clone(), |_| ());
+            return landed;
+        }
         let mut storable = true;
         if self.tagged == Tagged::Late {
             let unchanged = self.marks.tag_changes() == before;
@@ -212,23 +251,24 @@ impl World {
                 _ => self.marks.tag_changes() == before,
             };
         }
-        self.publish(ticket.take(), value, |value| {
+        let landed = Landed::Loaded(value);
+        self.publish(ticket.take(), landed.clone(), || {
             if loader == Loader::PanicsInStore {
                 resume_unwind(Box::new(Expected));
             }
             if storable {
-                self.put(key, *value, seen);
+                self.put(key, value, seen);
             }
         });
-        value
+        landed
     }
 
-    fn publish(&self, ticket: Ticket<Key, Value, Info>, value: Value, store: impl FnOnce(&Value)) {
+    fn publish(&self, ticket: Ticket<Key, Landed, Info>, landed: Landed, store: impl FnOnce()) {
         if self.has(Flaw::StoreAlways) {
-            ticket.publish(value, |_| ());
-            store(&value);
+            ticket.publish(landed, |_| ());
+            store();
         } else {
-            ticket.publish(value, store);
+            ticket.publish(landed, |_| store());
         }
     }
 
@@ -257,6 +297,14 @@ impl World {
         self.log.end(change);
     }
 
+    /// Inserts a value with the tag, whatever the loads of this world know of it.
+    pub(crate) fn insert_tagged(&self, key: Key) {
+        let change = self.begin(Some(key));
+        let seen = self.marks.see_tagged();
+        self.change(key, || self.put(key, Value::Inserted(change), seen));
+        self.log.end(change);
+    }
+
     pub(crate) fn invalidate(&self, key: Key) {
         let change = self.begin(Some(key));
         self.change(key, || self.evict(key));
@@ -270,7 +318,11 @@ impl World {
     }
 
     pub(crate) fn invalidate_tag(&self) {
-        let change = self.begin(None);
+        let change = match self.tagged {
+            // What these loads make has no tag.
+            Tagged::Never => self.log.begin_inserted(),
+            Tagged::Before | Tagged::Late => self.begin(None),
+        };
         self.marks.invalidate_tag();
         self.log.end(change);
     }
@@ -349,12 +401,12 @@ impl World {
         assert!(local.is_none() || local == authority, "{local:?} here, {authority:?} there");
     }
 
-    fn look(&self, key: Key) -> Option<Value> {
-        self.entry(key).filter(|entry| !entry.expired).map(|entry| entry.value)
+    fn look(&self, key: Key) -> Option<Entry> {
+        self.entry(key).filter(|entry| !entry.expired)
     }
 
-    fn stale(&self, key: Key) -> Option<Value> {
-        self.entry(key).filter(|entry| entry.expired).map(|entry| entry.value)
+    fn stale(&self, key: Key) -> Option<Entry> {
+        self.entry(key).filter(|entry| entry.expired)
     }
 
     fn entry(&self, key: Key) -> Option<Entry> {
@@ -376,22 +428,24 @@ impl World {
     }
 
     fn info(&self) -> Info {
-        Info { epoch: self.marks.epoch(), tag_changes: self.marks.tag_changes() }
+        let may_have_tags = self.tagged != Tagged::Never;
+        let tag_changes = may_have_tags.then(|| self.marks.tag_changes());
+        Info { epoch: self.marks.epoch(), tag_changes }
     }
 }
 
 /// A ticket, or with the flaw one that nobody gives back.
 struct Duty {
-    ticket: Option<Ticket<Key, Value, Info>>,
+    ticket: Option<Ticket<Key, Landed, Info>>,
     forgotten: bool,
 }
 
 impl Duty {
-    fn held(&self) -> &Ticket<Key, Value, Info> {
+    fn held(&self) -> &Ticket<Key, Landed, Info> {
         self.ticket.as_ref().expect("the duty is held until it is taken")
     }
 
-    fn take(&mut self) -> Ticket<Key, Value, Info> {
+    fn take(&mut self) -> Ticket<Key, Landed, Info> {
         self.ticket.take().expect("the duty is taken once")
     }
 }

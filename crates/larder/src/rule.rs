@@ -9,6 +9,10 @@ pub(crate) enum Rule {
     LocalAfterAuthority,
     /// Only a flight that is valid now is joined.
     JoinValid,
+    /// A flight is joined only while it is younger than the bounds of what others have done.
+    JoinYoung,
+    /// A value from before a load is judged again when a caller takes it.
+    JudgedWhenTaken,
     /// A tag's sequence is written before the tag.
     SequenceFirst,
     /// A late tag is refused if the sequence has changed.

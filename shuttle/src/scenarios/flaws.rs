@@ -3,6 +3,7 @@
 use super::changes::{
     all_invalidated, inserted_and_invalidated, invalidated, other_tag_invalidated, tag_invalidated,
 };
+use super::hand_outs::{copies_and_tag, fallbacks_and_tag, offers_and_tag};
 use super::readers::{leavers, one_load};
 use super::writes::two_writes;
 use crate::explore::Scenario;
@@ -72,4 +73,19 @@ fn fill_touched() {
 #[test]
 fn first_waker_kept() {
     Scenario::new(one_load).finds(Flaw::FirstWakerKept);
+}
+
+#[test]
+fn an_offer_taken_unjudged() {
+    Scenario::new(offers_and_tag).finds(Flaw::TakenUnjudged);
+}
+
+#[test]
+fn a_copy_taken_unjudged() {
+    Scenario::new(copies_and_tag).finds(Flaw::TakenUnjudged);
+}
+
+#[test]
+fn a_fallback_taken_unjudged() {
+    Scenario::new(fallbacks_and_tag).finds(Flaw::TakenUnjudged);
 }

@@ -2,5 +2,6 @@
 
 mod changes;
 mod flaws;
+mod hand_outs;
 mod readers;
 mod writes;

@@ -356,7 +356,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
-        Request { inner, settings, hash, key, aim, caller: Caller::task() }
+        let arrived = inner.now();
+        Request { inner, settings, hash, key, aim, caller: Caller::task(), arrived }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a flight is judged by: what held at its leader's arrival, and who that was.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use larder_core::{Life, TagVersion};
+use larder_core::{Life, NEVER, TagVersion, Timestamp};
 
-use crate::load::chain::Link;
+use crate::load::chain::{Link, Waiting};
 use crate::load::flight::Meet;
 use crate::rule::{Rule, holds};
 use crate::runtime::{Notify, RuntimeId};
@@ -23,11 +24,24 @@ pub(crate) struct About {
     /// Whether others may turn up: then a change of any tag counts.
     may_add_tags: bool,
     arrival: Arrival,
+    limit: JoinLimit,
+    /// The wait for the older flight whose place it took, which may hold the key's lease.
+    _waiting: Option<Waiting>,
+}
+
+/// How long callers may join a flight.
+#[derive(Clone, Copy)]
+pub(crate) struct JoinLimit {
+    /// Another process's change is noticed within this time: a flight that is older tells too little.
+    pub(crate) bound: Duration,
+    /// The leader's hard timeout: a flight that is older may never end.
+    pub(crate) hard_timeout: Duration,
 }
 
 /// What held when a caller arrived.
 #[derive(Clone)]
 pub(crate) struct Arrival {
+    at: Timestamp,
     epoch: u32,
     tag_changes: u64,
     caller: Caller,
@@ -77,13 +91,19 @@ pub(crate) enum FlightKind {
 }
 
 impl Arrival {
-    pub(crate) fn new(marks: &Marks, caller: Caller) -> Self {
-        Self { epoch: marks.epoch(), tag_changes: marks.tag_changes(), caller }
+    pub(crate) fn new(at: Timestamp, marks: &Marks, caller: Caller) -> Self {
+        Self { at, epoch: marks.epoch(), tag_changes: marks.tag_changes(), caller }
     }
 }
 
 impl About {
-    pub(crate) fn new(kind: FlightKind, arrival: Arrival, seen: Seen, may_add_tags: bool) -> Self {
+    pub(crate) fn new(
+        kind: FlightKind,
+        arrival: Arrival,
+        seen: Seen,
+        may_add_tags: bool,
+        limit: JoinLimit,
+    ) -> Self {
         Self {
             kind,
             link: Link::default(),
@@ -92,7 +112,22 @@ impl About {
             seen,
             may_add_tags,
             arrival,
+            limit,
+            _waiting: None,
         }
+    }
+
+    /// The same flight in the place of `older`. Over a backend it may wait for the lease of that
+    /// one, so a loader that waits for this flight waits for that one as well.
+    pub(crate) fn after(self, older: &Self) -> Self {
+        let has_leases = self.limit.bound != NEVER;
+        let waiting = has_leases.then(|| self.link.wait_for(&older.link).ok()).flatten();
+        Self { _waiting: waiting, ..self }
+    }
+
+    /// When the flight began: all that it reads, it asks for later.
+    pub(crate) const fn began(&self) -> Timestamp {
+        self.arrival.at
     }
 
     /// Whether a caller that arrives now may join: nothing hard or soft has happened since.
@@ -100,6 +135,20 @@ impl About {
         let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
         let is_unmarked = self.arrival.epoch == now.epoch && marks.life(&self.seen) == Life::Fresh;
         !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
+    }
+
+    /// Whether the flight may still answer a caller who arrives now. One of the same moment always
+    /// may: it has read nothing yet.
+    fn is_young(&self, now: &Arrival) -> bool {
+        let age = now.at.since(self.began());
+        !holds(Rule::JoinYoung) || age.is_zero() || age < self.limit.bound
+    }
+
+    /// Whether the leader has used up its own time. A runtime that nobody drives keeps such a flight
+    /// for ever.
+    fn is_over(&self, now: &Arrival) -> bool {
+        let age = now.at.since(self.began());
+        !age.is_zero() && age >= self.limit.hard_timeout
     }
 
     /// Whether its loader runs on its caller's thread.
@@ -130,7 +179,14 @@ impl About {
     }
 
     fn is_joined(&self, now: &Arrival, marks: &Marks) -> bool {
-        self.is_valid(now, marks) && !self.needs_thread_of(&now.caller)
+        // A load that waits for itself is told so, however old its flight is.
+        let is_in_time = (self.is_young(now) && !self.is_over(now)) || self.runs(&now.caller);
+        is_in_time && self.is_valid(now, marks) && !self.needs_thread_of(&now.caller)
+    }
+
+    /// Whether that caller runs inside this load, or inside one that it waits for.
+    fn runs(&self, caller: &Caller) -> bool {
+        caller.load.as_ref().is_some_and(|load| self.link.waits_for(load))
     }
 
     /// Whether it stands still while that caller blocks its thread. A load that the caller runs
@@ -139,12 +195,12 @@ impl About {
         let leader = &self.arrival.caller;
         let is_one_thread = caller.runtime.is_some() && caller.runtime == leader.runtime;
         let is_stuck = is_one_thread && caller.blocks && !leader.blocks;
-        is_stuck && !caller.load.as_ref().is_some_and(|load| self.link.waits_for(load))
+        is_stuck && !self.runs(caller)
     }
 
     /// What a refresh makes of it: one is enough.
     pub(crate) fn met_by_refresh(&self, now: &Arrival, marks: &Marks) -> Meet {
-        match (self.is_valid(now, marks), self.kind) {
+        match (self.is_valid(now, marks) && !self.is_over(now), self.kind) {
             (true, FlightKind::Load) => Meet::Leave,
             _ => Meet::Replace,
         }

@@ -7,9 +7,9 @@ use larder_core::{Error, ErrorKind, Key, Life, Outcome, Record, Times, Timestamp
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::{back_off, lives};
-use crate::load::inner::Landed;
 use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
+use crate::load::outcome::Landed;
 use crate::load::run::{Errand, Fence, Ready};
 use crate::options::check_tags;
 use crate::sync::lock;
@@ -174,7 +174,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let _ = shared.authority.delete(key, lease.expect).await;
         let Errand { inner, ticket, hash, key, .. } = self.errand;
         inner.tell(&Event::NotStored(error));
-        let landed = Landed::Held(made.held);
+        let landed = Landed::Loaded(made.held);
         drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
     }
 
@@ -214,7 +214,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     fn publish(self, looked: Looked<V>) {
         let errand = self.errand;
         let (inner, hash, key) = (errand.inner, errand.hash, errand.key);
-        let landed = Landed::Held(looked.held.clone());
+        let landed = Landed::Loaded(looked.held.clone());
         let draft = inner.draft(&key, looked.with_refresh(&errand.settings));
         // What has no life left is refused by the tier, and takes what was there with it.
         let dropped = errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
@@ -243,7 +243,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// The callers get the value, and nobody keeps it.
     fn answer_only(self, made: Made<V>) {
-        self.errand.ticket.publish(Landed::Held(made.held), |_| ());
+        self.errand.ticket.publish(Landed::Loaded(made.held), |_| ());
     }
 
     /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
@@ -267,7 +267,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let chance = fastrand::f64();
         rest(&mut looked.note, now, chance);
         let (hash, key) = (self.errand.hash, self.errand.key);
-        let landed = Landed::Stale(looked.held.clone());
+        let mut handed_out = looked.clone();
+        if matches!(self.fence, Fence::Degraded(_)) {
+            // The authority cannot be asked for its marks: those that are known here count.
+            handed_out.note.marks_due = Timestamp::FAR;
+        }
+        let landed = Landed::FellBack(handed_out, error);
         let version = looked.note.version;
         let draft = inner.draft(&key, looked);
         let dropped = self.errand.ticket.publish(landed, |_| {

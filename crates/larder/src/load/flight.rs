@@ -77,13 +77,14 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         Self { stripes }
     }
 
-    /// Joins the key's flight as `meet` decides, or starts one that is judged by `info`.
+    /// Joins the key's flight as `meet` decides, or starts one that is judged by what `info` makes,
+    /// which is given what the flight is judged by whose place it takes.
     pub(crate) fn join<Q>(
         self: &Arc<Self>,
         hash: u64,
         key: &Q,
         to_key: impl FnOnce(&Q) -> K,
-        info: I,
+        info: impl FnOnce(Option<&I>) -> I,
         meet: impl FnOnce(&I) -> Meet,
     ) -> Join<K, O, I>
     where
@@ -98,14 +99,17 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
                 Meet::Replace => {}
             }
         }
-        let flight = Arc::new(Flight::new(info));
+        let older = seat.as_ref().and_then(|seat| seat.flight.as_ref());
+        let flight = Arc::new(Flight::new(info(older.map(|flight| &flight.info))));
+        let mut cut = None;
         if let Some(seat) = seat {
-            seat.flight = Some(Arc::clone(&flight));
+            cut = seat.flight.replace(Arc::clone(&flight));
         } else {
             let seat = Seat::new(hash, to_key(key), Some(Arc::clone(&flight)));
             stripe.insert_unique(hash, seat, |seat| seat.hash);
         }
         drop(stripe);
+        drop(cut);
         Join::Lead(Ticket { flights: Arc::clone(self), hash, flight })
     }
 
@@ -480,7 +484,7 @@ mod tests {
     }
 
     fn join(table: &Arc<Table>, key: u32) -> Join<u32, u32, ()> {
-        table.join(u64::from(key), &key, |key| *key, (), |()| Meet::Follow)
+        table.join(u64::from(key), &key, |key| *key, |_| (), |()| Meet::Follow)
     }
 
     fn lead(table: &Arc<Table>, key: u32) -> Ticket<u32, u32, ()> {
@@ -582,8 +586,8 @@ mod tests {
     fn a_flight_that_is_no_longer_valid_is_replaced_or_left() {
         let table = table();
         let first = lead(&table, 1);
-        let [second, left] =
-            [Meet::Replace, Meet::Leave].map(|meet| table.join(1, &1, |key| *key, (), |()| meet));
+        let [second, left] = [Meet::Replace, Meet::Leave]
+            .map(|meet| table.join(1, &1, |key| *key, |_| (), |()| meet));
         assert!(matches!(left, Join::Left));
         let Join::Lead(second) = second else { panic!("the first flight was met") };
         assert_eq!(first.publish(7, |_| ()), None);

@@ -7,19 +7,22 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder_core::{AnyBackend, BoxFuture, Error, ErrorKind, Life, Result, Timestamp, Version};
+use larder_core::{
+    AnyBackend, BoxFuture, Error, ErrorKind, Life, NEVER, Result, Timestamp, Version,
+};
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::layer::Gather;
-use crate::load::about::{About, Arrival, Caller};
+use crate::load::about::{About, Arrival, Caller, JoinLimit};
 use crate::load::flight::Flights;
 use crate::load::freshness::attend_at;
 use crate::load::limit::LoadLimit;
+use crate::load::outcome::Landed;
 use crate::load::together::Together;
 use crate::lookup::Lookup;
-use crate::options::SessionOptions;
+use crate::options::{SessionOptions, Settings};
 use crate::runtime::{IoThread, Notify, apart};
 use crate::snapshot::Keeper;
 use crate::stats::Counters;
@@ -65,20 +68,6 @@ pub(crate) struct Work {
     state: AtomicU8,
     running: AtomicUsize,
     idle: Notify,
-}
-
-/// How a flight ends.
-#[derive(Clone)]
-pub(crate) enum Landed<V> {
-    /// With a fresh value or absence.
-    Held(Held<V>),
-    /// With a stale value: the load failed, or takes longer than its callers wait, or there was no
-    /// load.
-    Stale(Held<V>),
-    /// With nothing: there was no load.
-    Miss,
-    /// With a failure of the load, or of the shared tier.
-    Failed(Error),
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
@@ -224,7 +213,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// What holds now, at the arrival of a caller.
     pub(crate) fn arrival(&self, caller: &Caller) -> Arrival {
-        Arrival::new(self.local.marks(), caller.clone())
+        Arrival::new(self.now(), self.local.marks(), caller.clone())
+    }
+
+    /// How long others may join a flight of this leader.
+    pub(crate) fn join_limit(&self, settings: &Settings) -> JoinLimit {
+        let bound = self.shared.as_ref().map_or(NEVER, |shared| {
+            // A change of the key is noticed within the first, one of a mark within the second.
+            shared.local_cap.min(shared.authority.tag_check)
+        });
+        JoinLimit { bound, hard_timeout: settings.hard_timeout }
     }
 
     /// Refuses work after [`close`](Self::close).

@@ -23,15 +23,15 @@ use crate::load::about::{About, Arrival, Caller, FlightKind};
 use crate::load::chain::{Link, Waiting};
 use crate::load::flight::{Follower, Join, Meet, Ticket};
 use crate::load::freshness::{Verdict, judge};
-use crate::load::inner::{Inner, Landed};
+use crate::load::inner::Inner;
 use crate::load::loader::BoxLoader;
+use crate::load::outcome::{Judge, Landed, Taken};
 use crate::load::run::{Aim, Errand, Purpose};
-use crate::load::wait::{Waited, follow};
 use crate::options::Settings;
 use crate::stats::Count;
 use crate::tier::held::{Held, Looked};
 use crate::tier::mark::{Age, marks_due};
-use crate::tier::shared::Shared;
+use crate::tier::shared::{Found, Shared};
 use crate::tier::tag::Marks;
 
 pub(crate) mod about;
@@ -44,10 +44,11 @@ pub(crate) mod inner;
 pub(crate) mod lease;
 pub(crate) mod limit;
 pub(crate) mod loader;
+pub(crate) mod outcome;
 mod renewal;
 pub(crate) mod run;
 pub(crate) mod together;
-pub(crate) mod wait;
+mod wait;
 
 /// A look-up that the fast path could not answer.
 #[derive(Clone)]
@@ -58,6 +59,8 @@ pub(crate) struct Request<K: Hash + Eq, V> {
     pub(crate) key: K,
     pub(crate) aim: Aim,
     pub(crate) caller: Caller,
+    /// When the call began.
+    pub(crate) arrived: Timestamp,
 }
 
 /// What a caller with a loader does next.
@@ -77,7 +80,7 @@ enum Close<V> {
     Serve(Held<V>),
     Renew(Held<V>),
     /// Stale, and no load is due.
-    Rest(Held<V>),
+    Rest(Looked<V>),
     /// Past its ttl, or due to be compared.
     Spent(Looked<V>),
     Nothing,
@@ -108,8 +111,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             };
             let _waiting = waiting(&follower)?;
             crate::runtime::require()?;
-            let waited = follow(follower, self.inner.clock(), &self.settings).await;
-            if let Some(held) = self.answer(waited)? {
+            if let Some(held) = self.answer(self.wait(follower).await)? {
                 return Ok(held);
             }
         }
@@ -123,25 +125,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 self.inner.stats().hit();
                 return Ok(Some(held));
             }
-            Close::Rest(held) => Some(held),
+            Close::Rest(looked) => Some(looked),
             // Past that it is served for nobody's want: the authority may know better.
-            Close::Spent(looked) => {
-                (self.inner.now() < looked.note.copy_due).then_some(looked.held)
-            }
+            Close::Spent(looked) => (self.inner.now() < looked.note.copy_due).then_some(looked),
             Close::Nothing => None,
         };
         let Some(shared) = self.inner.shared.clone() else { return Ok(self.stale(stale)) };
         match self.fill(&shared).await? {
-            Waited::Landed(Landed::Held(held)) => {
+            Taken::Fresh(held) => {
                 self.inner.stats().hit();
                 Ok(Some(held))
             }
-            Waited::Landed(Landed::Stale(held)) => Ok(self.stale(Some(held))),
-            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) if shared.strict => {
-                Err(error)
-            }
-            Waited::Landed(Landed::Failed(_)) | Waited::TimedOut(_) => Ok(self.stale(stale)),
-            _ => Ok(self.stale(None)),
+            Taken::Aged(held) | Taken::Stale(held) => Ok(self.allowed(Some(held))),
+            Taken::Failed(error) if shared.strict => Err(error),
+            Taken::Failed(_) => Ok(self.stale(stale)),
+            Taken::Nothing => Ok(self.allowed(None)),
         }
     }
 
@@ -176,9 +174,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 self.inner.stats().hit();
                 return Ok(Turn::Renew(held));
             }
-            Close::Rest(held) if !self.is_past(&held) => {
+            Close::Rest(looked) if !self.is_past(&looked.held) => {
                 self.inner.stats().stale_hit();
-                return Ok(Turn::Answer(held));
+                return Ok(Turn::Answer(looked.held));
             }
             _ => {}
         }
@@ -195,28 +193,28 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// What a load's wait came to. None if it has to try again.
-    pub(crate) fn answer(&self, waited: Waited<Landed<V>>) -> Result<Option<Held<V>>> {
+    pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Held<V>>> {
         let stats = self.inner.stats();
-        match waited {
-            Waited::Landed(Landed::Held(held)) if !self.is_past(&held) => {
+        match taken {
+            Taken::Fresh(held) if !self.is_past(&held) => {
                 stats.miss();
                 Ok(Some(held))
             }
-            Waited::Landed(Landed::Stale(held)) | Waited::Offered(Landed::Stale(held)) => {
+            Taken::Stale(held) => {
                 stats.stale_hit();
                 Ok(Some(held))
             }
-            Waited::Landed(Landed::Failed(error)) | Waited::TimedOut(error) => {
+            Taken::Failed(error) => {
                 stats.miss();
                 Err(error)
             }
-            Waited::Landed(_) | Waited::Abandoned | Waited::Offered(_) => Ok(None),
+            Taken::Fresh(_) | Taken::Aged(_) | Taken::Nothing => Ok(None),
         }
     }
 
     /// Copies the key from the shared tier, once for all who ask. A load that is under way is
     /// neither waited for nor disturbed.
-    async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Waited<Landed<V>>> {
+    async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Taken<V>> {
         crate::runtime::require()?;
         let follower = match self.join(FlightKind::Fill, About::met_by_get) {
             Join::Lead(ticket) => {
@@ -230,17 +228,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 let key = shared.key(&self.key);
                 let find = shared.find(&key, self.inner.local.marks(), Age::Checked, None);
                 let found = Box::pin(find).await;
-                return Ok(Waited::Landed(match found.map(|found| found.into_parts().0) {
+                let landed = match found.map(Found::into_looked) {
                     Ok(Some(looked)) => run::landed(&looked),
                     Ok(None) => Landed::Miss,
                     Err(error) => {
                         self.inner.tell(&Event::SharedFailed(error.clone()));
                         Landed::Failed(error)
                     }
-                }));
+                };
+                return Ok(self.judge_since(self.arrived).take(landed));
             }
         };
-        Ok(follow(follower, self.inner.clock(), &self.settings).await)
+        Ok(self.wait(follower).await)
     }
 
     /// Looks at what the local tier holds, and compares its marks with the authority's if due.
@@ -260,7 +259,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             match judge(&looked, self.inner.now(), fastrand::f64()) {
                 Verdict::Serve => return Ok(Close::Serve(looked.held)),
                 Verdict::Refresh => return Ok(Close::Renew(looked.held)),
-                Verdict::Resting => return Ok(Close::Rest(looked.held)),
+                Verdict::Resting => return Ok(Close::Rest(looked)),
                 Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(looked)),
                 Verdict::CheckMarks => {
                     crate::runtime::require()?;
@@ -300,8 +299,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let now = self.inner.arrival(&self.caller);
         // A copy has the tags that its record names, whatever the options say.
         let may_add_tags = kind == FlightKind::Fill || self.aim.late_tags;
-        let about = About::new(kind, now.clone(), marks.see(self.settings.tags()), may_add_tags);
-        self.inner.flights.join(self.hash, &self.key, K::clone, about, |met| meet(met, &now, marks))
+        let seen = marks.see(self.settings.tags());
+        let limit = self.inner.join_limit(&self.settings);
+        let about = About::new(kind, now.clone(), seen, may_add_tags, limit);
+        let in_place_of = |older: Option<&About>| match older {
+            Some(older) => about.after(older),
+            None => about,
+        };
+        let meet = |met: &About| meet(met, &now, marks);
+        self.inner.flights.join(self.hash, &self.key, K::clone, in_place_of, meet)
     }
 
     fn errand(&self, ticket: Ticket<K, Landed<V>, About>, aim: Aim) -> Errand<K, V> {
@@ -315,8 +321,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
+    /// How this caller judges what a flight that began then found.
+    pub(crate) fn judge_since(&self, began: Timestamp) -> Judge<'_> {
+        let marks = self.inner.local.marks();
+        Judge { marks, now: self.inner.now(), arrived: self.arrived, began }
+    }
+
+    /// A stale value that was found here, if it is not dead by now.
+    fn stale(&self, found: Option<Looked<V>>) -> Option<Held<V>> {
+        self.allowed(found.and_then(|looked| self.judge_since(self.arrived).take_stale(looked)))
+    }
+
     /// A stale value, for those who take one.
-    fn stale(&self, held: Option<Held<V>>) -> Option<Held<V>> {
+    fn allowed(&self, held: Option<Held<V>>) -> Option<Held<V>> {
         let held = held.filter(|held| self.settings.allow_stale && !held.is_absent());
         let count = if held.is_some() { Count::StaleHits } else { Count::Misses };
         self.inner.stats().add(count);

@@ -15,9 +15,10 @@ use crate::load::about::{About, Caller};
 use crate::load::chain::Inside;
 use crate::load::flight::Ticket;
 use crate::load::freshness::{Verdict, judge};
-use crate::load::inner::{Inner, Landed};
+use crate::load::inner::Inner;
 use crate::load::lease::{Fenced, Lease, Others, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
+use crate::load::outcome::Landed;
 use crate::options::Settings;
 use crate::rule::{Rule, holds};
 use crate::runtime::{Sleep, before, unless};
@@ -248,7 +249,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     /// whose loader always has one could do nothing with it.
     fn offer(&self, looked: Option<&Looked<V>>) {
         if let Some(looked) = looked.filter(|looked| !looked.held.is_absent()) {
-            self.ticket.offer(Landed::Stale(looked.held.clone()));
+            self.ticket.offer(Landed::Stale(looked.clone()));
         }
     }
 
@@ -268,8 +269,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             drop(inner.local.put(hash, key.clone(), draft));
             ticket.publish(landed, |_| ());
         }
-        let caller = Caller::task();
-        is_aged.then(|| Request { inner, settings, hash, key, aim, caller })
+        let (caller, arrived) = (Caller::task(), inner.now());
+        is_aged.then(|| Request { inner, settings, hash, key, aim, caller, arrived })
     }
 
     /// Ends the flight with nothing: neither is there any more what the local tier holds.
@@ -325,7 +326,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 /// How a flight ends with this value.
 pub(crate) fn landed<V: Clone>(looked: &Looked<V>) -> Landed<V> {
     match looked.life {
-        Life::Fresh => Landed::Held(looked.held.clone()),
-        _ => Landed::Stale(looked.held.clone()),
+        Life::Fresh => Landed::Found(looked.clone()),
+        _ => Landed::Stale(looked.clone()),
     }
 }

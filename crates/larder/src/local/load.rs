@@ -102,7 +102,7 @@ where
                 let is_valid = self.tier.marks().life(&about.seen) == Life::Fresh;
                 if is_valid { Meet::Follow } else { Meet::Replace }
             };
-            match self.flights.join(hash, key, Q::to_key, about, meet) {
+            match self.flights.join(hash, key, Q::to_key, |_| about, meet) {
                 Join::Lead(ticket) => return self.lead(hash, key, options, ticket, loader),
                 Join::Follow(follower) => {
                     if let Some(value) = follow(follower) {

@@ -3,21 +3,17 @@
 use std::fmt;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 
 use larder_core::{BoxError, Error, Result};
 
 use crate::cache::{Cache, FIND, LOAD, LOOK, VALUE};
 use crate::key::CacheKey;
 use crate::load::about::Caller;
-use crate::load::flight::Follower;
 use crate::load::loader::{Ended, Load, Loaded, ended};
 use crate::load::run::{Aim, Errand, Prepared};
-use crate::load::wait::{Waited, follow};
 use crate::load::{Request, Turn, waiting};
 #[cfg(feature = "macros")]
-use crate::load::{inner::Landed, run::Purpose};
+use crate::load::{outcome::Taken, run::Purpose};
 use crate::lookup::Lookup;
 use crate::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
@@ -150,14 +146,14 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
                 }
             };
             let _waiting = waiting(&follower)?;
-            let (clock, settings) = (request.inner.clock().clone(), request.settings.clone());
-            let waited = match landed_now(follower) {
-                Ok(waited) => waited,
+            let taken = match request.take_ended(follower) {
+                Ok(taken) => taken,
                 Err(follower) => {
-                    self.io()?.run(async move { follow(follower, &clock, &settings).await })?
+                    let asked = request.clone();
+                    self.io()?.run(async move { asked.wait(follower).await })?
                 }
             };
-            if let Some(held) = request.answer(waited)? {
+            if let Some(held) = request.answer(taken)? {
                 return Ok(held);
             }
         }
@@ -176,8 +172,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         let Some(errand) = request.claim(Purpose::Force) else { return Ok(false) };
         let follower = errand.ticket.follow();
         self.lead(errand, loader)?;
-        match landed_now(follower) {
-            Ok(Waited::Landed(Landed::Failed(error))) => Err(error),
+        match request.take_ended(follower) {
+            Ok(Taken::Failed(error)) => Err(error),
             _ => Ok(true),
         }
     }
@@ -217,16 +213,6 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             None => Ok(blocking(task)),
             Some(_) => self.io()?.run(task),
         }
-    }
-}
-
-/// The outcome of a flight that has ended, without a clock; else the follower again.
-fn landed_now<O: Clone, I>(mut follower: Follower<O, I>) -> Result<Waited<O>, Follower<O, I>> {
-    let mut context = Context::from_waker(Waker::noop());
-    match Pin::new(&mut follower).poll(&mut context) {
-        Poll::Ready(Some(outcome)) => Ok(Waited::Landed(outcome)),
-        Poll::Ready(None) => Ok(Waited::Abandoned),
-        Poll::Pending => Err(follower),
     }
 }
 
