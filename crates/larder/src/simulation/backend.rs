@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use larder_core::{
-    Backend, Capabilities, Delete, Error, ErrorKind, Incarnation, Key, Outcome, Page, Record,
-    Result, Retime, StoreTime, Write,
+    Backend, Capabilities, Clock as _, Codec as _, Delete, Error, ErrorKind, Incarnation, Key,
+    Kind, Outcome, Page, Record, Result, Retime, StoreTime, Timestamp, Write,
 };
+use larder_testkit::ManualClock;
 
+use crate::codec::MessagePack;
 use crate::memory::MemoryBackend;
 use crate::simulation::gate::{Gates, Order, Place};
+use crate::simulation::oracle::Oracle;
 use crate::sync::lock;
 
 /// A store that is as slow and as unlucky as the scheduler wants.
@@ -18,6 +21,8 @@ pub(super) struct Remote {
     memory: MemoryBackend,
     gates: Gates,
     late: Arc<Mutex<Vec<Change>>>,
+    clock: ManualClock,
+    oracle: Arc<Mutex<Oracle>>,
 }
 
 /// A change that may still arrive when nobody waits for it any more.
@@ -29,8 +34,9 @@ enum Change {
 }
 
 impl Remote {
-    pub(super) fn new(memory: MemoryBackend, gates: Gates) -> Self {
-        Self { memory, gates, late: Arc::default() }
+    pub(super) fn new(clock: ManualClock, gates: Gates, oracle: Arc<Mutex<Oracle>>) -> Self {
+        let memory = MemoryBackend::new(Arc::new(clock.clone()));
+        Self { memory, gates, late: Arc::default(), clock, oracle }
     }
 
     pub(super) fn memory(&self) -> &MemoryBackend {
@@ -50,9 +56,32 @@ impl Remote {
 
     async fn apply(&self, change: &Change) -> Vec<Outcome> {
         match change {
-            Change::Write(write) => self.memory.write(std::slice::from_ref(write)).await,
-            Change::Retime(retime) => self.memory.retime(std::slice::from_ref(retime)).await,
+            Change::Write(write) => {
+                let outcomes = self.memory.write(std::slice::from_ref(write)).await;
+                if matches!(outcomes.first(), Some(Outcome::Done)) {
+                    self.tell(&write.record, Oracle::store);
+                }
+                outcomes
+            }
+            Change::Retime(retime) => {
+                let outcomes = self.memory.retime(std::slice::from_ref(retime)).await;
+                if let Ok(Some(record)) = self.memory.read_one(&retime.key).await
+                    && matches!(outcomes.first(), Some(Outcome::Done))
+                {
+                    self.tell(&record, Oracle::retime);
+                }
+                outcomes
+            }
             Change::Delete(delete) => self.memory.delete(std::slice::from_ref(delete)).await,
+        }
+    }
+
+    /// Tells what has become of a value.
+    fn tell(&self, record: &Record, tell: impl FnOnce(&mut Oracle, u64, Timestamp)) {
+        if record.header.kind == Kind::Value
+            && let Ok(value) = MessagePack.decode(&record.payload)
+        {
+            tell(&mut lock(&self.oracle), value, self.clock.now());
         }
     }
 

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use larder_core::{
-    Backend as _, Class, Clock as _, Codec as _, Delete, Expect, Key, Kind, Namespace, Record,
-};
+use larder_core::{Backend as _, Class, Codec as _, Delete, Expect, Key, Kind, Namespace, Record};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -81,6 +79,7 @@ impl History {
                 key: 1,
                 loader: Loader::Loads,
                 is_untagged: false,
+                soft_timeout: None,
             });
             idle().await;
             self.world.gates.close();
@@ -89,8 +88,7 @@ impl History {
             idle().await;
             self.steps += 1;
             if alive() == 0 {
-                let now = self.world.clock.now();
-                self.world.oracle().settle(now);
+                self.world.oracle().settle();
             }
             if self.world.oracle().violation().is_some() {
                 return self.finish_quietly().await;
@@ -168,13 +166,16 @@ impl History {
         let (rng, plan) = (&mut self.rng, &self.world.plan);
         let loader = match rng.f64() {
             chance if chance < 0.3 && plan.loaders_fail => Loader::Fails,
+            chance if chance < 0.45 && plan.loaders_hang => Loader::Hangs,
             chance if chance < 0.6 => Loader::Compares,
             chance if chance < 0.7 && !plan.absent_ttl.is_zero() => Loader::FindsNone,
             _ => Loader::Loads,
         };
         let node = usize::from(rng.f64() >= plan.first_node);
         let (verb, key) = (plan.verb(rng), rng.u64(1..=plan.keys));
-        Call { verb, node, key, loader, is_untagged: rng.f64() < 0.15 }
+        let soft_timeout = if rng.f64() < plan.impatient { plan.soft_timeout } else { None };
+        let is_untagged = rng.f64() < plan.untagged;
+        Call { verb, node, key, loader, is_untagged, soft_timeout }
     }
 
     fn start(&mut self, call: Call) {

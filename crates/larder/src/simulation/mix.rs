@@ -40,6 +40,8 @@ pub(super) struct Mix {
     tags: bool,
     /// Whether time passes during a history, and values have a ttl and grace.
     lives: bool,
+    /// The share of histories in which callers have soft timeouts.
+    impatience: f64,
     /// Whether calls fail, are lost, come late or take too long.
     faults: bool,
 }
@@ -62,6 +64,7 @@ pub(super) const KEYS: Mix = Mix {
     ],
     tags: false,
     lives: false,
+    impatience: 0.3,
     faults: false,
 };
 
@@ -86,6 +89,7 @@ pub(super) const TAGS: Mix = Mix {
     ],
     tags: true,
     lives: false,
+    impatience: 0.3,
     faults: false,
 };
 
@@ -121,7 +125,31 @@ pub(super) const LIVES: Mix = Mix {
     ],
     tags: true,
     lives: true,
+    impatience: 0.3,
     faults: false,
+};
+
+/// Stale values are there while loads run, fail and hang: flights hand them out.
+pub(super) const HAND_OUTS: Mix = Mix {
+    name: "hand-outs",
+    verbs: &[
+        (Verb::GetWith, 30),
+        (Verb::Load, 14),
+        (Verb::LoadEarly, 3),
+        (Verb::LoadLate, 3),
+        (Verb::Get, 8),
+        (Verb::GetStale, 8),
+        (Verb::Refresh, 5),
+        (Verb::Insert, 8),
+        (Verb::InvalidateTag, 12),
+        (Verb::MarkTagStale, 3),
+        (Verb::InvalidateAll, 4),
+        (Verb::MarkAllStale, 2),
+        (Verb::Invalidate, 4),
+        (Verb::MarkStale, 4),
+    ],
+    impatience: 0.7,
+    ..LIVES
 };
 
 /// The same over a store that fails: only what is confirmed promises anything.
@@ -152,6 +180,11 @@ pub(super) struct Plan {
     pub(super) local_ttl: Duration,
     pub(super) tag_check: Duration,
     pub(super) loaders_fail: bool,
+    pub(super) loaders_hang: bool,
+    /// The share of calls with a soft timeout.
+    pub(super) impatient: f64,
+    /// The share of calls that know nothing of the tag.
+    pub(super) untagged: f64,
     pub(super) loses_records: bool,
     pub(super) drops_callers: bool,
     /// How eagerly the next operation starts, calls arrive and loaders go on.
@@ -175,6 +208,7 @@ impl Mix {
         let seconds = Duration::from_secs;
         let is_tagged = self.tags && rng.f64() < 0.9;
         let grace = if self.lives && rng.bool() { seconds(10) } else { Duration::ZERO };
+        let loaders_hang = self.lives && rng.f64() < 0.2;
         Plan {
             mix: self,
             operations: rng.u32(3..9),
@@ -188,13 +222,17 @@ impl Mix {
             ttl: (self.lives && rng.f64() < 0.7).then_some(seconds(6)),
             grace,
             absent_ttl: if self.lives && rng.f64() < 0.3 { seconds(2) } else { Duration::ZERO },
-            soft_timeout: (self.lives && rng.f64() < 0.3).then_some(Duration::from_millis(500)),
+            soft_timeout: (self.lives && rng.f64() < self.impatience)
+                .then(|| Duration::from_millis(if rng.bool() { 500 } else { 0 })),
             refresh_after: (self.lives && rng.f64() < 0.3).then_some(seconds(2)),
-            hard_timeout: if self.faults { seconds(5) } else { seconds(3_600) },
+            hard_timeout: if self.faults || loaders_hang { seconds(5) } else { seconds(3_600) },
             backend_timeout: if self.faults { seconds(2) } else { seconds(3_600) },
             local_ttl: seconds(3),
             tag_check: seconds(1),
             loaders_fail: self.lives && rng.f64() < 0.4,
+            loaders_hang,
+            impatient: if rng.bool() { 1.0 } else { 0.3 },
+            untagged: if rng.bool() { 0.1 } else { 0.5 },
             loses_records: rng.f64() < 0.3,
             drops_callers: rng.f64() < 0.1,
             start_weight: rng.u32(1..12),

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::rule::{Rule, without};
 use crate::simulation::history::Violation;
-use crate::simulation::mix::{FAULTS, KEYS, LATE, LIVES, Mix, TAGS};
+use crate::simulation::mix::{FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, TAGS};
 use crate::simulation::oracle::Oracle;
 
 mod backend;
@@ -78,6 +78,11 @@ fn values_that_age_keep_the_promises() {
 }
 
 #[test]
+fn values_that_flights_hand_out_keep_the_promises() {
+    holds_in(HAND_OUTS, 0..HISTORIES);
+}
+
+#[test]
 fn a_failing_store_breaks_no_confirmed_promise() {
     holds_in(FAULTS, 0..HISTORIES);
 }
@@ -95,6 +100,16 @@ fn the_local_step_after_the_authority_is_missed() {
 #[test]
 fn judging_flights_at_the_join_is_missed() {
     is_missed(Rule::JoinValid, LATE, 10_000);
+}
+
+#[test]
+fn joining_young_flights_alone_is_missed() {
+    is_missed(Rule::JoinYoung, HAND_OUTS, 25_000);
+}
+
+#[test]
+fn judging_values_when_they_are_taken_is_missed() {
+    is_missed(Rule::JudgedWhenTaken, HAND_OUTS, 25_000);
 }
 
 #[test]
@@ -130,7 +145,7 @@ fn trusting_an_answer_from_its_question_on_is_missed() {
 #[test]
 #[ignore = "takes many minutes: before a release, or after a change of the protocol"]
 fn many_more_histories_keep_the_promises() {
-    for mix in [KEYS, TAGS, LIVES, FAULTS] {
+    for mix in [KEYS, TAGS, LIVES, HAND_OUTS, FAULTS] {
         holds_in(mix, HISTORIES..40 * HISTORIES);
     }
 }

@@ -31,10 +31,10 @@ pub(super) struct Value {
     /// What the source showed to its loader, or which change inserted it.
     origin: Origin,
     is_tagged: bool,
-    /// From when on nobody stores it any more. Until then its life has not begun for sure.
-    settled: Option<Timestamp>,
-    /// Whether somebody has given it another life.
-    is_renewed: bool,
+    /// When the store last took it, or a node that cannot reach the store: its life began by then.
+    stored: Option<(Moment, Timestamp)>,
+    /// Whether somebody has given it another life, which may be shorter.
+    is_retimed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,6 @@ pub(super) struct Read {
     pub(super) key: u64,
     pub(super) began: Moment,
     pub(super) time: Timestamp,
-    /// Whether it met no flight and no write, which may be older than the other node's change.
-    pub(super) is_alone: bool,
     /// Whether it takes a stale value.
     pub(super) takes_stale: bool,
     /// How long after it was stored a value may be served.
@@ -131,7 +129,7 @@ impl Oracle {
     /// A loader reads its source.
     pub(super) fn read_source(&mut self, node: Node, key: u64, is_tagged: bool) -> u64 {
         let origin = Origin::Load { source: self.source };
-        self.make(Value { key, node, origin, is_tagged, settled: None, is_renewed: false })
+        self.make(Value { key, node, origin, is_tagged, stored: None, is_retimed: false })
     }
 
     /// A loader is told what was there: whether it would make just the same.
@@ -141,17 +139,30 @@ impl Oracle {
             && matches!(stale.origin, Origin::Load { source } if source == self.source)
     }
 
-    /// No task is left: what has been made so far is stored by now, or never.
-    pub(super) fn settle(&mut self, time: Timestamp) {
-        for value in self.values.iter_mut().rev().take_while(|value| value.settled.is_none()) {
-            value.settled = Some(time);
+    /// A value is stored at this time, at the latest: by the store, or by a node on its own.
+    pub(super) fn store(&mut self, value: u64, time: Timestamp) {
+        let now = self.tick();
+        let index = usize::try_from(value).expect("it was made here");
+        if let Some(value) = self.values.get_mut(index) {
+            let latest = value.stored.map_or(time, |(_, earlier)| earlier.max(time));
+            value.stored = Some((now, latest));
         }
     }
 
-    /// A value gets another life.
-    pub(super) fn renew(&mut self, is_it: impl Fn(u64, &Value) -> bool) {
-        for (index, value) in self.values.iter_mut().enumerate() {
-            value.is_renewed |= is_it(index as u64, value);
+    /// No task is left: what has begun has ended, also if nobody waited for it.
+    pub(super) fn settle(&mut self) {
+        let now = self.tick();
+        for change in &mut self.changes {
+            change.ended.get_or_insert(now);
+        }
+    }
+
+    /// A value gets another life at this time, no longer than the first.
+    pub(super) fn retime(&mut self, value: u64, time: Timestamp) {
+        self.store(value, time);
+        let index = usize::try_from(value).expect("it was made here");
+        if let Some(value) = self.values.get_mut(index) {
+            value.is_retimed = true;
         }
     }
 
@@ -168,7 +179,7 @@ impl Oracle {
     pub(super) fn insert(&mut self, change: usize, key: u64, is_tagged: bool) -> u64 {
         let node = self.changes[change].node;
         let origin = Origin::Insert { change };
-        self.make(Value { key, node, origin, is_tagged, settled: None, is_renewed: false })
+        self.make(Value { key, node, origin, is_tagged, stored: None, is_retimed: false })
     }
 
     /// A change returns; `confirmed` if it promises something.
@@ -186,16 +197,15 @@ impl Oracle {
         if found.key != read.key {
             self.blame(|| format!("{read:?} yields another key's {found:?}"));
         }
-        let end = found.settled.zip(read.longest).filter(|_| read.is_alone && !found.is_renewed);
-        if end.is_some_and(|(settled, longest)| read.time >= settled.after(longest)) {
+        let end = found.stored.zip(read.longest);
+        if end.is_some_and(|((_, stored), longest)| read.time >= stored.after(longest)) {
             self.blame(|| format!("{read:?} yields {value} = {found:?} after its life"));
         }
         let broken = self.changes.iter().find(|change| {
             let promised = change.confirmed.is_some_and(|(moment, time)| {
                 let bound =
                     if matches!(change.scope, Scope::Key(_)) { bounds.key } else { bounds.marks };
-                let is_known =
-                    change.node == read.node || (read.is_alone && read.time.since(time) >= bound);
+                let is_known = change.node == read.node || read.time.since(time) >= bound;
                 moment < read.began && is_known
             });
             promised
@@ -212,13 +222,22 @@ impl Oracle {
         change.is_about(value)
             && match value.origin {
                 Origin::Load { source } => source < change.source,
-                // One that nobody confirmed may be applied at any later time.
                 Origin::Insert { change: insert } => {
                     let insert = &self.changes[insert];
                     insert.source != change.source
-                        && insert.confirmed.is_some_and(|(moment, _)| moment < change.began)
+                        && self.end_of(insert, value).is_some_and(|end| end < change.began)
                 }
             }
+    }
+
+    /// When an insert was surely over. One whose answer was lost may be taken by the store when its
+    /// caller has long gone: then it is as new as that.
+    fn end_of(&self, insert: &Change, value: &Value) -> Option<Moment> {
+        if let Some((moment, _)) = insert.confirmed {
+            return Some(moment);
+        }
+        let ended = insert.ended?;
+        Some(value.stored.map_or(ended, |(moment, _)| moment.max(ended)))
     }
 
     /// Whether this value is a node's own insert: once that is over, the node holds it or nothing,
@@ -245,7 +264,7 @@ impl Oracle {
                 })
         };
         let mut candidates =
-            self.values.iter().filter(|value| value.key == key && !value.is_renewed);
+            self.values.iter().filter(|value| value.key == key && !value.is_retimed);
         candidates.find_map(|value| match value.origin {
             Origin::Insert { change: insert } if insert != change => {
                 is_still_there(value, insert).then_some(insert)

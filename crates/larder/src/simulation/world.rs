@@ -1,5 +1,6 @@
 //! Two caches over one slow store, and what their callers do.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use larder_testkit::ManualClock;
 
 use crate::cache::{Cache, Reach};
 use crate::load::loader::{Load, Loaded};
-use crate::memory::MemoryBackend;
 use crate::options::Options;
 use crate::simulation::backend::Remote;
 use crate::simulation::gate::{Gates, Place};
@@ -23,7 +23,7 @@ pub(super) struct World {
     pub(super) gates: Gates,
     pub(super) remote: Remote,
     pub(super) nodes: [Cache<u64, u64>; 2],
-    oracle: Mutex<Oracle>,
+    oracle: Arc<Mutex<Oracle>>,
 }
 
 /// One call.
@@ -35,6 +35,8 @@ pub(super) struct Call {
     pub(super) loader: Loader,
     /// Whether it knows nothing of the tag.
     pub(super) is_untagged: bool,
+    /// How long it waits where a stale value is there.
+    pub(super) soft_timeout: Option<Duration>,
 }
 
 /// How a call's loader behaves, should it run.
@@ -45,6 +47,8 @@ pub(super) enum Loader {
     Compares,
     Fails,
     FindsNone,
+    /// It never answers.
+    Hangs,
 }
 
 /// The only tag.
@@ -54,8 +58,8 @@ impl World {
     pub(super) fn new(plan: Plan, oracle: Oracle) -> Result<Self> {
         let clock = ManualClock::new();
         let gates = Gates::default();
-        let memory = MemoryBackend::new(Arc::new(clock.clone()));
-        let remote = Remote::new(memory, gates.clone());
+        let oracle = Arc::new(Mutex::new(oracle));
+        let remote = Remote::new(clock.clone(), gates.clone(), Arc::clone(&oracle));
         let node = || {
             let mut options = Options::new()
                 .grace(plan.grace)
@@ -66,9 +70,6 @@ impl World {
             }
             if let Some(age) = plan.refresh_after {
                 options = options.refresh_after(age);
-            }
-            if let Some(timeout) = plan.soft_timeout {
-                options = options.soft_timeout(timeout);
             }
             let mut builder = Cache::builder();
             if let Some(limit) = plan.loads_at_once {
@@ -88,7 +89,7 @@ impl World {
                 .build()
         };
         let nodes = [node()?, node()?];
-        Ok(Self { plan, clock, gates, remote, nodes, oracle: Mutex::new(oracle) })
+        Ok(Self { plan, clock, gates, remote, nodes, oracle })
     }
 
     pub(super) fn oracle(&self) -> MutexGuard<'_, Oracle> {
@@ -113,9 +114,7 @@ impl World {
                 }
             }
             Verb::Touch | Verb::SetTtl => {
-                self.oracle().renew(|_, value| value.key == call.key);
                 self.tend(call).await;
-                self.oracle().renew(|_, value| value.key == call.key);
             }
             _ => self.change(call).await,
         }
@@ -126,8 +125,8 @@ impl World {
         let plan = &self.plan;
         let loads = !matches!(call.verb, Verb::Get | Verb::GetStale | Verb::Peek);
         // A load falls back on what is stale, also by a mark before its ttl is over.
-        let may_fall_back =
-            plan.loaders_fail || plan.soft_timeout.is_some() || plan.mix.has_faults();
+        let may_fail = plan.loaders_fail || plan.loaders_hang || plan.mix.has_faults();
+        let may_fall_back = may_fail || call.soft_timeout.is_some();
         let takes_stale = call.verb == Verb::GetStale || (loads && may_fall_back);
         let read = self.begin_read(call.node, call.key, takes_stale);
         let node = &self.nodes[call.node];
@@ -136,7 +135,6 @@ impl World {
             Verb::GetStale => node.with(Options::new().allow_stale(true)).get(&call.key).await,
             Verb::Peek => node.peek(&call.key).await,
             Verb::GetWith => {
-                let call = Call { loader: Loader::Loads, ..call };
                 let world = Arc::clone(self);
                 let load =
                     move || async move { world.load(call, None).await.map(|(value, _)| value) };
@@ -148,7 +146,7 @@ impl World {
         if loads && (plan.loaders_fail || plan.mix.has_faults()) {
             allowed.push(ErrorKind::Loader);
         }
-        if loads && plan.mix.has_faults() {
+        if loads && (plan.loaders_hang || plan.mix.has_faults()) {
             allowed.push(ErrorKind::Timeout);
         }
         match found {
@@ -162,13 +160,10 @@ impl World {
     }
 
     pub(super) fn begin_read(&self, node: Node, key: u64, takes_stale: bool) -> Read {
-        let is_alone = self.nodes[node].seats() == 0;
         let (began, time) = (self.oracle().tick(), self.clock.now());
-        // What arrives late begins its life late.
-        let ttl = self.plan.ttl.filter(|_| !self.plan.mix.has_faults());
         let grace = if takes_stale { self.plan.grace } else { Duration::ZERO };
-        let longest = ttl.map(|ttl| ttl + grace);
-        Read { node, key, began, time, is_alone, takes_stale, longest }
+        let longest = self.plan.ttl.map(|ttl| ttl + grace);
+        Read { node, key, began, time, takes_stale, longest }
     }
 
     async fn change(self: &Arc<Self>, call: Call) {
@@ -183,13 +178,7 @@ impl World {
         let change = self.oracle().begin(call.node, scope, force);
         let confirmed = match call.verb {
             Verb::Insert | Verb::InsertIfAbsent | Verb::Replace => self.insert(call, change).await,
-            _ => {
-                if call.verb == Verb::MarkStale {
-                    // What is written again lives as much longer as its write is on its way.
-                    self.oracle().renew(|_, value| value.key == call.key);
-                }
-                self.take_away(call, change).await
-            }
+            _ => self.take_away(call, change).await,
         };
         let tells = matches!(
             call.verb,
@@ -282,12 +271,14 @@ impl World {
 
     /// The node's cache, with the tag in its options unless the loader names it.
     fn tagged(&self, call: Call) -> Cache<u64, u64> {
-        let cache = &self.nodes[call.node];
+        let mut options = Options::new();
         if self.tags(call) && !matches!(call.verb, Verb::LoadLate | Verb::LoadEarly) {
-            cache.with(Options::new().tags([TAG]))
-        } else {
-            cache.clone()
+            options = options.tags([TAG]);
         }
+        if let Some(timeout) = call.soft_timeout {
+            options = options.soft_timeout(timeout);
+        }
+        self.nodes[call.node].with(options)
     }
 
     /// Whether what the call writes has the tag.
@@ -308,10 +299,7 @@ impl World {
                 }
                 let (value, is_unmodified) = world.load(call, load.stale).await?;
                 let loaded = match call.loader {
-                    Loader::Compares if is_unmodified => {
-                        world.oracle().renew(|value, _| Some(value) == load.stale);
-                        Loaded::not_modified()
-                    }
+                    Loader::Compares if is_unmodified => Loaded::not_modified(),
                     Loader::FindsNone => Loaded::absent(),
                     _ => Loaded::new(value),
                 };
@@ -324,6 +312,9 @@ impl World {
     /// What the source shows, and whether the stale value shows the same.
     async fn load(&self, call: Call, stale: Option<u64>) -> Result<(u64, bool)> {
         self.gates.pass(Place::Source).await;
+        if call.loader == Loader::Hangs {
+            return pending().await;
+        }
         let is_tagged = self.tags(call);
         let is_unmodified =
             stale.is_some_and(|stale| self.oracle().is_unmodified(stale, is_tagged));
@@ -332,6 +323,10 @@ impl World {
         if call.loader == Loader::Fails {
             let message = "the source cannot be read";
             return Err(Error::new(ErrorKind::Unavailable, "load", message));
+        }
+        if self.plan.mix.has_faults() {
+            // Where the store cannot be reached, the node keeps it on its own, once it knows.
+            self.oracle().store(value, self.clock.now().after(self.plan.backend_timeout * 3));
         }
         Ok((value, is_unmodified))
     }
