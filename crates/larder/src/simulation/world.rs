@@ -299,7 +299,11 @@ impl World {
                 }
                 let (value, is_unmodified) = world.load(call, load.stale).await?;
                 let loaded = match call.loader {
-                    Loader::Compares if is_unmodified => Loaded::not_modified(),
+                    Loader::Compares if is_unmodified => {
+                        // The callers get it with a new life, whether or not that is stored.
+                        load.stale.into_iter().for_each(|stale| world.keep(stale));
+                        Loaded::not_modified()
+                    }
                     Loader::FindsNone => Loaded::absent(),
                     _ => Loaded::new(value),
                 };
@@ -325,9 +329,15 @@ impl World {
             return Err(Error::new(ErrorKind::Unavailable, "load", message));
         }
         if self.plan.mix.has_faults() {
-            // Where the store cannot be reached, the node keeps it on its own, once it knows.
-            self.oracle().store(value, self.clock.now().after(self.plan.backend_timeout * 3));
+            self.keep(value);
         }
         Ok((value, is_unmodified))
+    }
+
+    /// A node may keep the value on its own from now on: where the store cannot be reached, once it
+    /// knows that.
+    fn keep(&self, value: u64) {
+        let calls = if self.plan.mix.has_faults() { 3 } else { 0 };
+        self.oracle().store(value, self.clock.now().after(self.plan.backend_timeout * calls));
     }
 }
