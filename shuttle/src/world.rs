@@ -126,6 +126,7 @@ impl World {
             if let Some(entry) = self.look(key) {
                 return Some(entry.value);
             }
+            dawdle(loader).await;
             let landed = match self.join(key) {
                 Join::Lead(ticket) => Some(self.lead(ticket, key, loader).await),
                 Join::Follow(follower) => self.follow(follower).await,
@@ -226,6 +227,7 @@ impl World {
         let mut ticket = Duty { ticket: Some(ticket), forgotten: self.has(Flaw::TicketForgotten) };
         if let Some(found) = self.look(key).filter(|_| !self.has(Flaw::NoSecondLook)) {
             let landed = Landed::Found(found);
+            dawdle(loader).await;
             ticket.take().publish(landed.clone(), |_| ());
             return landed;
         }
@@ -281,10 +283,7 @@ impl World {
         let stored = lock(&self.authority).get(&key).copied();
         let value = stored.unwrap_or_else(|| Value::Loaded(self.source.load(SeqCst)));
         step().await;
-        if loader == Loader::Slow {
-            step().await;
-            step().await;
-        }
+        dawdle(loader).await;
         value
     }
 
@@ -431,6 +430,14 @@ impl World {
         let may_have_tags = self.tagged != Tagged::Never;
         let tag_changes = may_have_tags.then(|| self.marks.tag_changes());
         Info { epoch: self.marks.epoch(), tag_changes }
+    }
+}
+
+/// What a slow caller does between any two of its steps.
+async fn dawdle(loader: Loader) {
+    if loader == Loader::Slow {
+        step().await;
+        step().await;
     }
 }
 

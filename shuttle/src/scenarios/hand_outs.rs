@@ -17,7 +17,7 @@ fn offered(world: &Arc<World>, change: fn(&World)) {
 /// A fresh value turns up between a leader's first look and its second.
 fn copied(world: &Arc<World>, change: fn(&World)) {
     let inserts = does(|world| world.insert_tagged(KEY));
-    together(world, [asks(KEY), inserts, changes(change)]);
+    together(world, [loads(KEY, Loader::Slow), inserts, changes(change)]);
 }
 
 /// A load fails where a stale value is there.
