@@ -7,18 +7,19 @@ pub(crate) fn run(long: bool) -> Result {
     if succeeds("cargo", &["nextest", "--version"]) {
         step("tests (nextest)", || {
             let ignored = if long { "all" } else { "default" };
-            let arguments =
-                ["nextest", "run", "--workspace", "--no-tests=pass", "--run-ignored", ignored];
-            run_program("cargo", &arguments)
+            let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"];
+            run_program("cargo", &[&arguments[..], &["--run-ignored", ignored]].concat())
         })?;
     } else {
         step("tests", || {
-            let mut arguments = vec!["test", "--workspace", "--all-targets"];
+            let mut arguments = vec!["test", "--workspace", "--all-targets", "--no-fail-fast"];
             if long {
                 arguments.extend(["--", "--include-ignored"]);
             }
             run_program("cargo", &arguments)
         })?;
     }
-    step("documentation tests", || run_program("cargo", &["test", "--workspace", "--doc"]))
+    step("documentation tests", || {
+        run_program("cargo", &["test", "--workspace", "--doc", "--no-fail-fast"])
+    })
 }
