@@ -136,12 +136,6 @@ impl FileSink {
         if is_removed(&file)? { Err(no_log()) } else { Ok(()) }
     }
 
-    /// Writers go on meanwhile.
-    fn sync_logs(&self) -> io::Result<()> {
-        let logs: Vec<_> = lock(&self.logs).iter().map(|(_, file)| Arc::clone(file)).collect();
-        logs.iter().try_for_each(|file| file.sync_data())
-    }
-
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         if self.is_durable { file.sync_data() } else { Ok(()) }
@@ -184,21 +178,20 @@ impl Sink for FileSink {
         let _ = self.remove_dead(UNFINISHED, "");
         let (path, mut file) = self.create_unfinished()?;
         let written = write(&mut file).and_then(|()| file.sync_all());
-        // The snapshot is worth nothing without the beginning of its log.
-        let synced = written.and_then(|()| self.sync_logs());
-        let folder = lock_folder(self.folder()?);
+        let _folder = lock_folder(self.folder()?);
         // Whoever shares this sink may have cleared it.
-        let kept = synced.and_then(|()| log.map_or(Ok(()), |log| self.check_log(log)));
+        let kept = written.and_then(|()| log.map_or(Ok(()), |log| self.check_log(log)));
         let renamed = kept.and_then(|()| self.rename(&path));
         if renamed.is_err() {
             let _ = fs::remove_file(&path);
             return renamed;
         }
+        // Before the old log goes: a disk may keep the later of two changes and lose the earlier.
+        sync_folder(self.folder()?)?;
         lock(&self.logs).retain(|(name, _)| Some(name.as_str()) == log);
         // What stays costs room, and goes with the next save.
         let _ = self.remove_dead(LOG, log.unwrap_or_default());
-        drop(folder);
-        sync_folder(self.folder()?)
+        Ok(())
     }
 
     fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
@@ -208,7 +201,9 @@ impl Sink for FileSink {
     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
         let file = self.open_log(log, create_to_append)?;
-        let begun = self.write(&file, bytes);
+        // A snapshot, or the log before, will name this one: both are worth nothing without it.
+        let written = (&*file).write_all(bytes).and_then(|()| file.sync_data());
+        let begun = written.and_then(|()| sync_folder(self.folder()?));
         if begun.is_err() {
             lock(&self.logs).retain(|(name, _)| name != log);
             let _ = fs::remove_file(self.log_path(log)?);

@@ -26,9 +26,12 @@ mod unix {
         if path.symlink_metadata().is_ok() {
             return Ok(());
         }
+        let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+        let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         // A umask that takes from the owner would leave a folder that he cannot enter.
-        fs::set_permissions(path, Permissions::from_mode(0o700))
+        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        missing.iter().filter_map(|path| path.parent()).try_for_each(sync_folder)
     }
 
     /// Refuses a folder in which others could put files of theirs in the place of ours.

@@ -101,6 +101,9 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Makes the log of this name, which is new, with this in it.
     ///
+    /// The log outlives a loss of power when this returns, if anything in the sink does: the
+    /// snapshot and the log before name it next.
+    ///
     /// # Errors
     /// What keeps it from being written.
     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()>;

@@ -108,6 +108,7 @@ fn play(role: &str, arguments: &[&str]) {
             crate::folders::mask(folder, u32::from_str_radix(mask, 8).unwrap());
         }
         ("record", [path]) => crate::power::record(path),
+        ("begin", [path]) => crate::power::begin(path),
         ("clear", [path]) => crate::power::clear(path),
         _ => panic!("no such role"),
     }

@@ -1,11 +1,12 @@
 //! F07: what a loss of power leaves: all that was acknowledged as synced.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use larder::{FileSink, Snapshot};
+use larder::{FileSink, Sink, Snapshot};
 
 use crate::child::{Child, pause, tell};
 use crate::folder::Folder;
@@ -41,6 +42,61 @@ pub(crate) fn clear(path: &str) {
     }
 }
 
+/// In a process whose syncs are recorded: ends in the middle of a save, when its log has begun.
+pub(crate) fn begin(path: &str) {
+    let snapshot = |is_stopping| {
+        let sink = FileSink::new(path).durable();
+        Snapshot::new(StoppingSink { sink, is_stopping })
+    };
+    let store = Store::with(snapshot(false));
+    store.put(1, 1, 100);
+    store.save().unwrap();
+    drop(store);
+    let store = Store::with(snapshot(true));
+    store.put(2, 1, 100);
+    store.save().unwrap();
+}
+
+/// A sink in files that begins the log of a save, and never ends the save.
+struct StoppingSink {
+    sink: FileSink,
+    is_stopping: bool,
+}
+
+impl Sink for StoppingSink {
+    fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>> {
+        self.sink.read()
+    }
+
+    fn replace(
+        &self,
+        log: Option<&str>,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.is_stopping {
+            tell("begun");
+            pause(Duration::from_secs(60));
+        }
+        self.sink.replace(log, write)
+    }
+
+    fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        self.sink.read_log(log)
+    }
+
+    fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.sink.begin(log, bytes)
+    }
+
+    fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
+        self.sink.append(log, bytes)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.sink.clear()
+    }
+}
+
 /// The library that records, compiled for this run.
 fn compile(folder: &Folder) -> PathBuf {
     fs::create_dir_all(folder.path()).unwrap();
@@ -63,6 +119,23 @@ fn lose_power(shadow: &Path) -> Folder {
         fs::write(left.path().join(name), bytes).unwrap();
     }
     left
+}
+
+/// What a loss of power leaves when a process in this role has told this.
+fn lose_power_of(role: &str, name: &str, told: &[&str]) -> Folder {
+    let (tools, folder, shadow) = (Folder::new(), Folder::new(), Folder::new());
+    let library = compile(&tools);
+    fs::create_dir_all(shadow.path()).unwrap();
+    let path = folder.path().join(name);
+    let mut child = Child::start_with(role, &[text(&path)], |command| {
+        command.env("LD_PRELOAD", &library);
+        command.env("RECORD_FOLDER", folder.path()).env("RECORD_SHADOW", shadow.path());
+    });
+    for told in told {
+        assert_eq!(child.hear().as_deref(), Some(*told));
+    }
+    child.kill();
+    lose_power(shadow.path())
 }
 
 #[test]
@@ -105,21 +178,19 @@ fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
     assert!(survived > 0);
 }
 
+/// The old log said that it goes on in a log whose name was not synced yet.
+#[test]
+fn f07_a_loss_of_power_in_the_middle_of_a_save_leaves_the_old_snapshot() {
+    let left = lose_power_of("begin", "middle.snapshot", &["begun"]);
+    let store = Store::open(left.path().join("middle.snapshot"));
+    assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), names(&left, ""));
+    assert_eq!((store.get(1), store.get(2)), (Some(1), None));
+}
+
 /// The removal of a snapshot was not synced.
 #[test]
 fn f07_a_snapshot_that_was_cleared_does_not_come_back_after_a_loss_of_power() {
-    let (tools, folder, shadow) = (Folder::new(), Folder::new(), Folder::new());
-    let library = compile(&tools);
-    fs::create_dir_all(shadow.path()).unwrap();
-    let path = folder.path().join("cleared.snapshot");
-    let mut child = Child::start_with("clear", &[text(&path)], |command| {
-        command.env("LD_PRELOAD", &library);
-        command.env("RECORD_FOLDER", folder.path()).env("RECORD_SHADOW", shadow.path());
-    });
-    assert_eq!(child.hear().as_deref(), Some("saved"));
-    assert_eq!(child.hear().as_deref(), Some("cleared"));
-    child.kill();
-    let left = lose_power(shadow.path());
+    let left = lose_power_of("clear", "cleared.snapshot", &["saved", "cleared"]);
     assert_eq!(names(&left, ""), [""; 0]);
 }
 
