@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::thread::{self, JoinHandle};
 
 /// The random id of one write: 64 random bits of the process and a 64-bit counter.
 ///
@@ -20,21 +21,22 @@ impl Version {
     #[must_use]
     pub fn next() -> Self {
         static SOURCE: Mutex<Option<Source>> = Mutex::new(None);
-        let pid = std::process::id();
-        let mut guard = SOURCE.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = match &mut *guard {
-            // A forked child would repeat its parent's versions: it draws its own random half.
-            Some(source) if source.pid == pid => source,
-            other => other.insert(Source::new(pid)),
-        };
-        source.count += 1;
-        let (count, random) = (source.count, source.random);
-        drop(guard);
-        let mut bytes = [0; 16];
-        let (high, low) = bytes.split_at_mut(8);
-        high.copy_from_slice(&random.to_be_bytes());
-        low.copy_from_slice(&count.to_be_bytes());
-        Self(bytes)
+        let mut source = SOURCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (random, count) = Source::draw(&mut source, std::process::id());
+        drop(source);
+        Self((u128::from(random) << 64 | u128::from(count)).to_be_bytes())
+    }
+
+    /// The version as 64 bits, for what is no longer than that. Never zero.
+    ///
+    /// Numbers of one process never repeat, and those of two differ as random numbers do.
+    #[must_use]
+    pub const fn to_number(self) -> u64 {
+        let whole = u128::from_be_bytes(self.0);
+        // Both halves fit: that is what the truncation is for.
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let number = (whole >> 64) as u64 ^ whole as u64;
+        if number == 0 { 1 } else { number }
     }
 
     /// The version with these bytes, as a store gave them back.
@@ -50,12 +52,21 @@ impl Version {
     }
 }
 
-impl fmt::Debug for Version {
+/// The bytes as 32 hexadecimal digits.
+impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Version({:032x})", u128::from_be_bytes(self.0))
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({self})")
+    }
+}
+
+/// Where the versions of one process come from.
+#[derive(Clone)]
 struct Source {
     pid: u32,
     random: u64,
@@ -63,18 +74,36 @@ struct Source {
 }
 
 impl Source {
-    /// `RandomState` is seeded from the operating system; it saves a dependency for 64 bits.
+    /// The random half and the count of the next version. A forked child would repeat its parent's
+    /// versions: a process with another id draws its own random half.
+    fn draw(source: &mut Option<Self>, pid: u32) -> (u64, u64) {
+        let source = match source {
+            Some(source) if source.pid == pid => source,
+            other => other.insert(Self::new(pid)),
+        };
+        source.count += 1;
+        (source.random, source.count)
+    }
+
     fn new(pid: u32) -> Self {
-        let random = RandomState::new().hash_one((pid, RandomState::new().hash_one(pid)));
+        // A thread that forked has its parent's seeds: two children that have one id after another
+        // would draw the same. A new thread asks the operating system.
+        let drawn = thread::Builder::new().spawn(move || random(pid)).map(JoinHandle::join);
+        let random = drawn.ok().and_then(Result::ok).unwrap_or_else(|| random(pid));
         Self { pid, random, count: 0 }
     }
+}
+
+/// `RandomState` is seeded from the operating system; it saves a dependency for 64 bits.
+fn random(pid: u32) -> u64 {
+    RandomState::new().hash_one((pid, RandomState::new().hash_one(pid)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use super::Version;
+    use super::{Source, Version};
 
     #[test]
     fn no_two_versions_are_equal_on_any_thread() {
@@ -84,5 +113,26 @@ mod tests {
         let all: HashSet<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
         assert_eq!(all.len(), 4_000);
         assert!(!all.contains(&Version::NONE));
+    }
+
+    #[test]
+    fn a_forked_child_repeats_no_draw_of_its_parent_or_of_another_child_of_its_id() {
+        let mut parent = None;
+        let mut drawn = HashSet::from([Source::draw(&mut parent, 1).0]);
+        for pid in [2, 3, 3] {
+            // What a child has is a copy of what its parent has.
+            let mut child = parent.clone();
+            let (random, count) = Source::draw(&mut child, pid);
+            assert_eq!(count, 1);
+            assert!(drawn.insert(random));
+        }
+        assert!(!drawn.insert(Source::draw(&mut parent, 1).0), "the parent goes on");
+    }
+
+    #[test]
+    fn numbers_are_as_different_as_their_versions_and_never_zero() {
+        let numbers: HashSet<_> = (0..1_000).map(|_| Version::next().to_number()).collect();
+        assert_eq!(numbers.len(), 1_000);
+        assert_ne!(Version::NONE.to_number(), 0);
     }
 }

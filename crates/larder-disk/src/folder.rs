@@ -211,12 +211,10 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with(SET_ASIDE)
 }
 
-/// A name part that no other process and no other call uses now.
+/// A name part that no other process and no other call uses. Process ids are not: containers that
+/// share a folder have the same ones.
 pub(crate) fn unique() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    larder_core::Version::next().to_string()
 }
 
 fn modified(stat: &rustix::fs::Stat) -> i64 {

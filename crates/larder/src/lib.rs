@@ -191,6 +191,7 @@ pub mod ops;
 mod options;
 mod park;
 mod pattern;
+mod random;
 mod rule;
 mod runtime;
 mod seat;

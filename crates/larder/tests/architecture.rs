@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `larder` from the top down: each names only itself and what stands below it.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "macros",
     "config",
     "cache",
@@ -31,6 +31,7 @@ const ORDER: [&str; 28] = [
     "key",
     "lookup",
     "rule",
+    "random",
     "stats",
     "seat",
     "clock",

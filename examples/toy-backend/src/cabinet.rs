@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::DirBuilder;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use larder_core::{
     Backend, Capabilities, Delete, Error, ErrorKind, Expect, Header, Incarnation, Key, Life,
-    Outcome, Page, Record, Result, Retime, Scanned, Scope, StoreTime, Write, layout,
+    Outcome, Page, Record, Result, Retime, Scanned, Scope, StoreTime, Version, Write, layout,
 };
 
 use crate::drawer::{Blobs, Drawer, is_full};
@@ -234,8 +233,7 @@ fn number(key: &Key) -> u8 {
 
 /// A random number, drawn by who comes first.
 fn incarnation(blobs: &mut Blobs) -> Incarnation {
-    let random = || RandomState::new().hash_one("incarnation");
-    let draw = || Bytes::from([random().to_le_bytes(), random().to_le_bytes()].concat());
+    let draw = || Bytes::copy_from_slice(&Version::next().to_bytes());
     let drawn = blobs.entry(Bytes::from_static(b"id")).or_insert_with(draw);
     let id = drawn.iter().fold(0, |id, byte| id << 8 | u128::from(*byte));
     Incarnation::new(id)

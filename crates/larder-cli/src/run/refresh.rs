@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use larder::backend::Version;
 use larder::ops::Lock;
 use larder::{Life, Result};
 use larder_disk::DiskBackend;
@@ -108,7 +109,7 @@ async fn keep(lock: &mut Lock<DiskBackend>, every: Duration) {
 
 /// A file with this content and no name, which only who has it open can read.
 fn unnamed_file(content: &[u8]) -> io::Result<File> {
-    let path = std::env::temp_dir().join(format!("larder-stdin-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("larder-stdin-{}", Version::next()));
     let mut file =
         OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     fs::remove_file(&path)?;

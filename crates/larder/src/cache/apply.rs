@@ -11,6 +11,7 @@ use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
+use crate::random;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::shared::Shared;
 
@@ -18,7 +19,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// A value as an insert makes it, where the local tier is the authority.
     pub(super) fn born(&self, settings: &Settings, held: Held<V>) -> Looked<V> {
         let now = self.now();
-        let (fresh_for, kept_for) = lives(settings, Ttl::Default, now, fastrand::f64());
+        let (fresh_for, kept_for) = lives(settings, Ttl::Default, now, random::unit);
         let looked = Looked {
             held,
             life: Life::Fresh,

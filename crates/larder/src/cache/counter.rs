@@ -118,7 +118,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 There::Number(number, until, seen) => (number, until, seen),
                 There::Nothing => {
                     let now = self.now();
-                    let (fresh_for, _) = lives(settings, Ttl::Default, now, 0.0);
+                    let (fresh_for, _) = lives(settings, Ttl::Default, now, || 0.0);
                     (0, now.after(fresh_for), self.local.marks().see(settings.tags()))
                 }
                 There::Value => {
@@ -154,7 +154,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         by: i64,
     ) -> Result<i64> {
         let (authority, marks) = (&shared.authority, self.local.marks());
-        let (fresh_for, _) = lives(settings, Ttl::Default, self.now(), 0.0);
+        let (fresh_for, _) = lives(settings, Ttl::Default, self.now(), || 0.0);
         // A number has the tags that it started with: those that turn up are asked for.
         let mut tags = settings.tags().to_vec();
         loop {

@@ -51,7 +51,7 @@ impl Edit {
         let (fresh, kept) = match self {
             Self::Remove => return None,
             Self::MarkStale => (Duration::ZERO, settings.grace),
-            Self::SetTtl(ttl) | Self::Revive(ttl) => lives(settings, ttl, now, 0.0),
+            Self::SetTtl(ttl) | Self::Revive(ttl) => lives(settings, ttl, now, || 0.0),
             Self::Touch => (whole, whole.saturating_add(grace)),
         };
         (!kept.is_zero()).then_some((fresh, kept))

@@ -12,6 +12,7 @@ use crate::load::freshness::lives;
 use crate::load::inner::Inner;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
+use crate::random;
 use crate::rule::{Rule, holds};
 use crate::tier::held::{Held, Looked};
 use crate::tier::mark::{Age, Current};
@@ -125,7 +126,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         current: &Current,
     ) -> Result<Option<Record>> {
         let (fresh_for, kept_for) =
-            lives(self.settings, Ttl::Default, self.inner.now(), fastrand::f64());
+            lives(self.settings, Ttl::Default, self.inner.now(), random::unit);
         if fresh_for.is_zero() {
             return Ok(None);
         }

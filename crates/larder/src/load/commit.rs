@@ -12,6 +12,7 @@ use crate::load::loader::{Answer, Ended, Loaded};
 use crate::load::outcome::Landed;
 use crate::load::run::{Errand, Fence, Ready};
 use crate::options::check_tags;
+use crate::random;
 use crate::sync::lock;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::mark::Current;
@@ -56,7 +57,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 (ttl, ttl)
             }
             Held::Value(_) | Held::Counter(_) => {
-                lives(settings, loaded.ttl, self.errand.inner.now(), fastrand::f64())
+                lives(settings, loaded.ttl, self.errand.inner.now(), random::unit)
             }
         };
         let times = Times::new(fresh_for, kept_for);
@@ -264,7 +265,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             self.errand.ticket.publish(Landed::Failed(error), |_| ());
             return;
         };
-        let chance = fastrand::f64();
+        let chance = random::unit();
         rest(&mut looked.note, now, chance);
         let (hash, key) = (self.errand.hash, self.errand.key);
         let mut handed_out = looked.clone();

@@ -65,12 +65,13 @@ pub(crate) fn attend_at(fresh_until: Timestamp, note: &Note) -> Timestamp {
     early.min(fresh_until).min(note.refresh_at).min(note.marks_due).min(note.copy_due)
 }
 
-/// How long a value written now is fresh, and how long it is kept. Zero: not at all.
+/// How long a value written now is fresh, and how long it is kept. Zero: not at all. `chance` is
+/// uniform between 0 and 1, and drawn only if there is jitter.
 pub(crate) fn lives(
     settings: &Settings,
     ttl: Ttl,
     now: Timestamp,
-    chance: f64,
+    chance: impl FnOnce() -> f64,
 ) -> (Duration, Duration) {
     let ttl = match ttl {
         Ttl::Default => settings.ttl,
@@ -80,6 +81,7 @@ pub(crate) fn lives(
     if fresh_for == NEVER || fresh_for.is_zero() {
         return (fresh_for, fresh_for);
     }
+    let chance = if settings.jitter > 0.0 { chance() } else { 0.0 };
     let jitter = fresh_for.as_secs_f64() * settings.jitter * chance;
     let jitter = Duration::try_from_secs_f64(jitter).unwrap_or_default();
     let fresh_for = fresh_for.saturating_add(jitter);
@@ -148,14 +150,14 @@ mod tests {
         let with = |options| settings.with(options);
         let ten = Options::new().ttl(Duration::from_secs(10));
         let grace = with(ten.clone().grace(Duration::from_secs(5)).jitter(0.5));
-        let (fresh, kept) = lives(&grace, Ttl::Default, at(0), 1.0);
+        let (fresh, kept) = lives(&grace, Ttl::Default, at(0), || 1.0);
         assert_eq!((fresh.as_secs(), kept.as_secs()), (15, 20));
-        let (fresh, kept) = lives(&with(ten.grace(NEVER)), Ttl::Default, at(0), 0.0);
+        let (fresh, kept) = lives(&with(ten.grace(NEVER)), Ttl::Default, at(0), || 0.0);
         assert_eq!((fresh.as_secs(), kept), (10, NEVER));
-        let until = lives(&settings, Ttl::Until(at(7)), at(5), 0.0);
+        let until = lives(&settings, Ttl::Until(at(7)), at(5), || 0.0);
         assert_eq!(until.0, Duration::from_secs(2));
-        assert_eq!(lives(&settings, Ttl::Until(at(3)), at(5), 0.0).0, Duration::ZERO);
-        assert_eq!(lives(&settings, Ttl::Default, at(5), 0.0), (NEVER, NEVER));
+        assert_eq!(lives(&settings, Ttl::Until(at(3)), at(5), || 0.0).0, Duration::ZERO);
+        assert_eq!(lives(&settings, Ttl::Default, at(5), || 0.0), (NEVER, NEVER));
     }
 
     #[test]

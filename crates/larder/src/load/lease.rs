@@ -15,6 +15,7 @@ use larder_core::{
 
 use crate::load::renewal::Term;
 use crate::options::Settings;
+use crate::random;
 use crate::rule::{Rule, holds};
 use crate::runtime::Sleep;
 use crate::tier::held::Looked;
@@ -207,7 +208,7 @@ impl<V: Clone + 'static> Shared<V> {
     }
 
     async fn sleep_jittered(&self, poll: Duration, lease: &Header) {
-        let poll = poll.mul_f64(0.5 + fastrand::f64());
+        let poll = poll.mul_f64(0.5 + random::unit());
         let left = lease.times.kept_left().max(Duration::from_millis(1));
         Sleep::new(&self.authority.clock, poll.min(left)).await;
     }

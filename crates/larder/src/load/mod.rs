@@ -28,6 +28,7 @@ use crate::load::loader::BoxLoader;
 use crate::load::outcome::{Judge, Landed, Taken};
 use crate::load::run::{Aim, Errand, Purpose};
 use crate::options::Settings;
+use crate::random;
 use crate::stats::Count;
 use crate::tier::held::{Held, Looked};
 use crate::tier::mark::{Age, marks_due};
@@ -256,7 +257,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 // However short the interval of checks is, this call has made one.
                 looked.note.marks_due = Timestamp::FAR;
             }
-            match judge(&looked, self.inner.now(), fastrand::f64()) {
+            match judge(&looked, self.inner.now(), random::unit()) {
                 Verdict::Serve => return Ok(Close::Serve(looked.held)),
                 Verdict::Refresh => return Ok(Close::Renew(looked.held)),
                 Verdict::Resting => return Ok(Close::Rest(looked)),

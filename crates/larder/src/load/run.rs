@@ -20,6 +20,7 @@ use crate::load::lease::{Fenced, Lease, Others, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
 use crate::load::outcome::Landed;
 use crate::options::Settings;
+use crate::random;
 use crate::rule::{Rule, holds};
 use crate::runtime::{Sleep, before, unless};
 use crate::tier::held::Looked;
@@ -259,7 +260,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         let Self { inner, ticket, hash, key, settings, aim } = self;
         let looked = looked.with_refresh(&settings);
         let is_aged = aim.purpose == Purpose::Answer
-            && judge(&looked, inner.now(), fastrand::f64()) == Verdict::Refresh;
+            && judge(&looked, inner.now(), random::unit()) == Verdict::Refresh;
         let landed = landed(&looked);
         let draft = inner.draft(&key, looked);
         if holds(Rule::FillFenced) {

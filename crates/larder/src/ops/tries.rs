@@ -1,11 +1,12 @@
 //! How often and how soon a contended change is tried again.
 
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
 use std::task::Poll;
 use std::time::Duration;
 
 use larder_core::{Clock, Scope};
+
+use crate::random;
 
 /// The tries of one change: sixteen.
 ///
@@ -28,7 +29,7 @@ impl Tries {
             return false;
         }
         if self.made < self.eager {
-            for _ in 0..random() % (1 << self.made.min(8)) {
+            for _ in 0..random::below(1 << self.made.min(8)) {
                 give_way().await;
             }
         } else {
@@ -42,13 +43,7 @@ impl Tries {
 
 /// Between half and all of it.
 pub(super) fn jittered(most: Duration) -> Duration {
-    let share = u32::try_from(random() % 1_024).unwrap_or(0);
-    most / 2 + most / 2 / 1_024 * share
-}
-
-/// The standard library's own seed, so that nodes that collided once do not again.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
+    (most / 2).mul_f64(1.0 + random::unit())
 }
 
 async fn give_way() {

@@ -80,8 +80,8 @@ impl FileSink {
     /// A new file that no other process takes for a dead one's.
     fn create_unfinished(&self) -> io::Result<(PathBuf, File)> {
         loop {
-            let unique = u128::from_be_bytes(Version::next().to_bytes());
-            let path = self.folder()?.join(format!("{}{UNFINISHED}{unique:032x}", self.stem()));
+            let name = format!("{}{UNFINISHED}{}", self.stem(), Version::next());
+            let path = self.folder()?.join(name);
             let file = create_new(&path)?;
             // Where there are no locks, nobody removes what is not locked either.
             let _ = file.lock();
@@ -143,8 +143,8 @@ impl FileSink {
 
     fn rename(&self, unfinished: &Path) -> io::Result<()> {
         if self.has_snapshot()? == Some(false) {
-            let unique = u128::from_be_bytes(Version::next().to_bytes());
-            let aside = self.folder()?.join(format!("{}{OTHER}{unique:032x}", self.stem()));
+            let name = format!("{}{OTHER}{}", self.stem(), Version::next());
+            let aside = self.folder()?.join(name);
             fs::rename(&self.path, aside)?;
         }
         fs::rename(unfinished, &self.path)

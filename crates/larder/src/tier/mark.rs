@@ -374,8 +374,9 @@ fn tag_mark(tag: &str, there: Option<&Header>) -> Record {
 }
 
 fn epoch_mark(there: Option<&Header>) -> Record {
-    let hard = there.map_or_else(|| fastrand::u64(1..), |header| header.epoch.hard);
-    mark(Vec::new(), Epoch { hard, soft: fastrand::u64(1..) })
+    let drawn = Version::next().to_number();
+    let hard = there.map_or(drawn, |header| header.epoch.hard);
+    mark(Vec::new(), Epoch { hard, soft: drawn })
 }
 
 fn applied(outcome: Outcome) -> Result<()> {
