@@ -157,20 +157,15 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         }
     }
 
-    /// Looks at an entry with this hash, one of them if keys collide, as [`view`](Self::view) does.
-    /// The key is a copy.
-    pub(crate) fn view_by_hash<R>(&self, hash: u64, look: impl FnOnce(K, &S) -> R) -> Option<R>
+    /// Copies of all keys with this hash: there is nearly always one.
+    pub(crate) fn keys_by_hash(&self, hash: u64) -> Vec<K>
     where
         K: Clone,
     {
-        let asked = Copying { place: ByHash::nth(hash, 0), key: RefCell::new(None) };
-        let mut seen = None;
-        let kept = self.cache.remove_if(&asked, |slot| {
-            seen = asked.key.take().map(|key| look(key, slot));
-            false
-        });
-        debug_assert!(kept.is_none());
-        seen
+        let asked = Copying { hash, keys: RefCell::default() };
+        let found = self.cache.contains_key(&asked);
+        debug_assert!(!found);
+        asked.keys.into_inner()
     }
 
     /// Walks over copies of the slots with their keys' hashes, no lock held between two.
@@ -308,25 +303,24 @@ impl<K> Equivalent<Stored<K>> for ByHash {
     }
 }
 
-/// The same, taking a copy of the key it finds: the engine shows a slot without its key.
+/// No key: it takes copies of those with one hash while the engine compares it with them.
 struct Copying<K> {
-    place: ByHash,
-    key: RefCell<Option<K>>,
+    hash: u64,
+    keys: RefCell<Vec<K>>,
 }
 
 impl<K> Hash for Copying<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.place.hash(state);
+        state.write_u64(self.hash);
     }
 }
 
 impl<K: Clone> Equivalent<Stored<K>> for Copying<K> {
     fn equivalent(&self, stored: &Stored<K>) -> bool {
-        let is_it = self.place.equivalent(stored);
-        if is_it {
-            self.key.replace(Some(stored.key.clone()));
+        if stored.hash == self.hash {
+            self.keys.borrow_mut().push(stored.key.clone());
         }
-        is_it
+        false
     }
 }
 
@@ -455,17 +449,17 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_seen_by_its_hash_alone_with_its_key() {
+    fn all_keys_are_found_by_their_hash_alone() {
         let engine = engine(100);
         for key in 0..10 {
             engine.put(key, key, Slot(1, u32::try_from(key).unwrap()));
             engine.put(70, 70 + key, Slot(1, u32::try_from(70 + key).unwrap()));
         }
-        for hash in [3, 70] {
-            let seen = engine.view_by_hash(hash, |key, slot| (key, u64::from(slot.1))).unwrap();
-            assert!(seen.0 == seen.1 && seen.0 >= hash);
-        }
-        assert_eq!(engine.view_by_hash(77, |_, _| ()), None);
+        assert_eq!(engine.keys_by_hash(3), [3]);
+        let mut many = engine.keys_by_hash(70);
+        many.sort_unstable();
+        assert_eq!(many, (70..80).collect::<Vec<_>>());
+        assert_eq!(engine.keys_by_hash(77), [0; 0]);
         assert_eq!(engine.slots().count(), 20);
     }
 

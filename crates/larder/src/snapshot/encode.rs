@@ -19,14 +19,15 @@ enum Part {
     End(Option<Error>),
 }
 
-/// Has `put` append the entry of each hash to a block, if there is one, and `write` write the blocks.
-/// The first of the errors of `put`, which leave their entries out.
+/// Has `put` append the entry of each key with one of the hashes to a block, if there is one, and
+/// `write` write the blocks. The first of the errors of `put`, which leave their entries out.
 ///
 /// # Errors
 /// Those of `write`, or what keeps threads from being started.
-pub(super) fn encode(
+pub(super) fn encode<K>(
     hashes: &[u64],
-    put: impl Fn(u64, &mut Vec<u8>) -> Result<bool> + Sync,
+    keys: impl Fn(u64) -> Vec<K> + Sync,
+    put: impl Fn(u64, &K, &mut Vec<u8>) -> Result<bool> + Sync,
     mut write: impl FnMut(Block) -> io::Result<()>,
 ) -> io::Result<Option<Error>> {
     let runs = hashes.chunks(RUN);
@@ -35,8 +36,9 @@ pub(super) fn encode(
         let mut queues = Vec::new();
         for first in 0..threads.min(runs.len()) {
             let (parts, queue) = sync_channel(QUEUE);
-            let (own, put) = (runs.clone().skip(first).step_by(threads), &put);
-            let run = move || own.take_while(|run| encode_run(run, put, &parts).is_some()).count();
+            let (own, keys, put) = (runs.clone().skip(first).step_by(threads), &keys, &put);
+            let run =
+                move || own.take_while(|run| encode_run(run, keys, put, &parts).is_some()).count();
             thread::Builder::new().name("larder-save".to_owned()).spawn_scoped(scope, run)?;
             queues.push(queue);
         }
@@ -50,14 +52,16 @@ pub(super) fn encode(
 }
 
 /// Encodes the entries of a run; none if nobody wants them any more.
-fn encode_run(
+fn encode_run<K>(
     run: &[u64],
-    put: &impl Fn(u64, &mut Vec<u8>) -> Result<bool>,
+    keys: &impl Fn(u64) -> Vec<K>,
+    put: &impl Fn(u64, &K, &mut Vec<u8>) -> Result<bool>,
     parts: &SyncSender<Part>,
 ) -> Option<()> {
     let (mut block, mut refused) = (Block::new(), None);
-    for &hash in run {
-        if let Err(error) = block.add(|bytes| put(hash, bytes)) {
+    let keys = run.iter().flat_map(|&hash| keys(hash).into_iter().map(move |key| (hash, key)));
+    for (hash, key) in keys {
+        if let Err(error) = block.add(|bytes| put(hash, &key, bytes)) {
             refused.get_or_insert(error);
         }
         if block.is_full() {

@@ -1,5 +1,6 @@
 //! Saves a cache: on demand, at its end, and every so often.
 
+use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
@@ -215,11 +216,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             namespace: self.form.namespace.clone(),
         };
         let (mut count, mut refused) = (0, None);
+        // Hashes of several keys, which are all written where the first is met.
+        let shared = Mutex::new(HashSet::new());
+        let keys = |hash| {
+            let keys = self.local.keys_by_hash(hash);
+            let is_first = keys.len() < 2 || lock(&shared).insert(hash);
+            if is_first { keys } else { Vec::new() }
+        };
         let mut write = |out: &mut dyn io::Write| {
             let seed = header.write(out)?;
             let mut blocks = BlockWriter::new(out, seed);
-            let put = |hash, bytes: &mut Vec<u8>| self.put(hash, began, bytes);
-            refused = encode(&hashes, put, |block| blocks.write(block))?;
+            let put = |hash, key: &K, bytes: &mut Vec<u8>| self.put(hash, key, began, bytes);
+            refused = encode(&hashes, keys, put, |block| blocks.write(block))?;
             count = blocks.finish()?;
             Ok(())
         };
@@ -231,13 +239,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         refused.map_or(Ok(count), Err)
     }
 
-    /// Appends the entry of this hash, if it is still there.
+    /// Appends the entry of this key, if it is still there.
     ///
     /// # Errors
     /// The codec's or the key's.
-    fn put(&self, hash: u64, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
-        let copied = self.local.copy_by_hash(hash, began);
-        let Some((key, Copied { draft, idle })) = copied else { return Ok(false) };
+    fn put(&self, hash: u64, key: &K, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
+        let copied = self.local.copy_since(hash, key, began);
+        let Some(Copied { draft, idle }) = copied else { return Ok(false) };
         let form = &self.form;
         let text = guarded("save", || Ok(key.to_text()))?;
         let encoded = match &draft.value {

@@ -21,7 +21,8 @@ where
     V: Clone + Send + Sync + 'static,
     N: Clone + Send + Sync + 'static,
 {
-    /// The hashes of all entries, those used last first. It takes 16 bytes for each.
+    /// The hashes of all entries, those used last first. It takes 16 bytes for each. One that several
+    /// keys have is there as often.
     ///
     /// Times since the last use that differ by less than a 32nd count as one. Entries of such a
     /// class stay in the engine's own order, in which it is quickest to come back for them.
@@ -37,21 +38,25 @@ where
         found.into_iter().map(|(hash, _)| hash).collect()
     }
 
-    /// Copies what is under this hash, if it is not dead by now, as it counts from `began`. Of keys
-    /// that collide it is one: the others are not worth a search for each entry.
+    /// The keys with this hash.
+    pub(crate) fn keys_by_hash(&self, hash: u64) -> Vec<K> {
+        self.engine.keys_by_hash(hash)
+    }
+
+    /// Copies what is under this key, if it is not dead by now, as it counts from `began`.
     ///
     /// What a mark has made stale comes as stale by its time, and only if it has a grace of its own:
     /// whoever puts it again knows nothing of the mark.
-    pub(crate) fn copy_by_hash(&self, hash: u64, began: Timestamp) -> Option<(K, Copied<V, N>)> {
+    pub(crate) fn copy_since(&self, hash: u64, key: &K, began: Timestamp) -> Option<Copied<V, N>> {
         // It has been used since, maybe so long after `began` that its ticks would be those of long ago.
         let now = self.clock.coarse().max(began);
-        let copy = |key, slot: &Slot<V, N>| {
+        let copy = |slot: &Slot<V, N>| {
             let draft = self.unmarked(slot, began, now)?;
             let idle = self.idle.map(|idle| idle.time_since(slot.last_used(), now));
             let idle = idle.unwrap_or_default().saturating_sub(now.since(began));
-            Some((key, Copied { draft, idle }))
+            Some(Copied { draft, idle })
         };
-        self.engine.view_by_hash(hash, copy).flatten()
+        self.engine.view(hash, key, copy).flatten()
     }
 
     /// Begins to put the entries of a snapshot.
@@ -201,9 +206,8 @@ mod tests {
         }
         assert_eq!(tier.get(tier.hash(&7_u64), &7), Some(7));
         for _ in 0..2 {
-            let now = tier.clock().now();
-            let key = |hash| tier.copy_by_hash(hash, now).unwrap().0;
-            let keys: Vec<u64> = tier.hottest().into_iter().map(key).collect();
+            let hottest = tier.hottest().into_iter();
+            let keys: Vec<u64> = hottest.flat_map(|hash| tier.keys_by_hash(hash)).collect();
             assert_eq!(keys[..3], [7, 49, 48]);
             assert_eq!(keys.len(), 50);
             assert!(keys[40..].iter().all(|&key| key < 15), "{keys:?}");
@@ -218,8 +222,7 @@ mod tests {
             tier.put(tier.hash(&key), key, draft(&tier, key)).deliver();
         }
         let began = tier.clock().now();
-        let idle =
-            |key: u64| tier.copy_by_hash(tier.hash(&key), began).map(|(_, copied)| copied.idle);
+        let idle = |key| tier.copy_since(tier.hash(&key), &key, began).map(|copied| copied.idle);
         clock.advance(Duration::from_secs(900));
         assert_eq!(tier.get(tier.hash(&0_u64), &0), Some(0));
         assert_eq!((idle(0), idle(1)), (Some(Duration::ZERO), Some(Duration::ZERO)));
@@ -238,9 +241,9 @@ mod tests {
             refill.expect(key, 20 - key);
             assert_eq!(refill.put(tier.hash(&key), key, copied, 0), key < 10);
         }
-        let copy = |hash| tier.copy_by_hash(hash, tier.clock().now()).unwrap();
-        assert_eq!(copy(tier.hottest()[0]).0, 0);
-        assert_eq!(copy(tier.hash(&9_u64)).1.idle, Duration::from_secs(9));
+        assert_eq!(tier.keys_by_hash(tier.hottest()[0]), [0]);
+        let copied = tier.copy_since(tier.hash(&9_u64), &9, tier.clock().now());
+        assert_eq!(copied.unwrap().idle, Duration::from_secs(9));
     }
 
     #[test]

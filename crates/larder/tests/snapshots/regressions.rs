@@ -1,6 +1,8 @@
 //! What once broke, each told by the line above its test.
 
+use std::borrow::Cow;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use larder::{
-    Cache, CacheBuilder, ErrorKind, Event, FileSink, Options, Reach, Sink, Snapshot, Ttl,
+    Cache, CacheBuilder, CacheKey, ErrorKind, Event, FileSink, Options, Reach, Sink, Snapshot, Ttl,
 };
 use larder_testkit::ManualClock;
 
@@ -273,5 +275,46 @@ impl Sink for Shared {
 
     fn clear(&self) -> io::Result<()> {
         self.0.sink.clear()
+    }
+}
+
+/// Of the keys with one hash one was saved, and all were counted.
+#[test]
+fn all_keys_of_a_coarse_hash_come_back() {
+    let folder = Folder::new();
+    let snapshot = Snapshot::file(folder.path().join("orders.snapshot"));
+    let open = || Cache::<Order, u32>::builder().snapshot(snapshot.clone()).build().unwrap();
+    let orders = || (0..100).map(|number| Order { shop: number % 2, number });
+    let cache = open();
+    for order in orders() {
+        cache.blocking().insert(order.clone(), order.number).unwrap();
+    }
+    assert_eq!(cache.blocking().save().unwrap(), 100);
+    let cache = open();
+    for order in orders() {
+        assert_eq!(cache.blocking().get(&order).unwrap(), Some(order.number));
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Order {
+    shop: u32,
+    number: u32,
+}
+
+impl Hash for Order {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.shop.hash(state);
+    }
+}
+
+impl CacheKey for Order {
+    fn to_text(&self) -> Cow<'_, str> {
+        format!("{}:{}", self.shop, self.number).into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (shop, number) = text.split_once(':')?;
+        Some(Self { shop: shop.parse().ok()?, number: number.parse().ok()? })
     }
 }
