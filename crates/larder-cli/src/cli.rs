@@ -78,8 +78,8 @@ pub(crate) fn main() -> u8 {
     };
     let (url, over) = (target.url(), Over(&target));
     let result = match command {
-        Command::Run(run) => return run::execute(&run, url),
-        Command::Refresh(run) => return run::execute_refresh(&run, url),
+        Command::Run(run) => return run::execute(&run.over(&target), url),
+        Command::Refresh(run) => return run::execute_refresh(&run.over(&target), url),
         Command::Get(get) => over.run(&get.common, async |s, p| get.execute(s, p).await),
         Command::Set(set) => over.run(&set.common, async |s, p| set.execute(s, p).await),
         Command::Delete(delete) => {
@@ -159,7 +159,7 @@ fn is_run(arguments: &[OsString]) -> bool {
 }
 
 const NAMESPACE_HELP: &str = "\
-The namespace of the entries, by default the configuration's, else `default`; answers of `run` are in `run`";
+The namespace of the entries, by default the configuration's, else `default`; answers of `run` are in the configuration's, else in `run`";
 
 const EXAMPLES: &str = "\
 Exit status: 0 done or yes; 1 nothing there or no; 2 the arguments make no sense; 3 the store cannot

@@ -9,7 +9,7 @@ use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
 use larder::config::{CacheConfig, Hidden};
 use larder::ops::Swap;
 use larder::{
-    Cache, CacheBuilder, Error, ErrorKind, MessagePack, Options, Raw, Result, SystemClock,
+    Cache, CacheBuilder, Error, ErrorKind, MessagePack, Options, Raw, Result, SystemClock, Ttl,
 };
 use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
 
@@ -28,8 +28,9 @@ pub(crate) struct Store {
 /// The store that the arguments mean.
 pub(crate) struct Target {
     url: Option<Hidden>,
-    namespace: Option<String>,
-    defaults: Options,
+    pub(crate) namespace: Option<String>,
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) grace: Option<Duration>,
 }
 
 impl Target {
@@ -41,10 +42,10 @@ impl Target {
         // An empty variable names nothing, as one that is not set.
         let url = url.filter(|url| !url.is_empty());
         let config = config.filter(|file| !file.as_os_str().is_empty());
-        let mut target = Self { url: None, namespace: None, defaults: Options::new() };
+        let mut target = Self { url: None, namespace: None, ttl: None, grace: None };
         if let Some(file) = config {
             let config = configuration(file)?;
-            target.defaults = Options::new().ttl(config.ttl).grace(config.grace);
+            (target.ttl, target.grace) = (Some(config.ttl), Some(config.grace));
             target.url = config.url();
             target.namespace = Some(config.namespace);
         }
@@ -59,10 +60,10 @@ impl Target {
                 target.namespace = Some(config.namespace);
             }
             if says("ttl") {
-                target.defaults = target.defaults.ttl(config.ttl);
+                target.ttl = Some(config.ttl);
             }
             if says("grace") {
-                target.defaults = target.defaults.grace(config.grace);
+                target.grace = Some(config.grace);
             }
         }
         if target.url.is_none() && (url.is_some() || config.is_some()) {
@@ -82,7 +83,14 @@ impl Store {
     pub(crate) fn open(target: &Target, namespace: Option<&str>) -> Result<Self> {
         let namespace = namespace.or(target.namespace.as_deref()).unwrap_or("default");
         let store = Self::open_within(target.url(), namespace, BUSY_TIMEOUT)?;
-        Ok(Self { defaults: target.defaults.clone(), ..store })
+        let mut defaults = Options::new();
+        if let Some(ttl) = target.ttl {
+            defaults = defaults.ttl(ttl);
+        }
+        if let Some(grace) = target.grace {
+            defaults = defaults.grace(grace);
+        }
+        Ok(Self { defaults, ..store })
     }
 
     /// The same, waiting at most so long for each change by others that are in the way.

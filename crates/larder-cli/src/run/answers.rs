@@ -10,8 +10,8 @@ use larder::{Cache, EntryInfo, Event, Life, MessagePack, Options, Result};
 use larder_disk::DiskBackend;
 
 use crate::exit::with_causes;
+use crate::run::Run;
 use crate::run::answer::Answer;
-use crate::run::{NAMESPACE, Run};
 use crate::store::{Store, clock};
 
 /// The answers of one store.
@@ -41,19 +41,19 @@ impl Answers {
     /// Opens the store, for answers that live as the run says.
     pub(super) fn open(run: &Run, url: Option<&str>) -> Result<Self> {
         // A store that others keep busy costs a moment, not what the command takes.
-        let store = Store::open_within(url, NAMESPACE, BUSY_TIMEOUT)?;
+        let store = Store::open_within(url, run.namespace(), BUSY_TIMEOUT)?;
         let trouble = Trouble::default();
         let observer = trouble.clone();
         let cache = store.cache_with(MessagePack, |builder| {
-            let builder = builder.ttl(run.ttl).grace(run.grace).lease_limit(run.lease);
+            let builder = builder.ttl(run.ttl()).grace(run.grace()).lease_limit(run.lease);
             builder.on_event(move |event| observer.note(event))
         })?;
         // A command takes the time it takes.
         let options = Options::new().hard_timeout(NEVER);
         let cache = cache.with(options.tags(run.tags.iter().map(String::as_str)));
-        let noted_for = run.ttl.saturating_add(run.grace);
+        let noted_for = run.ttl().saturating_add(run.grace());
         let failures = store
-            .with_namespace(FAILURES)?
+            .with_namespace(&format!("{}{FAILURES}", run.namespace()))?
             .cache_with(MessagePack, |builder| builder.ttl(noted_for))?;
         Ok(Self { cache, failures, store, trouble })
     }
@@ -127,7 +127,7 @@ impl Trouble {
 
 /// How long after a failed refresh the next may begin.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The namespace of refreshes that failed.
-const FAILURES: &str = "run-failures";
+/// What the namespace of refreshes that failed ends with.
+const FAILURES: &str = "-failures";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const PURGED_AT_ONCE: usize = 1_000;

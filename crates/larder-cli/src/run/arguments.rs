@@ -3,18 +3,24 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::run::Run;
+use larder::backend::NEVER;
+
+use crate::run::{Run, length};
 
 /// The arguments of this run.
 pub(super) fn of(run: &Run) -> Vec<OsString> {
     let mut arguments = Arguments(Vec::new());
-    arguments.duration("--ttl", Some(run.ttl));
-    arguments.duration("--grace", Some(run.grace));
+    match run.ttl.map(length) {
+        Some(NEVER) => arguments.value("--ttl", "never"),
+        length => arguments.duration("--ttl", length),
+    }
+    arguments.duration("--grace", run.grace);
     arguments.duration("--refresh-after", run.refresh_after);
     arguments.duration("--timeout", run.timeout);
     arguments.duration("--lease", Some(run.lease));
     arguments.value("--max-output", run.max_output.to_string());
     run.key.iter().for_each(|key| arguments.value("--key", key));
+    run.namespace.iter().for_each(|name| arguments.value("--namespace", name));
     run.tags.iter().for_each(|tag| arguments.value("--tag", tag));
     run.env.iter().for_each(|name| arguments.value("--env", name));
     arguments.flag("--any-cwd", run.any_cwd);
@@ -72,6 +78,7 @@ mod tests {
     fn a_run_comes_back_from_its_arguments() {
         let lines = [
             "-- true",
+            "--ttl never --namespace shop -- true",
             "--ttl 1h30m --grace 250ms --refresh-after 5m1s --timeout 2s --lease 3s --max-output 1KiB -- a -b --ttl 3s",
             "--key=-k --tag a --tag b --env X --env Y --any-cwd --stdin --merge --keep-failures -v -- a --",
         ];

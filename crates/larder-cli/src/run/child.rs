@@ -15,7 +15,6 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::output::remark;
 use crate::run::answer::Stream;
 use crate::run::echo::{Echo, Sink};
 use crate::run::end::End;
@@ -34,13 +33,18 @@ pub(super) struct Task {
     pub(super) echo: Echo,
 }
 
-/// Runs the command to its end.
-pub(super) async fn run(task: Task) -> (End, Recording) {
+/// Runs the command to its end, and reads on what it writes where that cannot be written here: its
+/// answer is whole all the same.
+pub(super) async fn run(task: Task) -> Ran {
+    let unwritten = Mutex::new(None);
     let recording = Mutex::new(Recording::new(task.max_output));
     let mut signals = Signals::listen();
     let (mut child, pipes) = match start(&task) {
         Ok(started) => started,
-        Err(error) => return (End::NotStarted(error), into_inner(recording)),
+        Err(error) => {
+            let (end, recording) = (End::NotStarted(error), into_inner(recording));
+            return Ran { end, recording, unwritten: None };
+        }
     };
     let (close, closing) = watch::channel(false);
     let end = {
@@ -48,6 +52,7 @@ pub(super) async fn run(task: Task) -> (End, Recording) {
             stream,
             sink: task.echo.sink(stream),
             recording: &recording,
+            unwritten: &unwritten,
             closing: closing.clone(),
         };
         let (stdout, stderr) = (copy(Stream::Stdout), copy(Stream::Stderr));
@@ -67,7 +72,15 @@ pub(super) async fn run(task: Task) -> (End, Recording) {
             () = &mut streams => end.await,
         }
     };
-    (end, into_inner(recording))
+    Ran { end, recording: into_inner(recording), unwritten: into_inner(unwritten) }
+}
+
+/// What became of a command.
+pub(super) struct Ran {
+    pub(super) end: End,
+    pub(super) recording: Recording,
+    /// Why stdout did not take what the command wrote, for a reason other than a closed pipe.
+    pub(super) unwritten: Option<io::Error>,
 }
 
 /// Our ends of the command's pipes.
@@ -152,6 +165,7 @@ struct Copy<'a> {
     stream: Stream,
     sink: Sink,
     recording: &'a Mutex<Recording>,
+    unwritten: &'a Mutex<Option<io::Error>>,
     closing: watch::Receiver<bool>,
 }
 
@@ -168,14 +182,20 @@ impl Copy<'_> {
             };
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return };
             lock(self.recording).push(self.stream, bytes);
-            if let Err(error) = self.sink.write(bytes).await {
-                if error.kind() != io::ErrorKind::BrokenPipe {
-                    remark(&format!("output: {error}"));
-                }
+            match self.sink.write(bytes).await {
+                Ok(()) => {}
                 // Our end of the pipe closes with this, and the command's next write fails as it
                 // would have without us in between.
-                lock(self.recording).leave_out(Gap::Unread);
-                return;
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return lock(self.recording).leave_out(Gap::Unread);
+                }
+                Err(error) => {
+                    self.sink = Echo::Silent.sink(self.stream);
+                    // What stderr does not take is lost, as it is to any command.
+                    if self.stream == Stream::Stdout {
+                        *lock(self.unwritten) = Some(error);
+                    }
+                }
             }
             if *self.closing.borrow() {
                 left = left.saturating_sub(read);
@@ -184,12 +204,12 @@ impl Copy<'_> {
     }
 }
 
-fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
-    recording.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn into_inner(recording: Mutex<Recording>) -> Recording {
-    recording.into_inner().unwrap_or_else(PoisonError::into_inner)
+fn into_inner<T>(shared: Mutex<T>) -> T {
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long pipes are read after the command's end.

@@ -22,6 +22,8 @@ pub(super) enum End {
     TimedOut,
     /// It never began.
     NotStarted(io::Error),
+    /// By itself, and stdout did not take what it wrote.
+    Unwritten(io::Error),
     /// Nobody can tell.
     Lost(io::Error),
 }
@@ -35,7 +37,15 @@ impl End {
             Self::TimedOut => exit::TIMED_OUT,
             Self::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => exit::NOT_FOUND,
             Self::NotStarted(_) => exit::NOT_EXECUTABLE,
-            Self::Lost(_) => exit::OWN_FAILURE,
+            Self::Unwritten(_) | Self::Lost(_) => exit::OWN_FAILURE,
+        }
+    }
+
+    /// How it ended for who asked: if it ended by itself and its output was lost, it failed.
+    pub(super) fn seen(self, unwritten: Option<io::Error>) -> Self {
+        match (self, unwritten) {
+            (Self::Exited(_), Some(error)) => Self::Unwritten(error),
+            (end, _) => end,
         }
     }
 
@@ -77,6 +87,7 @@ impl fmt::Display for End {
             Self::Exited(status) => write!(f, "it ended with status {status}"),
             Self::Signalled(signal) => write!(f, "it was ended by signal {signal}"),
             Self::TimedOut => write!(f, "it took longer than its timeout"),
+            Self::Unwritten(error) => write!(f, "its output cannot be written: {error}"),
             Self::NotStarted(error) | Self::Lost(error) => write!(f, "it cannot be run: {error}"),
         }
     }

@@ -144,7 +144,7 @@ impl Foreground<'_> {
                 None if self.answers.is_overtaken() => {
                     self.verbose("not kept: a change, or another process's answer, came first");
                 }
-                None => self.verbose(&format!("kept for {}", span(self.run.ttl))),
+                None => self.verbose(&format!("kept for {}", span(self.run.ttl()))),
             },
         }
         self.answers.tidy().await;
@@ -160,6 +160,9 @@ impl Foreground<'_> {
 
 /// The exit code of a command that was run here, and a remark if it could not be run.
 fn told(run: &Run, end: &End) -> u8 {
+    if let End::Unwritten(error) = end {
+        remark(&format!("stdout: {error}"));
+    }
     if let End::NotStarted(error) | End::Lost(error) = end {
         let program = run.command.first().map(|program| program.to_string_lossy());
         remark(&format!("{}: {error}", program.unwrap_or_default()));
@@ -173,7 +176,7 @@ fn replay(answer: &Answer) -> u8 {
         Ok(()) => answer.status,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => PIPE_CLOSED,
         Err(error) => {
-            remark(&error.to_string());
+            remark(&format!("stdout: {error}"));
             OWN_FAILURE
         }
     }

@@ -7,7 +7,7 @@ use larder::Load;
 
 use crate::run::Run;
 use crate::run::answer::Answer;
-use crate::run::child::{self, Task};
+use crate::run::child::{self, Ran, Task};
 use crate::run::echo::Echo;
 use crate::run::end::{End, Unkept};
 
@@ -55,9 +55,9 @@ pub(super) fn loader(
     move |_| {
         Box::pin(async move {
             own.set(Progress::Begun);
-            let (end, recording) = child::run(task).await;
+            let Ran { end, recording, unwritten } = child::run(task).await;
             let kept = end.kept(recording, keep_failures);
-            own.set(Progress::Ended(end, kept.as_ref().err().copied()));
+            own.set(Progress::Ended(end.seen(unwritten), kept.as_ref().err().copied()));
             kept
         })
     }
@@ -66,7 +66,8 @@ pub(super) fn loader(
 /// Runs the command without keeping anything.
 pub(super) async fn run_uncached(run: &Run, stdin: Option<Bytes>) -> End {
     let task = Task { max_output: 0, ..task(run, stdin, Echo::Live) };
-    child::run(task).await.0
+    let Ran { end, unwritten, .. } = child::run(task).await;
+    end.seen(unwritten)
 }
 
 /// The future of a loader.

@@ -11,8 +11,11 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
+use larder::Ttl;
+use larder::backend::NEVER;
 
 use crate::parse;
+use crate::store::Target;
 
 mod answer;
 mod answers;
@@ -36,17 +39,24 @@ pub(crate) use refresh::execute as execute_refresh;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Run {
     /// How long the answer is replayed without being asked for again
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse::duration)]
-    pub(crate) ttl: Duration,
+    ///
+    /// By default what the URL or the configuration says, else 10 minutes.
+    #[arg(long, value_name = "DURATION|never", value_parser = parse::ttl)]
+    pub(crate) ttl: Option<Ttl>,
     /// How long after that the old answer is given at once while a new one is made behind
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse::duration)]
-    pub(crate) grace: Duration,
+    ///
+    /// By default what the URL or the configuration says, else not at all.
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) grace: Option<Duration>,
     /// Age from which an answer that is still fresh is also made anew behind
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) refresh_after: Option<Duration>,
     /// Key in place of the digest of command, folder, environment and user
     #[arg(long)]
     pub(crate) key: Option<String>,
+    /// Namespace of the answer, by default that of the URL or the configuration, else `run`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// Tag of the answer, for `larder tag invalidate`; may be repeated
     #[arg(long = "tag", value_name = "TAG", value_parser = parse::tag)]
     pub(crate) tags: Vec<String>,
@@ -82,7 +92,39 @@ pub(crate) struct Run {
     pub(crate) command: Vec<OsString>,
 }
 
-/// The namespace of kept answers.
+impl Run {
+    /// The same run, with what it leaves open as the target says it, or else by default.
+    pub(crate) fn over(self, target: &Target) -> Self {
+        let namespace = self.namespace.or_else(|| target.namespace.clone());
+        Self {
+            ttl: Some(self.ttl.or(target.ttl).unwrap_or(TTL)),
+            grace: Some(self.grace.or(target.grace).unwrap_or_default()),
+            namespace: Some(namespace.unwrap_or_else(|| NAMESPACE.to_owned())),
+            ..self
+        }
+    }
+
+    /// How long an answer is fresh, [`NEVER`] for ever.
+    fn ttl(&self) -> Duration {
+        length(self.ttl.unwrap_or(TTL))
+    }
+
+    fn grace(&self) -> Duration {
+        self.grace.unwrap_or_default()
+    }
+
+    /// The namespace of kept answers.
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or(NAMESPACE)
+    }
+}
+
+/// How long this is; [`NEVER`] without end.
+fn length(ttl: Ttl) -> Duration {
+    if let Ttl::For(length) = ttl { length } else { NEVER }
+}
+
+const TTL: Ttl = Ttl::For(Duration::from_secs(600));
 const NAMESPACE: &str = "run";
 
 const EXAMPLES: &str = "\

@@ -329,3 +329,42 @@ fn a_configuration_names_store_namespace_and_lives() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(configured("get a").0, 3);
 }
+
+#[test]
+fn a_run_obeys_the_configuration_and_the_url() {
+    let bench = Bench::new();
+    let (file, store) = (bench.path("cache.toml"), bench.store());
+    let toml = format!("url = 'file:{}'\nnamespace = 'shop'\nttl = '5m'", store.display());
+    std::fs::write(&file, toml).unwrap();
+    let run = |words: &str| {
+        let mut larder = Command::new(env!("CARGO_BIN_EXE_larder"));
+        larder.args(words.split(' ')).env("LARDER_CONFIG", &file).env_remove("LARDER_URL");
+        text(&larder.stdin(Stdio::null()).output().unwrap().stderr).to_owned()
+    };
+    assert!(run("run -v --key a -- true").contains("kept for 5m"));
+    assert!(run("run -v --key a -- true").contains("replayed"));
+    assert_eq!(bench.tell("count --namespace shop"), ok("1\n"));
+    assert_eq!(bench.tell("count --namespace run"), ok("0\n"));
+    // What the options say comes first, and then the URL.
+    assert!(run("run -v --key b --ttl 1m -- true").contains("kept for 1m"));
+    assert!(run("run -v --key a --namespace mine -- true").contains("kept for 5m"));
+    assert_eq!(bench.tell("count --namespace mine"), ok("1\n"));
+    let url = format!("file:{}?namespace=other&ttl=never", store.display());
+    assert!(run(&format!("--url {url} run -v --key a -- true")).contains("kept for never"));
+    assert_eq!(bench.tell("count --namespace other"), ok("1\n"));
+}
+
+#[test]
+fn the_grace_of_a_configuration_is_that_of_a_run() {
+    let bench = Bench::new();
+    let url = format!("file:{}?ttl=100ms&grace=1h", bench.store().display());
+    let run = || {
+        let mut larder = Command::new(env!("CARGO_BIN_EXE_larder"));
+        larder.args(["--url", &url, "run", "-v", "--key", "a", "--", "true"]);
+        larder.env_remove("LARDER_URL");
+        text(&larder.stdin(Stdio::null()).output().unwrap().stderr).to_owned()
+    };
+    assert!(run().contains("kept for 100ms"));
+    pause(Duration::from_millis(200));
+    assert!(run().contains("replayed"), "the old answer at once");
+}

@@ -192,3 +192,28 @@ fn the_output_is_seen_while_the_command_runs() {
     assert_eq!((&first, rest.as_str()), (b"first\n", "last\n"));
     assert!(child.wait().unwrap().success());
 }
+
+/// What a device took none of was told as a success, and a longer output as a closed pipe.
+#[test]
+fn output_that_cannot_be_written_is_a_failure_of_larder_and_no_closed_pipe() {
+    for script in ["echo hi", "seq 200000; echo end >&2"] {
+        let bench = Bench::new();
+        let script = bench.counted(script);
+        for _ in 0..2 {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let output = bench.run("", &script).stdout(full).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{}", text(&output.stderr));
+            assert!(text(&output.stderr).contains("stdout: No space left"));
+        }
+        assert_eq!(bench.runs(), 1, "the command itself came to its end");
+        assert_eq!(bench.run("", &script).output().unwrap().status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_told_as_one() {
+    let bench = Bench::new();
+    let mut running = bench.run("", "yes").stdout(Stdio::piped()).spawn().unwrap();
+    drop(running.stdout.take());
+    assert_eq!(running.wait().unwrap().code(), Some(141));
+}
