@@ -1,7 +1,7 @@
 //! Synchronization primitives, replaced by their explorable twins in `shuttle/`.
 
 pub(crate) use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic,
 };
 pub(crate) use std::thread;
 

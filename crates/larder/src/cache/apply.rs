@@ -12,6 +12,7 @@ use crate::lookup::Lookup;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::random;
+use crate::snapshot::Ticket;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::shared::Shared;
 
@@ -33,7 +34,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Puts a value, cutting the key's flight; one without a life takes away what is there.
-    pub(super) fn put_now(&self, hash: u64, key: &K, looked: Looked<V>) -> Reach {
+    pub(super) fn put_now(&self, hash: u64, key: &K, looked: Looked<V>) -> Ticket {
         let draft = self.draft(key, looked);
         let put = || self.local.put(hash, key.clone(), draft);
         let dropped = self.flights.change(hash, key, put);
@@ -47,7 +48,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &K,
         looked: Looked<V>,
         wanted: impl Fn(Option<&V>) -> bool,
-    ) -> bool {
+    ) -> Option<Ticket> {
         // What is not put is dropped out here, where its end may call the cache.
         let mut draft = Some(self.draft(key, looked));
         let done = self.flights.change_if(hash, key, || {
@@ -58,32 +59,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let draft = draft.take_if(|_| is_wanted.unwrap_or_else(|| wanted(None)))?;
             Some(self.local.put(hash, key.clone(), draft))
         });
-        if done.is_some() {
-            self.note_gone(key);
-        }
-        done.is_some()
+        done.map(|_| self.note_gone(key))
     }
 
     /// Drops the key here, cutting its flight.
-    pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Reach {
+    pub(super) fn drop_now<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Ticket {
         self.drop_here(hash, key);
         self.note_gone(key)
     }
 
-    /// The same without noting it beside a snapshot: its caller does.
+    /// The same without noting it beside a snapshot: there is none, or its caller does.
     pub(super) fn drop_here<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) {
         let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));
         drop(dropped);
     }
 
-    /// Makes an edit here; what it was done to.
+    /// Makes an edit here; what it was done to, and the note of it.
     pub(super) fn change_now<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
         key: &Q,
         settings: &Settings,
         edit: Edit,
-    ) -> Option<Looked<V>> {
+    ) -> (Option<Looked<V>>, Ticket) {
         let apply = || {
             let now = self.now();
             let there = self.outline(hash, key).filter(|there| edit.fits(there));
@@ -117,17 +115,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
             Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
         };
+        drop(dropped);
         // Whether or not it is here: a snapshot may have it.
-        match edit {
+        let noted = match edit {
             Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => self.note_gone(key),
             // As stale it would come back for a grace of its own.
             Edit::MarkStale if is_kept => self.note_stale(key),
             Edit::MarkStale => self.note_gone(key),
             // It only lengthens a life.
-            Edit::Touch => Reach::Confirmed,
+            Edit::Touch => Ticket::needless(),
         };
-        drop(dropped);
-        looked
+        (looked, noted)
     }
 
     /// What the authority's answer to a change means.

@@ -12,6 +12,7 @@ use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::ops::{Step, renewed};
 use crate::options::{Settings, Ttl};
+use crate::snapshot::Ticket;
 use crate::tier::held::Held;
 use crate::tier::local::Draft;
 use crate::tier::mark::{Age, Current, life};
@@ -59,13 +60,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.check()?;
         let hash = self.inner.local.hash(key);
         let Some(shared) = self.inner.shared.clone() else {
-            return self.inner.add_now(hash, &key.to_key(), &self.settings, by);
+            let (sum, ticket) = self.inner.add_now(hash, &key.to_key(), &self.settings, by);
+            self.inner.noted(ticket).await;
+            return sum;
         };
         let (inner, settings, key) = (Arc::clone(&self.inner), self.settings.clone(), key.to_key());
         self.inner
             .owned(Box::pin(async move {
                 let sum = inner.add_there(&shared, &key, &settings, by).await;
-                inner.drop_now(hash, &key);
+                inner.drop_here(hash, &key);
                 sum
             }))
             .await?
@@ -111,7 +114,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         there.unwrap_or(There::Nothing)
     }
 
-    fn add_now(&self, hash: u64, key: &K, settings: &Settings, by: i64) -> Result<i64> {
+    fn add_now(&self, hash: u64, key: &K, settings: &Settings, by: i64) -> (Result<i64>, Ticket) {
         let mut added = Ok(0);
         let dropped = self.flights.change_if(hash, key, || {
             let (number, until, seen) = match self.number(hash, key) {
@@ -139,11 +142,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             };
             Some(self.local.put(hash, key.clone(), draft))
         });
-        if dropped.is_some() {
-            self.note_gone(key);
-        }
-        drop(dropped);
-        added
+        let ticket = dropped.map_or(Ticket::needless(), |_| self.note_gone(key));
+        (added, ticket)
     }
 
     async fn add_there(

@@ -76,7 +76,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         };
         let changed = self.shared.change(&name, marks, decide).await;
         if is_wanted {
-            self.inner.drop_now(hash, &key);
+            self.inner.drop_here(hash, &key);
         }
         changed?;
         match record {

@@ -70,10 +70,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 Change::Hard => self.inner.local.marks().invalidate_tag(tag),
                 Change::Soft => self.inner.local.marks().mark_tag_stale(tag),
             }
-            return Ok(self.inner.note(match change {
+            let ticket = self.inner.note(match change {
                 Change::Hard => Noted::Tag(tag),
                 Change::Soft => Noted::StaleTag(tag),
-            }));
+            });
+            return Ok(self.inner.noted(ticket).await);
         };
         let (inner, tag) = (Arc::clone(&self.inner), Arc::from(tag));
         self.inner
@@ -93,10 +94,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 Change::Hard => self.inner.local.invalidate_all(),
                 Change::Soft => self.inner.local.marks().mark_all_stale(),
             }
-            return Ok(self.inner.note(match change {
+            let ticket = self.inner.note(match change {
                 Change::Hard => Noted::All,
                 Change::Soft => Noted::StaleAll,
-            }));
+            });
+            return Ok(self.inner.noted(ticket).await);
         };
         let inner = Arc::clone(&self.inner);
         self.inner

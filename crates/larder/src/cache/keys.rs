@@ -108,7 +108,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let allow_stale = self.settings.allow_stale;
         let Some(shared) = self.inner.shared.clone() else {
             let cleared = self.inner.clear_here(&pattern, allow_stale);
-            self.inner.note(Noted::Pattern(text));
+            let ticket = self.inner.note(Noted::Pattern(text));
+            self.inner.noted(ticket).await;
             return Ok(cleared);
         };
         let inner = Arc::clone(&self.inner);

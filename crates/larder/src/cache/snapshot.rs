@@ -12,7 +12,7 @@ use crate::load::inner::{Inner, draft};
 use crate::lookup::Lookup;
 use crate::options::Settings;
 use crate::runtime::apart;
-use crate::snapshot::{Change, Form, Keeper, Returned, Snapshot};
+use crate::snapshot::{Change, Form, Keeper, Returned, Snapshot, Ticket};
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::LocalTier;
 use crate::tier::persist::{Copied, Refill};
@@ -61,15 +61,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Notes a change that has just been made here, where the local tier is the authority, so that
     /// no snapshot brings back what it took away.
-    pub(super) fn note(&self, change: Change<'_>) -> Reach {
-        let is_sure = self.keeper.as_ref().is_none_or(|keeper| keeper.note(change));
-        if is_sure { Reach::Confirmed } else { Reach::Local }
+    pub(super) fn note(&self, change: Change<'_>) -> Ticket {
+        self.keeper.as_ref().map_or(Ticket::needless(), |keeper| keeper.note(change))
+    }
+
+    /// Waits until a change is noted, and tells how far it reaches.
+    pub(super) async fn noted(&self, ticket: Ticket) -> Reach {
+        let Some(keeper) = &self.keeper else { return Reach::Confirmed };
+        if keeper.noted(ticket).await { Reach::Confirmed } else { Reach::Local }
     }
 
     /// The same for a key that has another value now, or none.
-    pub(super) fn note_gone<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Reach {
+    pub(super) fn note_gone<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Ticket {
         if !self.notes() {
-            return Reach::Confirmed;
+            return Ticket::needless();
         }
         self.note(Change::Key(&key.to_key().to_text()))
     }
@@ -83,9 +88,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// The same as [`note_gone`](Self::note_gone) for a key whose value is stale now.
-    pub(super) fn note_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Reach {
+    pub(super) fn note_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Ticket {
         if !self.notes() {
-            return Reach::Confirmed;
+            return Ticket::needless();
         }
         self.note(Change::StaleKey(&key.to_key().to_text()))
     }

@@ -44,7 +44,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let hash = self.inner.local.hash(&key);
         let Some(shared) = self.inner.shared.clone() else {
             let looked = self.inner.born(&self.settings, Held::Value(value));
-            return Ok(self.inner.put_now(hash, &key, looked));
+            let ticket = self.inner.put_now(hash, &key, looked);
+            return Ok(self.inner.noted(ticket).await);
         };
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         self.inner
@@ -150,18 +151,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.check()?;
         let hash = self.inner.local.hash(key);
         let Some(shared) = self.inner.shared.clone() else {
-            return Ok(self.inner.drop_now(hash, key));
+            let ticket = self.inner.drop_now(hash, key);
+            return Ok(self.inner.noted(ticket).await);
         };
         let (inner, key) = (Arc::clone(&self.inner), key.to_key());
         self.inner
             .owned(Box::pin(async move {
                 if !holds(Rule::LocalAfterAuthority) {
-                    inner.drop_now(hash, &key);
+                    inner.drop_here(hash, &key);
                 }
                 let name = shared.key(&key);
                 let outcome = shared.authority.delete(&name, Expect::Any).await;
                 if holds(Rule::LocalAfterAuthority) {
-                    inner.drop_now(hash, &key);
+                    inner.drop_here(hash, &key);
                 }
                 inner.reach(&shared, outcome)
             }))
@@ -249,7 +251,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         let Some(shared) = self.inner.shared.clone() else {
             let looked = inner.born(&settings, Held::Value(value));
-            return Ok(inner.put_where(hash, &key, looked, wanted));
+            let Some(ticket) = inner.put_where(hash, &key, looked, wanted) else {
+                return Ok(false);
+            };
+            inner.noted(ticket).await;
+            return Ok(true);
         };
         self.inner
             .owned(Box::pin(async move {
@@ -267,7 +273,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.check()?;
         let hash = self.inner.local.hash(key);
         let Some(shared) = self.inner.shared.clone() else {
-            return Ok(self.inner.change_now(hash, key, &self.settings, edit));
+            let (looked, ticket) = self.inner.change_now(hash, key, &self.settings, edit);
+            self.inner.noted(ticket).await;
+            return Ok(looked);
         };
         let (inner, settings, key) = (Arc::clone(&self.inner), self.settings.clone(), key.to_key());
         let edited = Box::pin(async move {
@@ -283,7 +291,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             // Whatever the authority said: here it is no longer what it was.
             match edit {
                 Edit::MarkStale => drop(inner.change_now(hash, &key, &settings, edit)),
-                _ => drop(inner.drop_now(hash, &key)),
+                _ => inner.drop_here(hash, &key),
             }
             changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
         });

@@ -48,7 +48,8 @@ impl FileSink {
         Self { path, is_durable: false, logs: Mutex::new(Vec::new()) }
     }
 
-    /// Syncs the log after each change. Each takes as long as the disk does.
+    /// Syncs the log before a change is confirmed. Each takes as long as the disk does; those that
+    /// are made meanwhile share the next sync.
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.is_durable = true;
@@ -222,6 +223,10 @@ impl Sink for FileSink {
             return Err(no_log());
         }
         self.write(&file, bytes)
+    }
+
+    fn waits(&self) -> bool {
+        self.is_durable
     }
 
     fn clear(&self) -> io::Result<()> {

@@ -60,9 +60,9 @@ impl Open {
     }
 }
 
-/// How a note ended.
-#[derive(Default)]
-pub(super) struct Noted {
+/// How notes ended.
+#[derive(Debug)]
+pub(crate) struct Noted {
     /// What went wrong.
     pub(super) failure: Option<Error>,
     /// Whether an older value may come back all the same.
@@ -71,16 +71,34 @@ pub(super) struct Noted {
     pub(super) is_long: bool,
 }
 
+impl Noted {
+    /// Of which nothing is to be told.
+    pub(super) const fn none() -> Self {
+        Self { failure: None, is_lost: false, is_long: false }
+    }
+
+    pub(super) const fn lost(error: Error) -> Self {
+        Self { failure: Some(error), is_lost: true, is_long: false }
+    }
+
+    /// Adds how later notes ended.
+    pub(super) fn add(&mut self, later: Self) {
+        self.failure = later.failure.or(self.failure.take());
+        self.is_lost |= later.is_lost;
+        self.is_long |= later.is_long;
+    }
+}
+
 impl Journal {
     /// One beside no snapshot.
     pub(super) fn idle(sink: Arc<dyn Sink>) -> Self {
-        Self { sink, state: Mutex::new(State::Idle), limit: LIMIT }
+        Self { sink, state: Mutex::new(State::Idle), limit: LIMIT as u64 }
     }
 
     /// One beside a snapshot without a log, or one that could not be restored and may be another
     /// time: it goes with the first change, or gives way to the next.
     pub(super) fn sealed(sink: Arc<dyn Sink>) -> Self {
-        Self { sink, state: Mutex::new(State::Sealed(None)), limit: LIMIT }
+        Self { sink, state: Mutex::new(State::Sealed(None)), limit: LIMIT as u64 }
     }
 
     /// One beside a snapshot with this log, which holds these changes.
@@ -90,7 +108,7 @@ impl Journal {
     pub(super) fn after(sink: Arc<dyn Sink>, log: u128, changes: &Changes) -> Self {
         let open = Open { log, bytes: changes.length, before: 0 };
         let state = if changes.is_torn { State::Sealed(None) } else { State::Open(open) };
-        Self { sink, state: Mutex::new(state), limit: LIMIT }
+        Self { sink, state: Mutex::new(state), limit: LIMIT as u64 }
     }
 
     #[cfg(test)]
@@ -98,33 +116,42 @@ impl Journal {
         Self { limit, ..self }
     }
 
-    /// Notes a change that has been made.
-    pub(super) fn note(&self, change: Change<'_>) -> Noted {
+    /// Whether an append may wait for a device.
+    pub(super) fn waits(&self) -> bool {
+        self.sink.waits()
+    }
+
+    /// Whether a change that has been made surely needs no note. It waits for nothing.
+    pub(super) fn is_needless(&self) -> bool {
+        let state = self.state.try_lock();
+        state.is_ok_and(|state| matches!(*state, State::Idle | State::Spent))
+    }
+
+    /// Notes changes that have been made, by their records.
+    pub(super) fn note(&self, records: &[u8]) -> Noted {
         let mut state = lock(&self.state);
         let open = match &mut *state {
-            State::Idle | State::Spent => return Noted::default(),
+            State::Idle | State::Spent => return Noted::none(),
             State::Lost | State::Sealed(_) => return self.lose(&mut state, None),
             State::Open(open) => open,
         };
-        let mut record = change.record();
         let was_long = open.length() > self.limit / 2;
-        let is_spent = open.length() + record.len() as u64 > self.limit;
-        if is_spent {
-            record = Change::All.record();
-        }
-        if let Err(error) = self.sink.append(&name(open.log), &record) {
+        let is_spent = open.length() + records.len() as u64 > self.limit;
+        let all = is_spent.then(|| Change::All.record());
+        let records = all.as_deref().unwrap_or(records);
+        if let Err(error) = self.sink.append(&name(open.log), records) {
             // Who has removed the log has removed its snapshot too, or replaced it: no failure, but
             // what is there now knows nothing of this change.
             let is_failure = error.kind() != io::ErrorKind::NotFound;
             let failure = is_failure.then(|| of_sink("note", error));
             return self.lose(&mut state, failure);
         }
-        open.bytes += record.len() as u64;
+        open.bytes += records.len() as u64;
         let is_long = !was_long && open.length() > self.limit / 2;
         if is_spent {
             *state = State::Spent;
         }
-        Noted { is_long, ..Noted::default() }
+        Noted { is_long, ..Noted::none() }
     }
 
     /// The log of a save: a new one, in which the log there is goes on, or that one if nothing has
@@ -199,7 +226,7 @@ impl Journal {
         match self.sink.clear() {
             Ok(()) => {
                 *state = State::Idle;
-                Noted { failure, ..Noted::default() }
+                Noted { failure, ..Noted::none() }
             }
             Err(error) => {
                 *state = State::Lost;
@@ -215,8 +242,8 @@ pub(super) fn name(log: u128) -> String {
     format!("{log:032x}")
 }
 
-/// Sixteen mebibytes.
-const LIMIT: u64 = 16 << 20;
+/// The longest that a log becomes: sixteen mebibytes.
+pub(super) const LIMIT: usize = 16 << 20;
 
 /// What a log takes on most disks, however short it is.
 const EMPTY_LOG: u64 = 4096;
@@ -278,18 +305,18 @@ mod tests {
     fn changes_during_a_save_are_found_from_the_old_snapshot_and_from_the_new() {
         let logs = Arc::new(Logs::default());
         let journal = Journal::idle(logs.clone());
-        journal.note(Change::Key("b"));
+        journal.note(&Change::Key("b").record());
         assert!(lock(&logs.0).is_empty(), "there is no snapshot that it could make wrong");
         let old = journal.turn().unwrap();
         assert!(journal.settle(old));
-        journal.note(Change::Key("a"));
+        journal.note(&Change::Key("a").record());
         let new = journal.turn().unwrap();
-        journal.note(Change::StaleKey("b"));
+        journal.note(&Change::StaleKey("b").record());
         assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Kept]);
         assert_eq!(fates(&logs, new), [Fate::Kept, Fate::Stale, Fate::Kept]);
         // The save fails, and another begins.
         let newer = journal.turn().unwrap();
-        journal.note(Change::Key("c"));
+        journal.note(&Change::Key("c").record());
         assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Gone]);
         assert_eq!(fates(&logs, newer), [Fate::Kept, Fate::Kept, Fate::Gone]);
     }
@@ -300,7 +327,8 @@ mod tests {
         let journal = Journal::idle(logs.clone()).with_limit(200);
         let log = journal.turn().unwrap();
         journal.settle(log);
-        let warnings = (0..100).filter(|_| journal.note(Change::Key("a")).is_long).count();
+        let warnings =
+            (0..100).filter(|_| journal.note(&Change::Key("a").record()).is_long).count();
         assert!(warnings > 0);
         assert_eq!(fates(&logs, log), [Fate::Gone; 3]);
         assert!(lock(&logs.0).values().all(|log| log.len() < 250));
@@ -319,7 +347,7 @@ mod tests {
         }
         let mut most = 0;
         for _ in 0..100 {
-            journal.note(Change::Key("a"));
+            journal.note(&Change::Key("a").record());
             journal.turn().unwrap();
             most = most.max(lock(&logs.0).len());
         }
@@ -335,12 +363,12 @@ mod tests {
         assert_eq!(journal.turn().unwrap(), log, "the first save failed");
         assert!(lock(&logs.0).contains_key("another's"), "it was not cleared");
         assert!(journal.settle(log));
-        journal.note(Change::Key("a"));
+        journal.note(&Change::Key("a").record());
         assert_eq!(fates(&logs, log), [Fate::Gone, Fate::Kept, Fate::Kept]);
 
         let journal = Journal::sealed(logs.clone());
         let log = journal.turn().unwrap();
-        assert!(!journal.note(Change::Key("a")).is_lost);
+        assert!(!journal.note(&Change::Key("a").record()).is_lost);
         assert!(lock(&logs.0).is_empty(), "a change takes it away");
         assert!(!journal.settle(log));
     }
@@ -350,14 +378,14 @@ mod tests {
         let logs = Arc::new(Logs::default());
         let journal = Journal::idle(logs.clone());
         let log = journal.turn().unwrap();
-        journal.note(Change::Key("a"));
+        journal.note(&Change::Key("a").record());
         let torn = Change::Key("b").record();
         logs.append(&name(log), &torn[..torn.len() - 1]).unwrap();
         let changes = Changes::read(&*logs, name(log)).unwrap().unwrap();
         assert!(changes.is_torn);
         assert_eq!(changes.fate("a", &[]), Fate::Gone);
         let next = Journal::after(logs.clone(), log, &changes);
-        assert!(next.note(Change::Key("c")).failure.is_none());
+        assert!(next.note(&Change::Key("c").record()).failure.is_none());
         assert!(
             Changes::read(&*logs, name(log)).unwrap().is_none(),
             "the snapshot is removed instead"

@@ -16,6 +16,7 @@ use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{guarded, of_sink};
 use crate::snapshot::header::Header;
 use crate::snapshot::journal::{Journal, name};
+use crate::snapshot::notes::{Notes, Ticket};
 use crate::snapshot::restore::{Restored, restore};
 use crate::snapshot::{Form, Returned};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +30,7 @@ use crate::tier::persist::{Copied, Refill};
 pub(crate) struct Keeper<K, V> {
     pub(super) local: Arc<LocalTier<K, Held<V>, Note>>,
     form: Form<V>,
-    journal: Journal,
+    notes: Notes,
     observer: Observer,
     /// Held while a save runs.
     saving: Mutex<()>,
@@ -81,7 +82,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             due: AtomicU64::new(now.after(every.unwrap_or(Duration::MAX)).as_nanos()),
             local: tier,
             form,
-            journal,
+            notes: Notes::new(journal),
             observer,
             saving: Mutex::new(()),
             is_closed: AtomicBool::new(false),
@@ -145,12 +146,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         self.form.is_alone
     }
 
-    /// Notes a change that has been made here. Whether it is sure that it outlives the process.
-    pub(crate) fn note(&self, change: Change<'_>) -> bool {
-        if !self.notes() {
-            return true;
-        }
-        let noted = self.journal.note(change);
+    /// Notes a change that has been made here.
+    pub(crate) fn note(&self, change: Change<'_>) -> Ticket {
+        if self.notes() { self.notes.note(change) } else { Ticket::needless() }
+    }
+
+    /// Waits until a change is noted. Whether it is sure that it outlives the process.
+    pub(crate) async fn noted(&self, ticket: Ticket) -> bool {
+        let noted = self.notes.noted(ticket).await;
         if let Some(error) = noted.failure {
             self.observer.tell(&Event::SnapshotFailed(error));
         }
@@ -205,7 +208,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         let saved = self.local.clock().wall().ok_or_else(no_wall)?;
         let began = self.local.clock().now();
         // Before the first entry is looked at.
-        let log = if self.form.is_alone { self.journal.turn()? } else { 0 };
+        let log = if self.form.is_alone { self.notes.turn()? } else { 0 };
         let hashes = self.local.hottest();
         let header = Header {
             codec: self.form.codec.id(),
@@ -233,7 +236,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         };
         let own = self.form.is_alone.then(|| name(log));
         self.form.sink.replace(own.as_deref(), &mut write).map_err(failed)?;
-        if self.form.is_alone && !self.journal.settle(log) {
+        if self.form.is_alone && !self.notes.settle(log) {
             return Err(Error::new(ErrorKind::Unavailable, "save", LOST));
         }
         refused.map_or(Ok(count), Err)

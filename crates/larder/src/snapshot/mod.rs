@@ -14,6 +14,7 @@ use crate::tier::held::Held;
 
 pub(crate) use crate::snapshot::change::Change;
 pub(crate) use crate::snapshot::keeper::Keeper;
+pub(crate) use crate::snapshot::notes::Ticket;
 
 mod block;
 mod change;
@@ -24,6 +25,7 @@ pub(crate) mod file;
 mod header;
 mod journal;
 mod keeper;
+mod notes;
 mod number;
 mod private;
 mod restore;

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 /// Where a cache keeps its snapshot, and the log of what has changed since.
 ///
 /// [`FileSink`](crate::FileSink) is one. All calls are synchronous; the cache makes them on threads
-/// that may wait. An implementation keeps bytes and looks into none of them.
+/// that may wait, but for an append that [waits](Sink::waits) for nothing. An implementation keeps
+/// bytes and looks into none of them.
 ///
 /// # The contract
 /// - **Whole or not at all.** After [`replace`](Sink::replace) a reader gets all that was written,
@@ -113,6 +114,14 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) if there is none, else what keeps it from being written.
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether an append may wait for a device. Default: yes.
+    ///
+    /// Then a thread of the cache makes the appends, each with all changes that were made during the
+    /// one before. Otherwise each change makes its own, on the thread of whoever makes it.
+    fn waits(&self) -> bool {
+        true
+    }
 
     /// Forgets the snapshot first, and then its logs. None is no error.
     ///

@@ -7,7 +7,7 @@ use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-use larder::{Cache, Reach};
+use larder::{Cache, FileSink, Reach, Snapshot};
 use larder_disk::{DiskBackend, DiskConfig};
 
 use crate::folder::Folder;
@@ -65,18 +65,45 @@ fn compile(folder: &Folder) -> PathBuf {
     library
 }
 
-/// Both workers drew one epoch: the second's `invalidate_all` was confirmed and changed nothing.
-#[test]
-fn what_a_forked_worker_invalidates_is_gone() {
+/// A server whose worker goes on with the cache that it has inherited.
+fn hand_on(folder: &Path) {
+    let sink = FileSink::new(folder.join("a.snapshot")).durable();
+    let cache = Cache::<u64, u64>::builder().snapshot(Snapshot::new(sink)).build().unwrap();
+    let cache = cache.blocking();
+    cache.save().unwrap();
+    cache.insert(1, 1).unwrap();
+    fork(|| {
+        let reach = cache.insert(2, 2).unwrap();
+        println!("{MARK}{reach:?}, {}", cache.save().unwrap());
+    });
+}
+
+/// What a server tells: this test's own program, as `serve` has it.
+fn told(test: &str, serve: fn(&Path)) -> Option<String> {
     if let Some(folder) = std::env::var_os(SERVES) {
-        return serve(Path::new(&folder));
+        serve(Path::new(&folder));
+        return None;
     }
     let (tools, folder) = (Folder::new(), Folder::new());
     let mut server = Command::new(std::env::current_exe().unwrap());
-    server.args(["what_a_forked_worker_invalidates_is_gone", "--exact", "--nocapture"]);
+    server.args([test, "--exact", "--nocapture"]);
     server.env(SERVES, folder.path().join("store")).env("LD_PRELOAD", compile(&tools));
     let told = String::from_utf8(server.output().unwrap().stdout).unwrap();
-    assert!(told.contains(&format!("{MARK}None")), "{told}");
+    let line = told.lines().find_map(|line| line.split_once(MARK));
+    Some(line.unwrap_or_else(|| panic!("{told}")).1.to_owned())
+}
+
+/// Both workers drew one epoch: the second's `invalidate_all` was confirmed and changed nothing.
+#[test]
+fn what_a_forked_worker_invalidates_is_gone() {
+    let told = told("what_a_forked_worker_invalidates_is_gone", serve);
+    assert!(told.is_none_or(|told| told == "None"));
+}
+
+#[test]
+fn the_notes_of_a_forked_worker_are_written() {
+    let told = told("the_notes_of_a_forked_worker_are_written", hand_on);
+    assert!(told.is_none_or(|told| told == "Confirmed, 2"));
 }
 
 const SERVES: &str = "LARDER_TEST_SERVES";

@@ -14,6 +14,7 @@ mod damage;
 mod folders;
 mod interval;
 mod kills;
+mod notes;
 mod power;
 mod random;
 mod regressions;

@@ -92,6 +92,10 @@ impl Sink for StoppingSink {
         self.sink.append(log, bytes)
     }
 
+    fn waits(&self) -> bool {
+        self.sink.waits()
+    }
+
     fn clear(&self) -> io::Result<()> {
         self.sink.clear()
     }
