@@ -199,6 +199,10 @@ impl Codec<Bytes> for Verbatim {
         self.0
     }
 
+    fn value_type(&self) -> u32 {
+        0
+    }
+
     fn encode(&self, value: &Bytes) -> Result<Bytes> {
         Ok(value.clone())
     }

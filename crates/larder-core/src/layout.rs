@@ -9,7 +9,7 @@
 //! | 0..3 | magic | `LRD` |
 //! | 3 | layout | 1; another number is refused |
 //! | 4 | kind | 1 value, 2 absent, 3 lease, 4 counter |
-//! | 5 | flags | 1: the full key follows the payload; 2: tags follow; other bits are refused |
+//! | 5 | flags | 1: the full key follows the payload; 2: tags follow; 4: a value type follows; other bits are refused |
 //! | 6..8 | codec | id of the payload's format |
 //! | 8..24 | version | random id of the write |
 //! | 24..32 | stamp | store time in microseconds at which the age was zero |
@@ -25,6 +25,7 @@
 //! | 96.. | payload | a counter's is an `i64` |
 //! | then | full key | if flag 1 |
 //! | then | tags | if flag 2: a count of 2 bytes, then for each a length of 1 byte, the name, the hard and the soft version of 16 bytes each |
+//! | then | value type | if flag 4: 4 bytes, not all zero |
 //!
 //! The check covers the key, so bytes that were swapped between two names are refused. The life
 //! has a check of its own, so that `retime` replaces 28 bytes and leaves the rest alone. Durations
@@ -52,6 +53,7 @@ pub const COUNTER: std::ops::Range<usize> = 96..104;
 const MAGIC: [u8; 4] = *b"LRD\x01";
 const FLAG_KEY: u8 = 1;
 const FLAG_TAGS: u8 = 2;
+const FLAG_TYPE: u8 = 4;
 const MAX_PAYLOAD_BYTES: usize = (1 << 31) - 1;
 
 /// The bytes of a record under this key, written at this store time.
@@ -69,12 +71,17 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
     let tags: usize = header.tags.iter().map(|tag| tag.name.len() + 33).sum();
     // Exactly: what is left over would have to be noted in a piece of memory of its own.
     let tags = if header.tags.is_empty() { 0 } else { 2 + tags };
-    let total = FIXED_BYTES + record.payload.len() + full_key.len() + tags;
+    let value_type = if header.value_type == 0 { 0 } else { 4 };
+    let total = FIXED_BYTES + record.payload.len() + full_key.len() + tags + value_type;
     let mut out = Vec::with_capacity(total);
     out.put_slice(&MAGIC);
     out.put_u8(kind_number(header.kind));
-    let key_flag = if full_key.is_empty() { 0 } else { FLAG_KEY };
-    out.put_u8(key_flag | if header.tags.is_empty() { 0 } else { FLAG_TAGS });
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    out.put_u8(
+        flag(!full_key.is_empty(), FLAG_KEY)
+            | flag(!header.tags.is_empty(), FLAG_TAGS)
+            | flag(header.value_type != 0, FLAG_TYPE),
+    );
     out.put_u16_le(header.codec);
     out.put_slice(&header.version.to_bytes());
     out.put_slice(&life(header.version, &header.times, now));
@@ -88,6 +95,9 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
     out.put_slice(&record.payload);
     out.put_slice(full_key);
     encode_tags(&mut out, &header.tags)?;
+    if header.value_type != 0 {
+        out.put_u32_le(header.value_type);
+    }
     let check = check(key, &out);
     if let Some(place) = out.get_mut(88..96) {
         place.copy_from_slice(&check.to_le_bytes());
@@ -164,7 +174,7 @@ fn parse(bytes: &Bytes, now: StoreTime) -> Result<Parsed<'_>> {
     }
     let kind = kind_of(input.byte()?)?;
     let flags = input.byte()?;
-    if flags & !(FLAG_KEY | FLAG_TAGS) != 0 {
+    if flags & !(FLAG_KEY | FLAG_TAGS | FLAG_TYPE) != 0 {
         return Err(damaged("an unknown flag"));
     }
     let codec = u16::from_le_bytes(input.array()?);
@@ -190,6 +200,12 @@ fn parse(bytes: &Bytes, now: StoreTime) -> Result<Parsed<'_>> {
     }
     if flags & FLAG_TAGS != 0 {
         header.tags = take_tags(&mut input)?;
+    }
+    if flags & FLAG_TYPE != 0 {
+        header.value_type = u32::from_le_bytes(input.array()?);
+        if header.value_type == 0 {
+            return Err(damaged("the value type's flag and number disagree"));
+        }
     }
     if !input.0.is_empty() {
         return Err(damaged("bytes after the end"));

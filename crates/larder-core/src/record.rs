@@ -164,6 +164,9 @@ pub struct Header {
     pub cost: Duration,
     /// The [`Codec::id`](crate::Codec::id) of the payload's format. Zero without a codec.
     pub codec: u16,
+    /// The [`Codec::value_type`](crate::Codec::value_type) of a value, or of a value that is known to
+    /// be absent. Zero for all else.
+    pub value_type: u32,
     /// The namespace's epoch when its load began.
     pub epoch: Epoch,
     /// Its tags, with the versions they had when its load began. At most 65,535.
@@ -182,6 +185,7 @@ impl Header {
             born: StoreTime::from_micros(0),
             cost: Duration::ZERO,
             codec: 0,
+            value_type: 0,
             epoch: Epoch::NONE,
             tags: Vec::new(),
         }

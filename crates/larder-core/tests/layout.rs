@@ -67,6 +67,7 @@ impl Random {
         times.age = self.micros(1 << 20);
         let mut header = Header::new(kind, self.version(), times);
         header.codec = u16::try_from(self.below(1 << 16)).unwrap();
+        header.value_type = u32::try_from(self.below(3)).unwrap();
         header.cost = self.micros(1 << 30);
         header.born = StoreTime::from_micros(i64::from_le_bytes(self.next().to_le_bytes()));
         header.epoch = Epoch { hard: self.next(), soft: self.next() };

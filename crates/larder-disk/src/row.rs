@@ -235,7 +235,8 @@ fn head(header: &Header, life: StoredLife, body_check: u32) -> Vec<u8> {
     // Wrapping, so that it comes back whatever the two are.
     put_signed(&mut head, life.stamp.wrapping_sub(header.born.as_micros()));
     put(&mut head, cost(header));
-    put(&mut head, u64::from(header.codec));
+    // In one number: of values without a type it is the codec's.
+    put(&mut head, u64::from(header.value_type) << 16 | u64::from(header.codec));
     head
 }
 
@@ -249,7 +250,8 @@ fn parse(head: &[u8], dies: Option<i64>, now: StoreTime) -> Option<(Header, u32)
     let fresh = input.number()?.checked_sub(1).map(u64::cast_signed);
     let born = stamp.wrapping_sub(input.signed()?);
     let cost = Duration::from_micros(input.number()?);
-    let codec = u16::try_from(input.number()?).ok()?;
+    let format = input.number()?;
+    let value_type = u32::try_from(format >> 16).ok()?;
     let life = StoredLife { stamp, fresh, dies };
     if !input.0.is_empty() || life.check(version) != life_check {
         return None;
@@ -257,7 +259,8 @@ fn parse(head: &[u8], dies: Option<i64>, now: StoreTime) -> Option<(Header, u32)
     let mut header = Header::new(kind, version, life.times(now));
     header.born = StoreTime::from_micros(born);
     header.cost = cost;
-    header.codec = codec;
+    header.codec = u16::try_from(format & 0xFFFF).ok()?;
+    header.value_type = value_type;
     Some((header, body_check))
 }
 
@@ -323,6 +326,7 @@ fn check(full_key: &[u8], header: &Header, payload: &[u8]) -> u32 {
     place.put_u64_le(header.epoch.hard);
     place.put_u64_le(header.epoch.soft);
     place.put_u64_le(payload.len() as u64);
+    place.put_u32_le(header.value_type);
     low(xxh3_64_with_seed(payload, xxh3_64_with_seed(&covered, seed)))
 }
 

@@ -15,7 +15,7 @@ pub enum Event {
     LoadFailed(Error),
     /// The shared tier could not be read or written: the cache went on without it.
     SharedFailed(Error),
-    /// Stored bytes could not be decoded: they count as nothing.
+    /// Stored bytes could not be decoded, or are a value of another type: they count as nothing.
     Undecodable(Error),
     /// A value could not be encoded or stored: what was under its key has been deleted.
     NotStored(Error),

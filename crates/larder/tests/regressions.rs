@@ -16,6 +16,7 @@ use larder::backend::{
 };
 use larder::{Cache, ErrorKind, Life, Loaded, LocalCache, Options};
 use larder_testkit::Operation;
+use serde::{Deserialize, Serialize};
 
 #[path = "support/mod.rs"]
 #[expect(dead_code, reason = "what all of the tests share")]
@@ -269,4 +270,35 @@ fn an_entry_is_judged_by_the_time_at_which_it_is_found() {
     assert_eq!(life(), Life::Fresh);
     seconds.store(10, Ordering::SeqCst);
     assert_eq!(life(), Life::Stale);
+}
+
+/// Caches of users and of products over one store, both in the default namespace, read each other's
+/// entries.
+#[test]
+fn a_value_of_another_type_is_no_value_and_neither_is_its_absence() {
+    on_shared(async |rig| {
+        let users = rig.builder::<u64, User>().absent_ttl(secs(60)).build().unwrap();
+        let products = rig.builder::<u64, Product>().build().unwrap();
+        let ada = User { name: "Ada".to_owned() };
+        users.insert(7, ada.clone()).await.unwrap();
+        assert_eq!(products.get(&7).await.unwrap(), None);
+        assert!(!products.contains_key(&7).await.unwrap());
+        assert_eq!(users.get(&7).await.unwrap(), Some(ada));
+
+        assert_eq!(users.optionally_get_with(&8, || async { None }).await.unwrap(), None);
+        let soup = || async { Product { name: "soup".to_owned() } };
+        assert_eq!(products.get_with(&8, soup).await.unwrap().name, "soup");
+        let others = rig.builder::<u64, User>().build().unwrap();
+        assert_eq!(others.get(&8).await.unwrap(), None);
+    });
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Product {
+    name: String,
 }

@@ -76,6 +76,7 @@ pub(super) fn same(read: &Record, written: &Record, granularity: Duration) {
     assert_eq!(got.born, gave.born, "born");
     assert_eq!(got.cost, gave.cost, "cost");
     assert_eq!(got.codec, gave.codec, "codec");
+    assert_eq!(got.value_type, gave.value_type, "value type");
     assert_eq!(got.epoch, gave.epoch, "epoch");
     assert_eq!(got.tags, gave.tags, "tags");
     assert_life(&got.times, &gave.times, granularity);

@@ -30,6 +30,7 @@ pub async fn a_whole_header_comes_back(trial: &Trial) {
     header.born = StoreTime::from_micros(1_234_567_890_123_456);
     header.cost = Duration::from_micros(123_456);
     header.codec = 0x8003;
+    header.value_type = 0xFFFF_FFFE;
     header.epoch = Epoch { hard: u64::MAX, soft: 1 << 63 };
     header.tags = vec![tag("menu"), tag(""), tag("\0 \r\n%_*'\"")];
     let key = trial.key("soup");

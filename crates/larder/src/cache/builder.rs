@@ -184,6 +184,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     }
 
     /// The namespace of the cache's keys in the backend, and of its snapshot. Default `larder`.
+    ///
+    /// Caches that hold different things in one store need one each. In the same namespace a value of
+    /// another type is a miss, with an [`Event::Undecodable`], and equal keys push each other out.
     #[doc(alias("prefix", "key_prefix"))]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();

@@ -180,6 +180,10 @@ impl<V, C: Codec<V>> Codec<V> for Pipeline<C> {
         self.codec.id() | FRAMED
     }
 
+    fn value_type(&self) -> u32 {
+        self.codec.value_type()
+    }
+
     fn encode(&self, value: &V) -> Result<Bytes> {
         self.encode_at(value, &[])
     }

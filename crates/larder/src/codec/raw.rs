@@ -4,6 +4,8 @@ use bytes::Bytes;
 use larder_core::{Codec, Error, ErrorKind, Result};
 
 const ID: u16 = 2;
+/// Bytes are whatever their reader takes them for.
+const ANY_TYPE: u32 = 0;
 
 /// Stores bytes and text as they are. `Bytes` are shared, not copied, both ways.
 ///
@@ -30,6 +32,10 @@ impl Codec<Bytes> for Raw {
         ID
     }
 
+    fn value_type(&self) -> u32 {
+        ANY_TYPE
+    }
+
     fn encode(&self, value: &Bytes) -> Result<Bytes> {
         Ok(value.clone())
     }
@@ -44,6 +50,10 @@ impl Codec<Vec<u8>> for Raw {
         ID
     }
 
+    fn value_type(&self) -> u32 {
+        ANY_TYPE
+    }
+
     fn encode(&self, value: &Vec<u8>) -> Result<Bytes> {
         Ok(Bytes::copy_from_slice(value))
     }
@@ -56,6 +66,10 @@ impl Codec<Vec<u8>> for Raw {
 impl Codec<String> for Raw {
     fn id(&self) -> u16 {
         ID
+    }
+
+    fn value_type(&self) -> u32 {
+        ANY_TYPE
     }
 
     fn encode(&self, value: &String) -> Result<Bytes> {

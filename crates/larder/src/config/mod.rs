@@ -68,7 +68,7 @@ pub struct CacheConfig {
     pub grace: Duration,
     /// Entries in memory at most. Default 1,000.
     pub capacity: u64,
-    /// The namespace in the backend. Default `larder`.
+    /// The namespace in the backend. Default `larder`. Each type of values needs its own.
     pub namespace: String,
     /// Whether a backend's failure is an error. Default `false`.
     pub strict: bool,

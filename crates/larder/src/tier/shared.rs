@@ -22,6 +22,7 @@ use crate::tier::tag::Marks;
 pub(crate) struct Shared<V> {
     pub(crate) authority: Authority,
     codec: Arc<dyn Codec<V>>,
+    value_type: u32,
     /// How long a local copy may go without being compared.
     pub(crate) local_cap: Duration,
     /// Whether damage and outages are errors and not misses.
@@ -67,7 +68,8 @@ impl<V: 'static> Shared<V> {
         strict: bool,
         observer: Observer,
     ) -> Self {
-        Self { authority, codec, local_cap, strict, observer }
+        let value_type = codec.value_type();
+        Self { authority, codec, value_type, local_cap, strict, observer }
     }
 
     /// The same tier, asked through `backend`.
@@ -145,9 +147,11 @@ impl<V: 'static> Shared<V> {
         Ok(Found::Usable(looked, record))
     }
 
-    /// Whether the codec is the one that wrote this value.
+    /// Whether the codec is the one that wrote this value, and the value of its type, or of none.
     pub(crate) fn is_own(&self, header: &Header) -> bool {
-        header.kind != Kind::Value || header.codec == self.codec.id()
+        let types = (header.value_type, self.value_type);
+        let is_of_type = types.0 == 0 || types.1 == 0 || types.0 == types.1;
+        is_of_type && (header.kind != Kind::Value || header.codec == self.codec.id())
     }
 
     fn undecodable(&self, error: Error) -> Result<()> {
@@ -201,6 +205,8 @@ impl<V: 'static> Shared<V> {
             Held::Counter(number) => Record::counter(*number, times),
         };
         record.header.codec = if matches!(held, Held::Value(_)) { self.codec.id() } else { 0 };
+        record.header.value_type =
+            if matches!(held, Held::Counter(_)) { 0 } else { self.value_type };
         record.header.epoch = current.epoch;
         record.header.tags.clone_from(&current.tags);
         Ok(record)
@@ -212,8 +218,8 @@ impl<V: 'static> Shared<V> {
                 let decode = || self.codec.decode_at(&record.payload, key.full());
                 guarded("decode", decode).map(Held::Value)
             }
-            Kind::Absent => Ok(Held::Absent),
-            _ => Err(Error::new(ErrorKind::Codec, "decode", "another kind or codec wrote it")),
+            Kind::Absent if self.is_own(&record.header) => Ok(Held::Absent),
+            _ => Err(Error::new(ErrorKind::Codec, "decode", FOREIGN)),
         }
     }
 
@@ -227,6 +233,9 @@ impl<V: 'static> Shared<V> {
         Ok(payload)
     }
 }
+
+const FOREIGN: &str = "the key has a value of another type, codec or kind: caches that hold different \
+    things need a namespace each";
 
 /// Runs a codec. A panic of its is a failure of its: the lease of the load must still be given up.
 fn guarded<T>(operation: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
