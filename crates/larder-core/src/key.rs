@@ -85,6 +85,9 @@ pub enum Class {
     Epoch,
     /// A user's lock.
     Lock,
+    /// The lease of a load over an entry that may still be served, or what its failure has left. Its
+    /// text is the entry's version in hexadecimal digits and the end of the entry's name.
+    Refresh,
 }
 
 impl Class {
@@ -95,6 +98,7 @@ impl Class {
             Self::Sequence => b's',
             Self::Epoch => b'e',
             Self::Lock => b'l',
+            Self::Refresh => b'r',
         }
     }
 }
