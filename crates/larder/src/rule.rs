@@ -25,6 +25,10 @@ pub(crate) enum Rule {
     FillFenced,
     /// What is read is trusted from when it was asked for, not from when the answer came.
     TrustedSinceAsked,
+    /// A load over a value that may be served leaves a lease beside it.
+    LeaseBeside,
+    /// After it has left that lease, a load looks at the key again.
+    SecondLook,
 }
 
 /// Whether the rule is in force: always, but in a simulation that takes it away.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder::backend::{
@@ -13,6 +14,7 @@ use larder::ops::{Counter, Swap};
 use larder::{Cache, CacheBuilder, MessagePack, Options, SystemClock, Tier};
 use larder_disk::{DiskBackend, DiskConfig};
 use larder_testkit::{ManualClock, block_on};
+use tokio::sync::Semaphore;
 
 #[path = "support/mod.rs"]
 #[expect(dead_code, reason = "what all of the tests share")]
@@ -132,6 +134,35 @@ fn a_copy_in_memory_has_the_life_that_is_left_on_disk() {
         assert_eq!(stale.get("a").await.unwrap().as_deref(), Some("soup"));
         host.clock.advance(secs(5));
         assert_eq!(stale.get("a").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn processes_over_one_folder_load_a_stale_value_once() {
+    on(async |host| {
+        host.process().insert("a".into(), "old".into()).await.unwrap();
+        host.clock.advance(secs(11));
+        let (loads, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let load = |process: Cache<String, String>| {
+            let (loads, gate) = (Arc::clone(&loads), Arc::clone(&gate));
+            let loader = || async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                "new".to_owned()
+            };
+            tokio::spawn(async move { process.get_with("a", loader).await })
+        };
+        let loading: Vec<_> = (0..8).map(|_| load(host.process())).collect();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        gate.add_permits(8);
+        while !loading.iter().all(tokio::task::JoinHandle::is_finished) {
+            host.clock.advance(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for loading in loading {
+            assert_eq!(loading.await.unwrap().unwrap(), "new");
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
     });
 }
 

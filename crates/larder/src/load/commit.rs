@@ -1,12 +1,14 @@
 //! The end of a load: store what it made under its fences, or fall back on what there was.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Key, Life, Outcome, Record, Times, Timestamp, Version};
 
 use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::{back_off, lives};
+use crate::load::give_up::End;
 use crate::load::lease::Lease;
 use crate::load::loader::{Answer, Ended, Loaded};
 use crate::load::outcome::Landed;
@@ -31,7 +33,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     pub(crate) async fn commit(self, ended: Ended<V>) {
         match ended.and_then(|loaded| self.made(loaded)) {
             Ok(made) => self.store(made).await,
-            Err(error) => self.fall_back(error).await,
+            Err(error) => self.fall_back(error),
         }
     }
 
@@ -68,9 +70,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     async fn store(mut self, made: Made<V>) {
         if let Err(error) = check_tags(&made.late_tags) {
-            return self.fall_back(error).await;
+            return self.fall_back(error);
         }
-        match self.take_fence().await {
+        match self.take_fence() {
             Fence::Flight(seen) => self.keep_alone(made, seen),
             Fence::Degraded(seen) => {
                 let limit = self.errand.inner.loads.degraded_ttl;
@@ -88,7 +90,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// The fence, with the tags that the loader named before it read its source. Where the authority
     /// did not tell their versions, its fence is given up.
-    async fn take_fence(&mut self) -> Fence {
+    fn take_fence(&mut self) -> Fence {
         let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
         let early = std::mem::take(&mut *lock(&self.errand.ticket.info().early_tags));
         for early in early {
@@ -100,9 +102,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                     Fence::Lease(key, lease)
                 }
                 (Fence::Lease(key, lease), None) => {
-                    if let Some(shared) = &self.errand.inner.shared {
-                        shared.give_up(&key, &lease).await;
-                    }
+                    self.give_up(&key, &lease, End::Unstored);
                     Fence::Degraded(lease.current.seen.with_tags_of(&early.seen))
                 }
             };
@@ -124,17 +124,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let current = match shared.with_late_tags(marks, &lease, &made.late_tags).await {
             Ok(Some(current)) => current,
             Ok(None) => {
-                shared.give_up(key, &lease).await;
+                self.give_up(key, &lease, End::Unstored);
                 return self.overtaken(made);
             }
             Err(error) => {
-                shared.give_up(key, &lease).await;
+                self.give_up(key, &lease, End::Unstored);
                 self.errand.inner.tell(&Event::SharedFailed(error));
                 return self.answer_only(made);
             }
         };
         if made.times.fresh_for.is_zero() {
-            let outcome = shared.authority.delete(key, lease.expect).await;
+            let outcome = shared.delete_over(key, &lease).await;
+            self.give_up(key, &lease, End::of(&outcome));
             return match outcome {
                 Outcome::Done => self.keep_here(made, current.seen),
                 _ => self.answer_only(made),
@@ -147,16 +148,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let written = self.errand.inner.now();
         record.header.cost = written.since(self.began);
         record.header.born = lease.born;
-        match shared.authority.write(key, record.clone(), lease.expect.clone()).await {
+        let outcome = shared.write_over(key, &lease, &record).await;
+        match &outcome {
+            Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {}
+            // Others need not wait for what will not come. If the answer was lost and the result is
+            // there after all, its lease is not.
+            outcome => self.give_up(key, &lease, End::of(outcome)),
+        }
+        match outcome {
             Outcome::Done => self.keep_copy(shared, made, &record, &current, written),
             Outcome::Refused(_) => self.overtaken(made),
             Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {
                 self.refuse(shared, key, lease, made, error).await;
             }
             Outcome::Failed(error) | Outcome::Unknown(error) => {
-                // Others need not wait for what will not come. If the answer was lost and the
-                // result is there after all, this is refused.
-                shared.give_up(key, &lease).await;
                 self.errand.inner.tell(&Event::SharedFailed(error));
                 self.answer_only(made);
             }
@@ -172,7 +177,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         made: Made<V>,
         error: Error,
     ) {
-        let _ = shared.authority.delete(key, lease.expect).await;
+        let outcome = shared.delete_over(key, &lease).await;
+        self.give_up(key, &lease, End::of(&outcome));
         let Errand { inner, ticket, hash, key, .. } = self.errand;
         inner.tell(&Event::NotStored(error));
         let landed = Landed::Loaded(made.held);
@@ -248,39 +254,74 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
-    async fn fall_back(self, error: Error) {
+    fn fall_back(mut self, error: Error) {
         let inner = Arc::clone(&self.errand.inner);
         inner.stats().load_failure();
         inner.tell(&Event::LoadFailed(error.clone()));
-        if let (Fence::Lease(key, lease), Some(shared)) = (&self.fence, &inner.shared) {
-            shared.give_up(key, lease).await;
+        let previous = self.previous.take().filter(|looked| self.errand.is_fallback(looked));
+        let failures = previous.as_ref().map_or(0, |looked| looked.note.failures);
+        let wait = back_off(failures.saturating_add(1), random::unit());
+        if let Fence::Lease(key, lease) = &self.fence {
+            self.give_up(key, lease, End::Failed(wait));
         }
-        let now = inner.now();
-        let has_grace = |looked: &Looked<V>| {
-            // What only a mark has made stale has no grace of its own.
-            let is_graced = !looked.is_marked || !self.errand.settings.grace.is_zero();
-            looked.kept_until > now && is_graced
-        };
-        let Some(mut looked) = self.previous.filter(has_grace) else {
-            self.errand.ticket.publish(Landed::Failed(error), |_| ());
+        // Where the authority cannot be asked for its marks, those that are known here count.
+        let is_degraded = matches!(self.fence, Fence::Degraded(_));
+        self.errand.publish_failure(previous, error, wait, |mut looked| {
+            if is_degraded {
+                looked.note.marks_due = Timestamp::FAR;
+            }
+            looked
+        });
+    }
+
+    /// Takes back what the load has left at the authority, without anybody waiting for it.
+    fn give_up(&self, key: &Key, lease: &Lease, end: End) {
+        if let Some(shared) = &self.errand.inner.shared {
+            self.errand.inner.give_up(shared, key, lease, end);
+        }
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
+    /// Whether a failed load falls back on it.
+    pub(crate) fn is_fallback(&self, looked: &Looked<V>) -> bool {
+        // What only a mark has made stale has no grace of its own.
+        let is_graced = !looked.is_marked || !self.settings.grace.is_zero();
+        !looked.held.is_absent() && looked.kept_until > self.inner.now() && is_graced
+    }
+
+    /// Ends the flight as another process's load has ended, which failed a moment ago.
+    pub(crate) fn share_failure(self, previous: Option<Looked<V>>, wait: Duration) {
+        let message = "another process has just tried to load it, and failed";
+        let error = Error::new(ErrorKind::Loader, "load", message);
+        let previous = previous.filter(|looked| self.is_fallback(looked));
+        self.publish_failure(previous, error, wait, |looked| looked);
+    }
+
+    /// Ends the flight with what there was, which then waits so long for its next load; else with
+    /// the failure. `hand_out` makes what its callers judge.
+    fn publish_failure(
+        self,
+        previous: Option<Looked<V>>,
+        error: Error,
+        wait: Duration,
+        hand_out: impl FnOnce(Looked<V>) -> Looked<V>,
+    ) {
+        let Some(mut looked) = previous else {
+            self.ticket.publish(Landed::Failed(error), |_| ());
             return;
         };
-        let chance = random::unit();
-        rest(&mut looked.note, now, chance);
-        let (hash, key) = (self.errand.hash, self.errand.key);
-        let mut handed_out = looked.clone();
-        if matches!(self.fence, Fence::Degraded(_)) {
-            // The authority cannot be asked for its marks: those that are known here count.
-            handed_out.note.marks_due = Timestamp::FAR;
-        }
-        let landed = Landed::FellBack(handed_out, error);
+        let Self { inner, ticket, hash, key, .. } = self;
+        let retry_at = inner.now().after(wait);
+        rest(&mut looked.note, retry_at);
+        let landed = Landed::FellBack(hand_out(looked.clone()), error);
         let version = looked.note.version;
         let draft = inner.draft(&key, looked);
-        let dropped = self.errand.ticket.publish(landed, |_| {
+        let dropped = ticket.publish(landed, |_| {
             let there = inner.outline(hash, &key).filter(|there| there.note.version == version);
             let Some(mut there) = there else { return (inner.local.put(hash, key, draft), None) };
             // It is here still, maybe with another life than when the load began.
-            rest(&mut there.note, now, chance);
+            rest(&mut there.note, retry_at);
             (inner.retime(hash, &key, &there), Some(draft))
         });
         drop(dropped);
@@ -288,8 +329,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 }
 
 /// Notes a failure, and until when the next load waits.
-fn rest(note: &mut Note, now: Timestamp, chance: f64) {
+fn rest(note: &mut Note, retry_at: Timestamp) {
     note.failures = note.failures.saturating_add(1);
-    note.retry_at = now.after(back_off(note.failures, chance));
-    note.refresh_at = note.refresh_at.max(note.retry_at);
+    note.retry_at = retry_at;
+    note.refresh_at = note.refresh_at.max(retry_at);
 }

@@ -263,6 +263,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
         let running = self.begin()?;
+        self.spawn_counted(running, task)
+    }
+
+    /// Starts a task that ends what a running task of the cache has begun: `close`, which waits for
+    /// that one, waits for this one as well.
+    pub(crate) fn spawn_behind(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        self.spawn_counted(Running::new(&self.work), task)
+    }
+
+    fn spawn_counted(
+        self: &Arc<Self>,
+        running: Running,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         let counted = async move {
             let _running = running;
             task.await;
@@ -276,7 +293,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// The same, waiting for its end; the caller may go away meanwhile.
+    /// Runs a task that belongs to the cache to its end; the caller may go away meanwhile.
     pub(crate) async fn owned<T: Send + 'static>(
         self: &Arc<Self>,
         task: BoxFuture<'static, T>,

@@ -37,10 +37,13 @@ use crate::tier::tag::Marks;
 
 pub(crate) mod about;
 pub(crate) mod asks;
+mod beside;
 pub(crate) mod chain;
 mod commit;
 pub(crate) mod flight;
+mod foreign;
 pub(crate) mod freshness;
+mod give_up;
 pub(crate) mod inner;
 pub(crate) mod lease;
 pub(crate) mod limit;

@@ -2,17 +2,21 @@
 //!
 //! A lease that lives as long as its load may take keeps all others waiting that long after its
 //! process was killed. So it is short, and the load renews it: by `retime`, which keeps the version,
-//! so that the commit's expectation stays the same.
+//! so that the commit's expectation stays the same. A record that dies before its load has ended is
+//! replaced by a lease meanwhile, or the result would have nothing to be written over.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use larder_core::{BoxFuture, Expect, Header, Key, Kind, Outcome, Times};
 
 use crate::event::Event;
 use crate::key::CacheKey;
+use crate::load::lease::{Lease, OwnLease, Successor};
 use crate::load::run::{Fence, Ready};
-use crate::runtime::Sleep;
+use crate::runtime::{Sleep, before};
 use crate::tier::shared::Shared;
 
 /// The life of a new lease.
@@ -37,25 +41,68 @@ impl Term {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
-    /// Keeps the load's lease alive, and never ends; none if the lease outlives the load by itself.
+    /// Keeps the load's lease alive, and never ends; none if there is nothing to do meanwhile.
     pub(crate) fn renewal(&self) -> Option<BoxFuture<'_, ()>> {
         let Fence::Lease(key, lease) = &self.fence else { return None };
         let shared = self.errand.inner.shared.as_ref()?;
-        let length = lease.renewed?;
-        let Expect::Version(version, _) = lease.expect else { return None };
-        let header = Header::new(Kind::Lease, version, Times::new(Duration::ZERO, length));
-        Some(Box::pin(self.renew(shared, key, header)))
+        let own = lease.own.as_ref().filter(|own| own.term.is_renewed);
+        if own.is_none() && lease.successor.is_none() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            let renewed = async {
+                match own {
+                    Some(own) => self.renew(shared, own).await,
+                    None => pending().await,
+                }
+            };
+            let Some(successor) = &lease.successor else { return renewed.await };
+            let clock = self.errand.inner.clock();
+            let wait = successor.at.since(clock.now());
+            before(Sleep::new(clock, wait), renewed).await;
+            self.succeed(shared, key, lease, successor).await;
+        }))
     }
 
-    async fn renew(&self, shared: &Shared<V>, key: &Key, lease: Header) {
+    /// Replaces the record before it dies, so that the result has something to be written over.
+    async fn succeed(
+        &self,
+        shared: &Arc<Shared<V>>,
+        key: &Key,
+        lease: &Lease,
+        successor: &Successor,
+    ) {
+        successor.is_sent.store(true, Ordering::SeqCst);
+        let (record, expect) = (successor.record.clone(), lease.expect.clone());
+        let version = record.header.version;
+        match shared.authority.write(key, record, expect).await {
+            Outcome::Done | Outcome::Unknown(_) => {}
+            // A change has taken the record, or it is dead already.
+            Outcome::Refused(_) => return pending().await,
+            Outcome::Failed(error) => {
+                self.errand.inner.tell(&Event::SharedFailed(error));
+                return pending().await;
+            }
+        }
+        // Who waits beside the record waits for this lease from now on.
+        if let Some(own) = &lease.own {
+            let expect = Expect::Version(own.version, None);
+            let _ = shared.authority.delete(&own.key, expect).await;
+        }
+        self.renew(shared, &OwnLease { key: key.clone(), version, term: successor.term }).await;
+    }
+
+    async fn renew(&self, shared: &Shared<V>, own: &OwnLease) {
         let clock = self.errand.inner.clock();
+        let times = Times::new(Duration::ZERO, own.term.length);
+        let lease = Header::new(Kind::Lease, own.version, times);
         let end = clock.now().after(LONGEST_LOAD);
         loop {
             Sleep::new(clock, lease.times.kept_for / 3).await;
             if clock.now() >= end {
                 return pending().await;
             }
-            match shared.authority.retime(key, &lease, lease.times).await {
+            match shared.authority.retime(&own.key, &lease, lease.times).await {
                 Outcome::Done => {}
                 // It has run out, or a change has taken it. The callers still get their value.
                 Outcome::Refused(_) => return pending().await,

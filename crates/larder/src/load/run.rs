@@ -14,7 +14,9 @@ use crate::load::Request;
 use crate::load::about::{About, Caller};
 use crate::load::chain::Inside;
 use crate::load::flight::Ticket;
+use crate::load::foreign::LONGEST_POLL;
 use crate::load::freshness::{Verdict, judge};
+use crate::load::give_up::End;
 use crate::load::inner::Inner;
 use crate::load::lease::{Fenced, Lease, Others, Wanted};
 use crate::load::loader::{BoxLoader, Ended, Load};
@@ -25,7 +27,7 @@ use crate::rule::{Rule, holds};
 use crate::runtime::{Sleep, before, unless};
 use crate::tier::held::Looked;
 use crate::tier::mark::Age;
-use crate::tier::shared::Shared;
+use crate::tier::shared::{Found, Shared};
 use crate::tier::tag::Seen;
 
 /// A flight to be led. It ends in [`fill`](Errand::fill), in [`prepare`](Errand::prepare) if no
@@ -140,15 +142,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         self.offer(local.as_ref().filter(is_sure));
         match self.fence(&shared, &key, local.as_ref()).await {
             Ok(Fenced::Held(lease, previous)) => {
-                let fence = Fence::Lease(key, Box::new(lease));
-                self.ready(previous, fence, tag_changes)
+                self.ready(previous, Fence::Lease(key, lease), tag_changes)
             }
             Ok(Fenced::Answered(looked)) => {
                 self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
             }
+            Ok(Fenced::Failed(previous, left)) => {
+                self.share_failure(previous, left);
+                Prepared::Ended
+            }
             Ok(Fenced::Left) => {
-                // Callers who joined meanwhile begin anew, and wait for that load.
-                self.ticket.publish(Landed::Miss, |_| ());
+                self.leave();
                 Prepared::Ended
             }
             Err(error) if shared.strict => {
@@ -166,29 +170,34 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     /// Reads the authority, and takes a fence there unless it has the answer.
     async fn fence(
         &self,
-        shared: &Shared<V>,
+        shared: &Arc<Shared<V>>,
         key: &Key,
         local: Option<&Looked<V>>,
     ) -> Result<Fenced<V>> {
         let marks = self.inner.local.marks();
         let found = shared.find(key, marks, Age::Checked, local).await?;
-        let (looked, there) = found.into_parts();
-        let is_answer =
-            |looked: &&Looked<V>| self.is_news(looked, local) || self.is_resting(looked);
-        if let Some(looked) = looked.as_ref().filter(is_answer) {
-            return Ok(Fenced::Answered(looked.clone()));
+        let is_answer = |looked: &Looked<V>| self.is_news(looked, local) || self.is_resting(looked);
+        if let Found::Usable(looked, _) = &found {
+            if is_answer(looked) {
+                return Ok(Fenced::Answered(looked.clone()));
+            }
+            self.offer(Some(looked));
         }
-        self.offer(looked.as_ref());
+        let hard_timeout = self.settings.hard_timeout;
         let wanted = Wanted {
             key,
             settings: &self.settings,
             late_tags: self.aim.late_tags,
-            past_absence: self.aim.past_absence,
+            is_forced: self.aim.purpose == Purpose::Force,
             others: self.others(),
             // Who renews it is the task that runs the loader.
             lease_limit: (!self.ticket.info().blocks()).then_some(self.inner.loads.lease_limit),
+            patience: self.inner.now().after(hard_timeout),
+            is_answer: &is_answer,
+            is_fallback: &|looked| self.is_fallback(looked),
+            take_back: &|lease| self.inner.take_back(shared, key, vec![lease], End::Unstored),
         };
-        shared.fence(marks, &wanted, looked, there).await
+        shared.fence(marks, &wanted, found).await
     }
 
     /// What to do where another process is loading the key.
@@ -237,6 +246,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         self.aim.purpose != Purpose::Force
             && looked.life == Life::Stale
             && self.inner.now() < looked.note.retry_at
+    }
+
+    /// Ends the flight without a load. Callers who joined meanwhile begin anew, and wait for the
+    /// load of the other process; hits here do not ask for it again at once.
+    fn leave(self) {
+        let Self { inner, ticket, hash, key, .. } = self;
+        let later = inner.now().after(LONGEST_POLL);
+        let dropped = ticket.publish(Landed::Miss, |_| {
+            let mut there = inner.outline(hash, &key)?;
+            there.note.refresh_at = there.note.refresh_at.max(later);
+            Some(inner.retime(hash, &key, &there))
+        });
+        drop(dropped);
     }
 
     fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Prepared<K, V> {

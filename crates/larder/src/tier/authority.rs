@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_core::{
     AnyBackend, Backend, Class, Delete, Error, ErrorKind, Expect, Header, Key, Namespace, Outcome,
-    Record, Result, Retime, StoreTime, Times, Timestamp, Write,
+    Record, Result, Retime, StoreTime, Times, Timestamp, Version, Write,
 };
 
 use crate::clock::LocalClock;
@@ -78,6 +78,17 @@ impl Authority {
             }
             _ => Key::new(&self.namespace, class, text.as_bytes()),
         }
+    }
+
+    /// The name beside an entry where a load over this version leaves its lease.
+    ///
+    /// It says what the entry's own name says: a mangled key stays mangled.
+    pub(crate) fn beside(&self, entry: &Key, version: Version) -> Key {
+        let class = self.namespace.class_prefix(Class::Entry);
+        let name = entry.name().strip_prefix(class.as_slice()).unwrap_or(entry.name());
+        let mut text = format!("{:032x}", u128::from_be_bytes(version.to_bytes())).into_bytes();
+        text.extend_from_slice(name);
+        Key::new(&self.namespace, Class::Refresh, &text)
     }
 
     pub(crate) const fn namespace(&self) -> &Namespace {

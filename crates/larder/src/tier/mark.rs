@@ -400,11 +400,16 @@ pub(crate) fn life(header: &Header, current: &Current) -> Life {
     }
 }
 
+/// Whether a mark has changed since a record's load.
+pub(crate) fn is_marked(header: &Header, current: &Current) -> bool {
+    standing(header, current).is_some()
+}
+
 /// What has changed since a record's load: it is nothing after a hard change, stale after a soft
 /// one.
 fn standing(header: &Header, current: &Current) -> Option<Change> {
     let is_bare = header.epoch == Epoch::NONE && header.tags.is_empty();
-    if header.kind == Kind::Counter && is_bare {
+    if matches!(header.kind, Kind::Counter | Kind::Lease) && is_bare {
         // It was made without a cache, and knows of no epoch.
         return None;
     }

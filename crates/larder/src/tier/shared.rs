@@ -1,18 +1,20 @@
 //! The shared tier with types: records in and out of values.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
     Backend, Class, Codec, Error, ErrorKind, Header, Key, Kind, Life, Record, Result, TagVersion,
-    Times, Timestamp,
+    Times, Timestamp, Version,
 };
 
 use crate::event::{Event, Observer};
 use crate::key::CacheKey;
 use crate::rule::{Rule, holds};
+use crate::sync::lock;
 use crate::tier::authority::Authority;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::mark::{Age, Current, life, marks_due};
@@ -28,6 +30,8 @@ pub(crate) struct Shared<V> {
     /// Whether damage and outages are errors and not misses.
     pub(crate) strict: bool,
     observer: Observer,
+    /// Leases of loads that have ended here, while they are taken back: nobody waits for them.
+    ended: Arc<Mutex<HashSet<Version>>>,
 }
 
 /// What the authority has under a key.
@@ -39,6 +43,21 @@ pub(crate) enum Found<V> {
     Unusable(Header),
     /// Nothing at all.
     Nothing,
+}
+
+/// Leases whose loads have ended here.
+pub(crate) struct EndedLeases {
+    ended: Arc<Mutex<HashSet<Version>>>,
+    leases: Vec<Version>,
+}
+
+impl Drop for EndedLeases {
+    fn drop(&mut self) {
+        let mut ended = lock(&self.ended);
+        for lease in &self.leases {
+            ended.remove(lease);
+        }
+    }
 }
 
 impl<V> Found<V> {
@@ -68,8 +87,19 @@ impl<V: 'static> Shared<V> {
         strict: bool,
         observer: Observer,
     ) -> Self {
-        let value_type = codec.value_type();
-        Self { authority, codec, value_type, local_cap, strict, observer }
+        let (value_type, ended) = (codec.value_type(), Arc::default());
+        Self { authority, codec, value_type, local_cap, strict, observer, ended }
+    }
+
+    /// Notes that the loads of these leases have ended, until what comes back is dropped.
+    pub(crate) fn note_ended(&self, leases: Vec<Version>) -> EndedLeases {
+        lock(&self.ended).extend(leases.iter().copied());
+        EndedLeases { ended: Arc::clone(&self.ended), leases }
+    }
+
+    /// Whether a lease is of a load that has ended here.
+    pub(crate) fn is_ended(&self, lease: Version) -> bool {
+        lock(&self.ended).contains(&lease)
     }
 
     /// The same tier, asked through `backend`.
@@ -78,6 +108,7 @@ impl<V: 'static> Shared<V> {
             authority: self.authority.through(backend),
             codec: Arc::clone(&self.codec),
             observer: self.observer.clone(),
+            ended: Arc::clone(&self.ended),
             ..*self
         }
     }

@@ -1,0 +1,200 @@
+//! The lease beside a value: one load among processes where a value may still be served.
+//!
+//! A value that is stale, or due to be refreshed, stays where it is while it is loaded anew, so it is
+//! no lease itself. The load leaves one beside it, named by the key and the value's version, and is
+//! fenced over that version. The lease only saves work: whether the result is kept is decided by
+//! the version, so a load whose lease is lost goes on. A change of the key does not touch it: the
+//! version is gone then, and nobody asks for its lease any more.
+//!
+//! A load that fails leaves a known absence in the lease's place until the next load may begin. Other
+//! processes that meet it serve what is there and load nothing.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use larder_core::{ErrorKind, Expect, Header, Key, Kind, NEVER, Outcome, Record, Result};
+
+use crate::load::foreign::Poll;
+use crate::load::lease::{
+    Fenced, Lease, Others, OwnLease, Step, Successor, TRIES, Wanted, lease_record,
+};
+use crate::load::renewal::Term;
+use crate::rule::{Rule, holds};
+use crate::tier::held::Looked;
+use crate::tier::mark::Age;
+use crate::tier::shared::{Found, Shared};
+use crate::tier::tag::Marks;
+
+/// A record is replaced this long before it dies, or after half of what it has left.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// What the attempt to leave a lease beside a value comes to.
+enum Beside {
+    /// The load may run. Without a lease if none can be left, or the wait for another's is over.
+    Run(Option<OwnLease>),
+    /// Another's load has failed; how long the next one waits.
+    Failed(Duration),
+    /// Another's lease, which was waited for, is gone.
+    Gone,
+    Left,
+}
+
+/// What to do about a record in the way.
+enum Way {
+    /// Write over it.
+    Over,
+    End(Beside),
+}
+
+impl<V: Clone + 'static> Shared<V> {
+    /// Fences a load over a record that others may go on serving.
+    pub(crate) async fn fence_beside(
+        &self,
+        marks: &Marks,
+        wanted: &Wanted<'_, V>,
+        mut looked: Option<Looked<V>>,
+        mut header: Header,
+    ) -> Result<Step<V>> {
+        let own = match self.leave_beside(wanted, looked.as_ref(), &header).await? {
+            Beside::Run(own) => own,
+            Beside::Failed(left) => return Ok(Step::Done(Fenced::Failed(looked, left))),
+            Beside::Left => return Ok(Step::Done(Fenced::Left)),
+            Beside::Gone => {
+                let found = self.find(wanted.key, marks, Age::Checked, looked.as_ref()).await?;
+                return Ok(Step::Again(found));
+            }
+        };
+        let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(wanted.take_back);
+        if own.is_some() && holds(Rule::SecondLook) {
+            // The version may have been loaded and its lease deleted before this one was written.
+            let found = self.find(wanted.key, marks, Age::Checked, looked.as_ref()).await;
+            match found.inspect_err(|_| take_back(&own))? {
+                Found::Usable(again, record) if record.header.version == header.version => {
+                    (looked, header) = (Some(again), record.header);
+                }
+                Found::Unusable(again)
+                    if again.version == header.version && again.kind == Kind::Counter => {}
+                other => {
+                    take_back(&own);
+                    return Ok(Step::Again(other));
+                }
+            }
+        }
+        let held = self.hold(marks, wanted, Expect::exactly(&header), own.clone()).await;
+        let mut lease = held.inspect_err(|_| take_back(&own))?;
+        lease.successor = self.successor(wanted, &header, &lease);
+        Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
+    }
+
+    /// Leaves a lease beside this version, or waits for another's.
+    async fn leave_beside(
+        &self,
+        wanted: &Wanted<'_, V>,
+        looked: Option<&Looked<V>>,
+        header: &Header,
+    ) -> Result<Beside> {
+        if wanted.others == Others::Race
+            || self.is_out_of_patience(wanted)
+            || !holds(Rule::LeaseBeside)
+        {
+            return Ok(Beside::Run(None));
+        }
+        let key = self.authority.beside(wanted.key, header.version);
+        let term = wanted.term(self.authority.timeout);
+        let record = Record::lease(term.length);
+        let own = OwnLease { key: key.clone(), version: record.header.version, term };
+        let mut over = Expect::Absent;
+        for _ in 0..TRIES {
+            let there = match self.authority.write(&key, record.clone(), over).await {
+                Outcome::Done => return Ok(Beside::Run(Some(own))),
+                Outcome::Refused(there) => there,
+                // One timeout is enough: what comes next would have another.
+                Outcome::Failed(error) if error.kind() == ErrorKind::Timeout => return Err(error),
+                Outcome::Unknown(error) if error.kind() == ErrorKind::Timeout => {
+                    (wanted.take_back)(own);
+                    return Err(error);
+                }
+                Outcome::Failed(_) => return Ok(Beside::Run(None)),
+                // It may be there.
+                Outcome::Unknown(_) => return Ok(Beside::Run(Some(own))),
+            };
+            over = match there {
+                // It has run out in between.
+                None => Expect::Absent,
+                Some(there) => match self.meet_beside(wanted, &key, looked, &there).await? {
+                    Way::Over => Expect::exactly(&there),
+                    Way::End(beside) => return Ok(beside),
+                },
+            };
+        }
+        Ok(Beside::Run(None))
+    }
+
+    /// What another's lease or failure beside the version means for this load.
+    async fn meet_beside(
+        &self,
+        wanted: &Wanted<'_, V>,
+        key: &Key,
+        looked: Option<&Looked<V>>,
+        there: &Header,
+    ) -> Result<Way> {
+        let is_fallback = looked.is_some_and(wanted.is_fallback);
+        if there.kind != Kind::Lease {
+            let left = there.times.kept_left();
+            return Ok(match wanted.others {
+                _ if wanted.is_forced => Way::Over,
+                _ if is_fallback => Way::End(Beside::Failed(left)),
+                Others::Leave => Way::End(Beside::Left),
+                // Nothing can be served, and nobody has waited for that load.
+                Others::Wait | Others::Race => Way::Over,
+            });
+        }
+        if self.is_ended(there.version) {
+            return Ok(Way::Over);
+        }
+        if wanted.others == Others::Leave {
+            return Ok(Way::End(Beside::Left));
+        }
+        self.outlast_beside(wanted, key, there.clone()).await.map(Way::End)
+    }
+
+    /// Waits for the end of another's lease beside the version, and looks at nothing else.
+    async fn outlast_beside(
+        &self,
+        wanted: &Wanted<'_, V>,
+        key: &Key,
+        mut lease: Header,
+    ) -> Result<Beside> {
+        let mut poll = Poll::new();
+        loop {
+            poll.pause(self, &lease).await;
+            match self.authority.read(key).await? {
+                None => return Ok(Beside::Gone),
+                Some(there) if there.header.kind != Kind::Lease => {
+                    return Ok(Beside::Failed(there.header.times.kept_left()));
+                }
+                Some(_) if self.is_out_of_patience(wanted) => return Ok(Beside::Run(None)),
+                Some(there) => lease = there.header,
+            }
+        }
+    }
+
+    /// The lease that replaces a record which dies before its load has to end.
+    fn successor(
+        &self,
+        wanted: &Wanted<'_, V>,
+        header: &Header,
+        lease: &Lease,
+    ) -> Option<Successor> {
+        let left = header.times.kept_left();
+        let longest = Term::new(wanted.settings.hard_timeout, self.authority.timeout, None).length;
+        // What runs on its caller's thread can do nothing meanwhile.
+        if wanted.lease_limit.is_none() || left == NEVER || left > longest {
+            return None;
+        }
+        let term = wanted.term(self.authority.timeout);
+        let at = self.authority.clock.now().after(left - AHEAD.min(left / 2));
+        let record = lease_record(term, &lease.current);
+        Some(Successor { record, at, term, is_sent: AtomicBool::new(false) })
+    }
+}

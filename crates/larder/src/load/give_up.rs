@@ -1,0 +1,100 @@
+//! What becomes of a load's leases when it has ended.
+//!
+//! Its callers have their answer by then and wait for nothing of this: while the store is down, each
+//! step takes as long as a call may. `close` waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{Expect, Key, Outcome, Record, Times};
+
+use crate::key::CacheKey;
+use crate::load::inner::Inner;
+use crate::load::lease::{Lease, OwnLease};
+use crate::tier::shared::Shared;
+
+/// How a load has ended, for the processes that wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its result is there, or a change has taken its fence.
+    Settled,
+    /// Its result is not kept: others load.
+    Unstored,
+    /// It has failed. Those who have waited for it share that, and the next load waits so long.
+    Failed(Duration),
+}
+
+impl End {
+    /// How a load has ended whose result this became of.
+    pub(crate) const fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Done | Outcome::Refused(_) => Self::Settled,
+            Outcome::Failed(_) | Outcome::Unknown(_) => Self::Unstored,
+        }
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Takes back what a load has left at the authority.
+    pub(crate) fn give_up(
+        self: &Arc<Self>,
+        shared: &Arc<Shared<V>>,
+        key: &Key,
+        lease: &Lease,
+        end: End,
+    ) {
+        // A lease under the key is gone when the result lies over it.
+        let own = lease.own.clone().filter(|own| end != End::Settled || own.key != *key);
+        let successor = lease.sent_successor().filter(|_| end != End::Settled);
+        let successor = successor.map(|successor| OwnLease {
+            key: key.clone(),
+            version: successor.record.header.version,
+            term: successor.term,
+        });
+        let leases: Vec<_> = own.into_iter().chain(successor).collect();
+        self.take_back(shared, key, leases, end);
+    }
+
+    /// Takes back these leases.
+    pub(crate) fn take_back(
+        self: &Arc<Self>,
+        shared: &Arc<Shared<V>>,
+        key: &Key,
+        leases: Vec<OwnLease>,
+        end: End,
+    ) {
+        if leases.is_empty() {
+            return;
+        }
+        // From now on, later loads here do not wait for them.
+        let ended = shared.note_ended(leases.iter().map(|lease| lease.version).collect());
+        let (shared, key) = (Arc::clone(shared), key.clone());
+        // Without a runtime the leases end by themselves.
+        let _ = self.spawn_behind(async move {
+            let _ended = ended;
+            for lease in &leases {
+                shared.take_back(&key, lease, end).await;
+            }
+        });
+    }
+}
+
+impl<V: Clone + 'static> Shared<V> {
+    async fn take_back(&self, entry: &Key, lease: &OwnLease, end: End) {
+        let expect = Expect::Version(lease.version, None);
+        if let End::Failed(rest) = end {
+            let failure = Record::absent(Times::new(rest, rest));
+            let (key, expect) = if lease.key == *entry {
+                (self.authority.beside(entry, lease.version), Expect::Any)
+            } else {
+                (lease.key.clone(), expect.clone())
+            };
+            let outcome = self.authority.write(&key, failure, expect).await;
+            if outcome.is_done() && lease.key != *entry {
+                return;
+            }
+        }
+        // One that is lost has run out or been taken.
+        let _ = self.authority.delete(&lease.key, expect).await;
+    }
+}
