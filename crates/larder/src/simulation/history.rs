@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use larder_core::{Backend as _, Class, Codec as _, Delete, Expect, Key, Kind, Namespace, Record};
+use larder_core::{
+    Backend as _, Class, Codec as _, Delete, Expect, Key, Kind, Namespace, Record, Scanned,
+};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -207,6 +209,10 @@ impl History {
             1 => mark(Class::Sequence, ""),
             2 => mark(Class::Epoch, ""),
             3 => entry(1),
+            4 => match self.lease_beside().await {
+                Some(key) => key,
+                None => return,
+            },
             _ => {
                 let key = entry(1);
                 let there = self.world.remote.memory().read_one(&key).await;
@@ -268,10 +274,20 @@ impl History {
 
     /// A lease without a load keeps other processes waiting.
     async fn check_lease(&self, key: u64) {
-        let is_lease = self.there(key).await.is_some_and(|there| there.header.kind == Kind::Lease);
+        let is_lease = self.there(key).await.is_some_and(|there| there.header.kind == Kind::Lease)
+            || self.lease_beside().await.is_some();
         if is_lease && !self.world.plan.mix.has_faults() {
             self.world.oracle().blame(|| format!("a lease is left under {key}"));
         }
+    }
+
+    /// A lease beside some version.
+    async fn lease_beside(&self) -> Option<Key> {
+        let namespace = Namespace::new("larder").expect("it is the default");
+        let prefix = namespace.class_prefix(Class::Refresh);
+        let page = self.world.remote.memory().scan(&prefix, None, 100).await.ok()?;
+        let is_lease = |met: &Scanned| met.header.kind == Kind::Lease;
+        page.records.into_iter().find(is_lease).map(|met| met.key)
     }
 
     /// What a node holds is what the authority has, once it had to compare; and before that, if

@@ -152,7 +152,22 @@ pub(super) const HAND_OUTS: Mix = Mix {
     ..LIVES
 };
 
-/// The same over a store that fails: only what is confirmed promises anything.
+/// Nothing but loads, refreshes and a few changes of values that age.
+pub(super) const STALE: Mix = Mix {
+    name: "stale",
+    verbs: &[
+        (Verb::Load, 6),
+        (Verb::GetWith, 3),
+        (Verb::Refresh, 2),
+        (Verb::Get, 1),
+        (Verb::Insert, 1),
+        (Verb::Invalidate, 1),
+    ],
+    tags: false,
+    ..LIVES
+};
+
+/// What [`LIVES`] does, over a store that fails: only what is confirmed promises anything.
 pub(super) const FAULTS: Mix = Mix { name: "faults", lives: true, faults: true, ..LIVES };
 
 /// The settings of one history.

@@ -11,13 +11,14 @@ use std::ops::Range;
 
 use crate::rule::{Rule, without};
 use crate::simulation::history::Violation;
-use crate::simulation::mix::{FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, TAGS};
+use crate::simulation::mix::{FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, STALE, TAGS};
 use crate::simulation::oracle::Oracle;
 
 mod backend;
 mod executor;
 mod gate;
 mod history;
+mod loads;
 mod mix;
 mod oracle;
 mod world;
@@ -88,6 +89,11 @@ fn a_failing_store_breaks_no_confirmed_promise() {
 }
 
 #[test]
+fn stale_values_are_loaded_by_one_node() {
+    holds_in(STALE, 0..HISTORIES);
+}
+
+#[test]
 fn the_lease_is_missed() {
     is_missed(Rule::Lease, KEYS, 10_000);
 }
@@ -143,9 +149,19 @@ fn trusting_an_answer_from_its_question_on_is_missed() {
 }
 
 #[test]
+fn the_lease_beside_a_value_is_missed() {
+    is_missed(Rule::LeaseBeside, STALE, 10_000);
+}
+
+#[test]
+fn the_second_look_at_the_key_is_missed() {
+    is_missed(Rule::SecondLook, STALE, 25_000);
+}
+
+#[test]
 #[ignore = "takes many minutes: before a release, or after a change of the protocol"]
 fn many_more_histories_keep_the_promises() {
-    for mix in [KEYS, TAGS, LIVES, HAND_OUTS, FAULTS] {
+    for mix in [KEYS, TAGS, LIVES, HAND_OUTS, STALE, FAULTS] {
         holds_in(mix, HISTORIES..40 * HISTORIES);
     }
 }

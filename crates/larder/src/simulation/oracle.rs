@@ -91,6 +91,13 @@ pub(super) struct Bounds {
     pub(super) marks: Duration,
 }
 
+impl Value {
+    /// Whether somebody has given it another life, or written it again.
+    pub(super) const fn is_renewed(&self) -> bool {
+        self.is_renewed
+    }
+}
+
 impl Change {
     fn is_about(&self, value: &Value) -> bool {
         match self.scope {

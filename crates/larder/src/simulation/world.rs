@@ -12,6 +12,7 @@ use crate::load::loader::{Load, Loaded};
 use crate::options::Options;
 use crate::simulation::backend::Remote;
 use crate::simulation::gate::{Gates, Place};
+use crate::simulation::loads::Loads;
 use crate::simulation::mix::{Plan, Verb};
 use crate::simulation::oracle::{Force, Node, Oracle, Read, Scope};
 use crate::sync::lock;
@@ -23,6 +24,7 @@ pub(super) struct World {
     pub(super) gates: Gates,
     pub(super) remote: Remote,
     pub(super) nodes: [Cache<u64, u64>; 2],
+    loads: Loads,
     oracle: Arc<Mutex<Oracle>>,
 }
 
@@ -89,7 +91,8 @@ impl World {
                 .build()
         };
         let nodes = [node()?, node()?];
-        Ok(Self { plan, clock, gates, remote, nodes, oracle })
+        let loads = Loads::default();
+        Ok(Self { plan, clock, gates, remote, nodes, loads, oracle })
     }
 
     pub(super) fn oracle(&self) -> MutexGuard<'_, Oracle> {
@@ -315,6 +318,7 @@ impl World {
 
     /// What the source shows, and whether the stale value shows the same.
     async fn load(&self, call: Call, stale: Option<u64>) -> Result<(u64, bool)> {
+        let began = self.clock.now();
         self.gates.pass(Place::Source).await;
         if call.loader == Loader::Hangs {
             return pending().await;
@@ -330,6 +334,9 @@ impl World {
         }
         if self.plan.mix.has_faults() {
             self.keep(value);
+        }
+        if let Some(stale) = stale {
+            self.loads.note(&self.plan, &mut self.oracle(), call, stale, began);
         }
         Ok((value, is_unmodified))
     }
