@@ -4,15 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use larder::backend::{Backend as _, Class, Key, NEVER};
-use larder::ops::Lock;
+use larder::backend::{Backend as _, NEVER};
 use larder::{Cache, EntryInfo, Event, Life, MessagePack, Options, Result};
-use larder_disk::DiskBackend;
 
 use crate::exit::with_causes;
 use crate::run::Run;
 use crate::run::answer::Answer;
-use crate::store::{Store, clock};
+use crate::store::Store;
 
 /// The answers of one store.
 pub(super) struct Answers {
@@ -83,17 +81,6 @@ impl Answers {
             Some(status) => self.failures.insert(key, status).await,
             None => self.failures.invalidate(&key).await,
         };
-    }
-
-    /// The right to refresh the key, unless another process has it. A stale answer is no lease:
-    /// without this all who meet it would refresh it.
-    pub(super) async fn lock(
-        &self,
-        key: &str,
-        length: Duration,
-    ) -> Result<Option<Lock<DiskBackend>>> {
-        let name = Key::new(&self.store.namespace, Class::Lock, key.as_bytes());
-        Lock::try_acquire(self.store.backend.clone(), clock(), name, length).await
     }
 
     /// Frees some of the room of what is dead: no process lives long enough to do it by itself.

@@ -148,6 +148,8 @@ impl Foreground<'_> {
             },
         }
         self.answers.tidy().await;
+        // The load's lease goes before this process does, or others would wait for it.
+        let _ = self.answers.cache.close().await;
         told(self.run, end)
     }
 

@@ -49,7 +49,7 @@ pub(super) fn loader(
     stdin: Option<Bytes>,
     echo: Echo,
     own: Own,
-) -> impl FnOnce(Load<String, Answer>) -> BoxAnswer + Send + 'static {
+) -> impl FnOnce(Load<String, Answer>) -> BoxAnswer + Send + use<> {
     let task = task(run, stdin, echo);
     let keep_failures = run.keep_failures;
     move |_| {
@@ -71,7 +71,7 @@ pub(super) async fn run_uncached(run: &Run, stdin: Option<Bytes>) -> End {
 }
 
 /// The future of a loader.
-type BoxAnswer = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Unkept>> + Send>>;
+pub(super) type BoxAnswer = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Unkept>> + Send>>;
 
 fn task(run: &Run, stdin: Option<Bytes>, echo: Echo) -> Task {
     Task {

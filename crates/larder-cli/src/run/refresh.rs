@@ -4,21 +4,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::pin::pin;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::backend::Version;
-use larder::ops::Lock;
-use larder::{Life, Result};
-use larder_disk::DiskBackend;
+use larder::{Life, Load, Result};
 
 use crate::exit::{OK, OWN_FAILURE};
+use crate::run::answer::Answer;
 use crate::run::answers::{Answers, RETRY_AFTER};
 use crate::run::echo::Echo;
+use crate::run::end::Unkept;
 use crate::run::foreground::{open, runtime, stdin};
-use crate::run::load::{Own, loader};
+use crate::run::load::{BoxAnswer, Own, loader};
 use crate::run::{Run, arguments};
 
 /// The hidden sub-command.
@@ -57,13 +56,17 @@ pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
 
 async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<()> {
     let (key, answers) = open(run, url, stdin.as_deref())?;
-    let Some(mut lock) = answers.lock(&key, run.lease).await? else { return Ok(()) };
-    if is_due(run, &answers, &key).await? {
-        let ended = make_anew(run, url, stdin, &mut lock).await?;
-        answers.note_refresh(key, ended).await;
-        answers.tidy().await;
+    if !is_due(run, &answers, &key).await? {
+        return Ok(());
     }
-    lock.release().await.map(drop)
+    // A store of its own: to close it is to wait for the end of the load.
+    let (_, loading) = open(run, url, stdin.as_deref())?;
+    let answers = Arc::new(answers);
+    let loader = make_anew(run, stdin, key.clone(), Arc::clone(&answers));
+    loading.cache.refresh(&key, loader)?;
+    loading.cache.close().await?;
+    answers.tidy().await;
+    Ok(())
 }
 
 /// Whether nobody has refreshed it, or failed to, since it was found to be due.
@@ -77,33 +80,29 @@ async fn is_due(run: &Run, answers: &Answers, key: &str) -> Result<bool> {
     }))
 }
 
-/// Runs the command and keeps its answer; its status if that is not kept.
-async fn make_anew(
+/// A loader that runs the command, and notes how it went.
+///
+/// Of all processes that find the answer due, one at a time comes to run it: the load's lease keeps
+/// the others away. One that comes after another's end finds out here.
+fn make_anew(
     run: &Run,
-    url: Option<&str>,
     stdin: Option<Bytes>,
-    lock: &mut Lock<DiskBackend>,
-) -> Result<Option<u8>> {
-    // A store of its own: to close it is to wait for the end of the load.
-    let (key, answers) = open(run, url, stdin.as_deref())?;
-    let own = Own::default();
-    answers.cache.refresh(&key, loader(run, stdin, Echo::Silent, own.clone()))?;
-    let mut closed = pin!(answers.cache.close());
-    tokio::select! {
-        closed = &mut closed => closed?,
-        () = keep(lock, run.lease / 3) => closed.await?,
-    }
-    Ok(own.take().and_then(|(end, unkept)| unkept.map(|_| end.code())))
-}
-
-/// Renews the lock until it is lost. The refresh goes on without it: only its answer's version
-/// decides whether it is kept.
-async fn keep(lock: &mut Lock<DiskBackend>, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        if matches!(lock.renew().await, Ok(false)) {
-            return;
-        }
+    key: String,
+    answers: Arc<Answers>,
+) -> impl FnOnce(Load<String, Answer>) -> BoxAnswer + Send + use<> {
+    let (run, own) = (run.clone(), Own::default());
+    let load_it = loader(&run, stdin, Echo::Silent, own.clone());
+    move |load| {
+        Box::pin(async move {
+            if !is_due(&run, &answers, &key).await.unwrap_or(true) {
+                return Err(Unkept::NotDue);
+            }
+            let answer = load_it(load).await;
+            if let Some((end, unkept)) = own.take() {
+                answers.note_refresh(key, unkept.map(|_| end.code())).await;
+            }
+            answer
+        })
     }
 }
 
