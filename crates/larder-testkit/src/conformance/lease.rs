@@ -1,6 +1,7 @@
 //! Leases: what fences loads and makes locks.
 
-use larder_core::{Expect, Record, Times};
+use bytes::Bytes;
+use larder_core::{Epoch, Expect, Record, TagVersion, Times, Version};
 
 use super::Trial;
 use super::check::{HOUR, done, refused_by, refused_by_nothing, same, value, version};
@@ -20,6 +21,17 @@ pub async fn a_deleted_lease_refuses_its_result(trial: &Trial) {
     done(&trial.delete(&key, Expect::Any).await);
     refused_by_nothing(trial.write(&key, &value("old"), version(&lease)).await);
     assert!(trial.read(&key).await.is_none());
+}
+
+/// A lease keeps the marks that its load stands on, also one that replaces a value.
+pub async fn a_lease_keeps_its_marks(trial: &Trial) {
+    let (key, stale, mut lease) = (trial.key("dish"), value("stale"), Record::lease(HOUR));
+    let name = Bytes::from_static(b"kitchen");
+    lease.header.epoch = Epoch { hard: 7, soft: 9 };
+    lease.header.tags = vec![TagVersion { name, hard: Version::next(), soft: Version::next() }];
+    done(&trial.write(&key, &stale, Expect::Any).await);
+    done(&trial.write(&key, &lease, version(&stale)).await);
+    same(&trial.found(&key).await, &lease, trial.granularity());
 }
 
 /// A lease refuses the result of the lease before it.

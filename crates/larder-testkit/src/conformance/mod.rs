@@ -164,8 +164,8 @@ macro_rules! __conformance_cases {
                 a_delete_expecting_nothing_spares_a_record;
             lease steps (Conditional):
                 a_result_is_written_over_its_lease, a_deleted_lease_refuses_its_result,
-                a_second_lease_refuses_the_first_result, a_dead_lease_is_free_to_take,
-                a_renewed_lease_is_still_held, a_released_lease_is_free;
+                a_lease_keeps_its_marks, a_second_lease_refuses_the_first_result,
+                a_dead_lease_is_free_to_take, a_renewed_lease_is_still_held, a_released_lease_is_free;
             counters steps (Nothing):
                 a_counter_keeps_its_number, a_counter_is_told_from_a_value;
             counters threads (Conditional):
