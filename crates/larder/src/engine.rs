@@ -10,6 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use equivalent::Equivalent;
 use quick_cache::sync::Cache;
@@ -178,6 +179,22 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.iter().map(|(stored, slot)| (stored.hash, slot))
     }
 
+    /// The same over the hashes alone, whatever a key or a value does when it is copied or dropped.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64>
+    where
+        K: Clone,
+    {
+        let mut entries = self.cache.iter();
+        std::iter::from_fn(move || {
+            // The engine moves on before it copies, and a key's copy notes the hash before all else.
+            let step = AssertUnwindSafe(|| entries.next().is_some());
+            match catch_unwind(step) {
+                Ok(false) => None,
+                Ok(true) | Err(_) => Some(COPIED.get()),
+            }
+        })
+    }
+
     /// The same over copies of the keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)>
     where
@@ -235,10 +252,21 @@ impl<K, S> Default for Outgoing<K, S> {
 }
 
 /// A key as it is stored.
-#[derive(Clone)]
 struct Stored<K> {
     hash: u64,
     key: K,
+}
+
+thread_local! {
+    /// The hash of the key that this thread copied last: the copy itself may fail.
+    static COPIED: Cell<u64> = const { Cell::new(0) };
+}
+
+impl<K: Clone> Clone for Stored<K> {
+    fn clone(&self) -> Self {
+        COPIED.set(self.hash);
+        Self { hash: self.hash, key: self.key.clone() }
+    }
 }
 
 impl<K> Hash for Stored<K> {
@@ -461,6 +489,40 @@ mod tests {
         assert_eq!(many, (70..80).collect::<Vec<_>>());
         assert_eq!(engine.keys_by_hash(77), [0; 0]);
         assert_eq!(engine.slots().count(), 20);
+    }
+
+    #[test]
+    fn a_walk_over_hashes_meets_all_whatever_a_copy_or_its_end_does() {
+        struct Bad(u32);
+
+        impl Clone for Bad {
+            fn clone(&self) -> Self {
+                assert!(!self.0.is_multiple_of(3), "a copy fails");
+                Self(self.0)
+            }
+        }
+
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking() || self.0 % 3 != 1, "the end of a copy fails");
+            }
+        }
+
+        impl Weigh for Bad {
+            fn weight(&self) -> u32 {
+                1
+            }
+        }
+
+        let engine = Engine::new(Shape { capacity: 100, entries: 100, largest: 1 });
+        for key in 0..20 {
+            engine.put(key, key, Bad(u32::try_from(key).unwrap()));
+        }
+        let mut hashes: Vec<u64> = engine.hashes().collect();
+        hashes.sort_unstable();
+        assert_eq!(hashes, (0..20).collect::<Vec<_>>());
+        // What is dropped with the engine fails as well.
+        std::mem::forget(engine);
     }
 
     #[test]

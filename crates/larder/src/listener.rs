@@ -75,13 +75,16 @@ impl<K, V> Dropped<K, V> {
         Self { teller: None, first: None, more: Vec::new() }
     }
 
-    /// Frees the entries and tells the listener.
-    pub(crate) fn deliver(self) {
-        drop(self);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.len()
+    /// Tells the listener and frees the entries, all of them: a key or a value that panics when it is
+    /// dropped is no reason to keep the others.
+    pub(crate) fn deliver(mut self) {
+        let (teller, first) = (self.teller.take(), self.first.take());
+        for left in first.into_iter().chain(std::mem::take(&mut self.more)) {
+            left.tell(teller.as_deref());
+            let Left { key, value, .. } = left;
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(key)));
+        }
     }
 
     /// An entry whose leaving is counted and told.
@@ -115,11 +118,16 @@ impl<K, V> Dropped<K, V> {
 
 impl<K, V> Drop for Dropped<K, V> {
     fn drop(&mut self) {
-        let Some(teller) = &self.teller else { return };
         for left in self.first.iter().chain(&self.more) {
-            if let (Some(value), Some(cause)) = (&left.value, left.cause) {
-                teller.tell(&left.key, value, cause);
-            }
+            left.tell(self.teller.as_deref());
+        }
+    }
+}
+
+impl<K, V> Left<K, V> {
+    fn tell(&self, teller: Option<&Teller<K, V>>) {
+        if let (Some(teller), Some(value), Some(cause)) = (teller, &self.value, self.cause) {
+            teller.tell(&self.key, value, cause);
         }
     }
 }

@@ -223,7 +223,7 @@ where
     ///
     /// It takes no time; the memory comes back soon after.
     pub fn invalidate_all(&self) {
-        self.tier.invalidate_all();
+        self.tier.marks().invalidate_all();
     }
 
     /// Makes all entries stale, loads that have begun included.

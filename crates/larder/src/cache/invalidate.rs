@@ -91,7 +91,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.check_open()?;
         let Some(shared) = self.inner.shared.clone() else {
             match change {
-                Change::Hard => self.inner.local.invalidate_all(),
+                Change::Hard => self.inner.local.marks().invalidate_all(),
                 Change::Soft => self.inner.local.marks().mark_all_stale(),
             }
             let ticket = self.inner.note(match change {
@@ -104,10 +104,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner
             .owned(Box::pin(async move {
                 match shared.authority.change_epoch(inner.local.marks(), change).await {
-                    Ok(()) => {
-                        inner.local.keep_swept();
-                        Ok(Reach::Confirmed)
-                    }
+                    Ok(()) => Ok(Reach::Confirmed),
                     Err(error) => inner.unreached(&shared, error),
                 }
             }))

@@ -220,7 +220,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         flights.filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
         self.local.keys().filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
         if pattern.is_everything() && self.shared.is_none() {
-            self.local.invalidate_all();
+            self.local.marks().invalidate_all();
         }
         cleared
     }

@@ -327,7 +327,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             None => Ok(()),
         };
         // Hits do not look whether the cache is open: from now on there are none.
-        self.local.invalidate_all();
+        self.local.marks().invalidate_all();
         saved
     }
 }

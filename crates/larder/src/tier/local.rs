@@ -5,7 +5,6 @@
 //! was injected, all of which the engine survives if they panic.
 
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,8 +16,8 @@ pub(crate) use crate::listener::Dropped;
 use crate::listener::{Cause, Listener, Teller};
 use crate::lookup::Lookup;
 use crate::stats::{Count, Counters};
-use crate::sync::atomic::AtomicU32;
 use crate::tier::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
+use crate::tier::sweep::Sweeps;
 use crate::tier::tag::{Marks, Seen, TagSeen};
 use crate::tier::wheel::Wheel;
 
@@ -35,9 +34,7 @@ pub(crate) struct LocalTier<K, V, N = ()> {
     weigher: Option<Weigher<K, V>>,
     pub(super) teller: Arc<Teller<K, V>>,
     pub(super) wheel: Wheel,
-    /// The floor of the epochs when all entries were last looked at.
-    pub(super) swept_floor: AtomicU32,
-    pub(super) is_swept: AtomicBool,
+    pub(super) sweeps: Sweeps,
     pub(super) this: Weak<Self>,
 }
 
@@ -109,7 +106,10 @@ where
         let shape = config.shape();
         Arc::new_cyclic(|this| Self {
             engine: Engine::new(shape),
-            marks: Marks::default(),
+            marks: Marks::telling({
+                let this: Weak<Self> = Weak::clone(this);
+                move || this.upgrade().iter().for_each(|this| this.sweep_soon())
+            }),
             clock: config.clock,
             hasher: foldhash::fast::RandomState::default(),
             idle: config.tti.map(Idle::new).or_else(|| config.tracks_use.then(Idle::endless)),
@@ -118,8 +118,7 @@ where
             weigher: config.weigher,
             teller: Arc::new(Teller::new(config.listener)),
             wheel: Wheel::new(),
-            swept_floor: AtomicU32::new(0),
-            is_swept: AtomicBool::new(false),
+            sweeps: Sweeps::default(),
             this: Weak::clone(this),
         })
     }
@@ -177,10 +176,6 @@ where
         let is_dead = !self.keeps || draft.kept_until <= now || !self.marks.is_current(&draft.seen);
         if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
             return self.refuse(hash, key, draft, is_dead, now);
-        }
-        if draft.seen.tags.is_some() {
-            // What a change of its tag ends has to be freed before counts of changes wrap.
-            self.keep_swept();
         }
         let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
         let slot = self.slot(draft, last_used, now);
@@ -281,15 +276,8 @@ where
         }
     }
 
-    /// Makes everything dead, and has it freed without being asked for.
-    pub(crate) fn invalidate_all(&self) {
-        self.marks.invalidate_all();
-        self.keep_swept();
-    }
-
-    /// What this process knows of invalidations.
-    ///
-    /// [`LocalTier::invalidate_all`] also frees.
+    /// What this process knows of invalidations. What one of them ends is freed without being asked
+    /// for.
     pub(crate) const fn marks(&self) -> &Marks {
         &self.marks
     }

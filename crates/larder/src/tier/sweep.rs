@@ -1,17 +1,57 @@
 //! Freeing what is dead, without being asked for.
+//!
+//! What is dead by time is found by the wheel. What a change of a tag or of everything has ended is
+//! found by a walk over all entries, in steps, which begins after each such change.
 
+use std::cell::Cell;
 use std::hash::Hash;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Weak;
+use std::sync::{TryLockError, Weak};
+use std::time::Duration;
 
 use larder_core::{Sweep, Timestamp};
 
 use crate::clock::LocalClock;
 use crate::janitor;
 use crate::listener::{Cause, Dropped};
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::tier::local::LocalTier;
 use crate::tier::slot::{Reader, Slot};
+
+/// What the sweeps of a tier share.
+#[derive(Default)]
+pub(super) struct Sweeps {
+    /// Whether somebody sweeps without being asked to.
+    is_kept: AtomicBool,
+    /// Whether the janitor has been woken for a walk that has not begun.
+    is_woken: AtomicBool,
+    /// Held by whoever sweeps, also while listeners run: a sweep ends when what others have taken
+    /// is told, too.
+    turn: Mutex<Swept>,
+}
+
+/// How far sweeps have come.
+struct Swept {
+    /// The count of endings up to which all entries have been looked at.
+    endings: u64,
+    /// Whether the wheel has been emptied to be made anew, and lacks entries.
+    is_wheel_partial: bool,
+    /// When the janitor may walk again.
+    next_walk: Timestamp,
+}
+
+impl Default for Swept {
+    fn default() -> Self {
+        Self { endings: 0, is_wheel_partial: false, next_walk: Timestamp::ZERO }
+    }
+}
+
+/// Whether a sweep makes way for others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Gentle,
+    AtOnce,
+}
 
 impl<K, V, N> LocalTier<K, V, N>
 where
@@ -19,36 +59,55 @@ where
     V: Clone + Send + Sync + 'static,
     N: Clone + Send + Sync + 'static,
 {
-    /// Frees what is dead by now.
+    /// Frees what is dead by now, and waits for what others are freeing.
     pub(crate) fn sweep(&self) {
-        self.sweep_with(|| {});
+        self.sweep_at(Pace::AtOnce);
     }
 
-    /// The same with a rest after each batch.
-    fn sweep_with(&self, rest: impl Fn()) {
-        let floor = self.marks.floor();
-        let is_invalidated = self.swept_floor.swap(floor, Ordering::Relaxed) != floor;
-        let is_littered = self.wheel.len() > self.engine.len() * MAX_LITTER + MIN_LITTERED;
-        let mut dropped = Dropped::none();
-        if is_invalidated || is_littered {
-            // Cleared first: whoever puts from here on either pushes, or is met by this walk.
-            self.wheel.clear();
-            Reader::NOBODY.announce();
-            for (hash, slot) in self.engine.slots() {
-                drop(slot);
-                self.visit(hash, &mut dropped, &rest);
-            }
-        }
+    fn sweep_at(&self, pace: Pace) {
+        let Some(mut turn) = Turn::take(&self.sweeps.turn) else { return };
+        let mut step = Step { dropped: Dropped::none(), visited: 0, pace };
+        self.walk(&mut turn.swept, &mut step);
         while let Some(hashes) = self.wheel.take_due(self.clock.now()) {
             for hash in hashes {
-                self.visit(hash, &mut dropped, &rest);
+                self.visit(hash, true, &mut step);
             }
         }
-        deliver(dropped);
+        step.dropped.deliver();
     }
 
-    /// Takes what is dead under this hash; has the rest looked at again in time.
-    fn visit(&self, hash: u64, dropped: &mut Dropped<K, V>, rest: &impl Fn()) {
+    /// Looks at all entries if a change has ended some of them or the wheel is to be made anew.
+    fn walk(&self, swept: &mut Swept, step: &mut Step<K, V>) {
+        let began = self.clock.now();
+        let has_ended = swept.endings != self.marks.endings();
+        let is_due = has_ended && (step.pace == Pace::AtOnce || began >= swept.next_walk);
+        let is_littered = self.wheel.len() > self.engine.len() * MAX_LITTER + MIN_LITTERED;
+        swept.is_wheel_partial |= is_littered;
+        if !is_due && !swept.is_wheel_partial {
+            return;
+        }
+        // Before the count is read: what is ended after that wakes the janitor again.
+        self.sweeps.is_woken.store(false, Ordering::SeqCst);
+        let endings = self.marks.endings();
+        if swept.is_wheel_partial {
+            // Cleared first: whoever puts from here on either pushes, or is met by this walk.
+            self.wheel.clear();
+        }
+        let mut hashes = self.engine.hashes();
+        // A listener may have read in between.
+        while let Some(hash) = {
+            Reader::NOBODY.announce();
+            hashes.next()
+        } {
+            self.visit(hash, swept.is_wheel_partial, step);
+        }
+        let ended = self.clock.now();
+        let next_walk = ended.after(ended.since(began) * RESTS_PER_WALK);
+        *swept = Swept { endings, is_wheel_partial: false, next_walk };
+    }
+
+    /// Takes what is dead under this hash. With `is_place_gone` the rest gets a place in the wheel.
+    fn visit(&self, hash: u64, is_place_gone: bool, step: &mut Step<K, V>) {
         let now = self.clock.now();
         let mut next = Timestamp::FAR;
         let is_dead = |slot: &Slot<V, N>| {
@@ -60,15 +119,12 @@ where
         };
         self.engine.remove_dead(hash, is_dead, |key, slot| {
             let cause = self.death(&slot, now).unwrap_or(Cause::Expired);
-            dropped.add(&self.teller, key, slot.value, cause);
+            step.dropped.add(&self.teller, key, slot.value, cause);
         });
-        if next != Timestamp::FAR {
+        if is_place_gone && next != Timestamp::FAR {
             self.wheel.push(hash, next);
         }
-        if dropped.len() >= BATCH {
-            deliver(std::mem::replace(dropped, Dropped::none()));
-            rest();
-        }
+        step.end();
     }
 
     /// Keeps the wheel's promise for what has just been put.
@@ -89,17 +145,26 @@ where
         self.keep_swept();
     }
 
+    /// Has what a change has just ended freed soon.
+    pub(super) fn sweep_soon(&self) {
+        self.keep_swept();
+        let is_system = matches!(self.clock, LocalClock::System);
+        if is_system && !self.sweeps.is_woken.swap(true, Ordering::SeqCst) {
+            janitor::wake();
+        }
+    }
+
     /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
     #[inline]
-    pub(crate) fn keep_swept(&self) {
-        if !self.is_swept.load(Ordering::Relaxed) {
+    fn keep_swept(&self) {
+        if !self.sweeps.is_kept.load(Ordering::Relaxed) {
             self.start_sweeping();
         }
     }
 
     #[cold]
     fn start_sweeping(&self) {
-        if self.is_swept.swap(true, Ordering::Relaxed) {
+        if self.sweeps.is_kept.swap(true, Ordering::Relaxed) {
             return;
         }
         let this: Weak<dyn Sweep> = self.this.clone();
@@ -120,29 +185,80 @@ where
     N: Clone + Send + Sync + 'static,
 {
     fn sweep(&self) {
-        match &self.clock {
+        self.sweep_at(match &self.clock {
             // The janitor's turn: others may need this core, or a shard, more urgently.
-            LocalClock::System => self.sweep_with(|| std::thread::park_timeout(REST)),
-            LocalClock::Injected(_) => self.sweep_with(|| {}),
-        }
+            LocalClock::System => Pace::Gentle,
+            LocalClock::Injected(_) => Pace::AtOnce,
+        });
     }
 }
 
-/// Frees what a sweep has gathered. A value that panics when dropped must not end the sweep, which
-/// holds hashes that nobody else does.
-fn deliver<K, V>(dropped: Dropped<K, V>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| dropped.deliver()));
+/// A sweep under way: one at a time, whose end the others wait for.
+struct Turn<'a> {
+    swept: MutexGuard<'a, Swept>,
+    was_inside: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// Within a sweep it does not wait: a listener or the end of a value has asked, and may be what
+    /// the other one waits for. None then: what is dead is about to be freed.
+    fn take(turn: &'a Mutex<Swept>) -> Option<Self> {
+        let was_inside = INSIDE.get();
+        let swept = match turn.try_lock() {
+            Ok(swept) => swept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if was_inside => return None,
+            Err(TryLockError::WouldBlock) => lock(turn),
+        };
+        INSIDE.set(true);
+        Some(Self { swept, was_inside })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        INSIDE.set(self.was_inside);
+    }
+}
+
+thread_local! {
+    /// Whether this thread sweeps.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a sweep has taken and not yet freed.
+struct Step<K, V> {
+    dropped: Dropped<K, V>,
+    visited: usize,
+    pace: Pace,
+}
+
+impl<K, V> Step<K, V> {
+    /// After so many entries they are freed, and others come first for a moment.
+    fn end(&mut self) {
+        self.visited += 1;
+        if self.visited.is_multiple_of(STEP) {
+            std::mem::replace(&mut self.dropped, Dropped::none()).deliver();
+            if self.pace == Pace::Gentle {
+                std::thread::park_timeout(REST);
+            }
+        }
+    }
 }
 
 /// The wheel is made anew when it holds this many hashes for each entry, and `MIN_LITTERED` more.
 const MAX_LITTER: usize = 2;
 const MIN_LITTERED: usize = 1 << 14;
 
-/// How many entries a sweep holds on to before it frees them.
-const BATCH: usize = 1024;
+/// How many entries a sweep looks at before it frees what was dead among them.
+const STEP: usize = 1024;
 
-/// How long the janitor rests after each batch: a million entries take a quarter of a second more.
-const REST: std::time::Duration = std::time::Duration::from_micros(20);
+/// How long the janitor rests after each step: a million entries take a quarter of a second more.
+const REST: Duration = Duration::from_micros(20);
+
+/// The janitor rests this many times as long as its walk took: where something is invalidated all
+/// the time, walks take a tenth of one core.
+const RESTS_PER_WALK: u32 = 9;
 
 #[cfg(test)]
 mod tests {

@@ -29,6 +29,10 @@ pub(crate) struct Marks {
     /// other.
     epochs: AtomicU64,
     tag_changes: AtomicU64,
+    /// Counts the changes that end entries, each after it has been made.
+    endings: AtomicU64,
+    /// Called after each of them, with no lock of this table held.
+    on_ending: Option<Box<dyn Fn() + Send + Sync>>,
     /// Held while a change is made and counted. A leaf: who holds it takes no other lock.
     counting: Mutex<()>,
     table: RwLock<Table>,
@@ -64,6 +68,17 @@ pub(crate) struct TagSeen {
 }
 
 impl Marks {
+    /// Marks whose owner is told after each change that ends entries.
+    pub(crate) fn telling(on_ending: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { on_ending: Some(Box::new(on_ending)), ..Self::default() }
+    }
+
+    /// How many changes have ended entries. A walk that begins after this is read meets all that
+    /// they ended.
+    pub(crate) fn endings(&self) -> u64 {
+        self.endings.load(Ordering::SeqCst)
+    }
+
     /// Grows with every change of everything, hard or soft.
     #[inline]
     pub(crate) fn epoch(&self) -> u32 {
@@ -96,12 +111,12 @@ impl Marks {
 
     /// Everything that was loaded or inserted before counts as nothing.
     pub(crate) fn invalidate_all(&self) {
-        self.count(|change, _| Some((change, change)));
+        self.count(HARD, |change, _| Some((change, change)));
     }
 
     /// Everything that was loaded or inserted before is stale.
     pub(crate) fn mark_all_stale(&self) {
-        self.count(|change, floor| Some((change, floor)));
+        self.count(SOFT, |change, floor| Some((change, floor)));
     }
 
     /// What has the tag and was loaded or inserted before counts as nothing.
@@ -153,17 +168,17 @@ impl Marks {
         // A tag without a cell has been seen by nobody who is still there.
         let cell = read(&self.table).cells.get(tag).cloned();
         if let Some(cell) = cell {
-            self.count(|_, _| {
+            self.count(change, |_, _| {
                 cell.versions.fetch_add(change, Ordering::SeqCst);
                 None
             });
         }
     }
 
-    /// Makes a change and counts it. `make` is given its count and the floor, and says what becomes of
+    /// Makes a hard or a soft change and counts it. `make` is given its count and the floor, and says what becomes of
     /// the epoch and the floor, if anything does.
-    fn count(&self, make: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
-        let _counting = lock(&self.counting);
+    fn count(&self, kind: u64, make: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
+        let counting = lock(&self.counting);
         let change = self.changes().wrapping_add(1);
         // Counts are told apart over half of their range: what is older goes.
         let forgets = change.is_multiple_of(OLDEST).then_some((change, change));
@@ -173,6 +188,11 @@ impl Marks {
             self.epochs.store(word, Ordering::SeqCst);
         }
         self.changes.store(change, Ordering::SeqCst);
+        drop(counting);
+        if kind == HARD || forgets.is_some() {
+            self.endings.fetch_add(1, Ordering::SeqCst);
+            self.on_ending.iter().for_each(|tell| tell());
+        }
     }
 
     fn see_tags(&self, tags: &[Arc<str>]) -> Arc<[TagSeen]> {
