@@ -46,19 +46,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         &self,
         hash: u64,
         key: &K,
-        looked: Looked<V>,
+        settings: &Settings,
+        value: V,
         wanted: impl Fn(Option<&V>) -> bool,
     ) -> Option<Ticket> {
         // What is not put is dropped out here, where its end may call the cache.
-        let mut draft = Some(self.draft(key, looked));
-        let done = self.flights.change_if(hash, key, || {
-            let is_wanted = self.local.look(hash, key, |view| match view.value {
-                Held::Value(value) if view.life == Life::Fresh => wanted(Some(value)),
-                _ => wanted(None),
-            });
-            let draft = draft.take_if(|_| is_wanted.unwrap_or_else(|| wanted(None)))?;
-            Some(self.local.put(hash, key.clone(), draft))
-        });
+        let mut draft = Some(self.draft(key, self.born(settings, Held::Value(value))));
+        let wanted = |there: Option<&Held<V>>| match there {
+            Some(Held::Value(value)) => wanted(Some(value)),
+            _ => wanted(None),
+        };
+        let put = || self.local.put_if(hash, key, &mut draft, settings.tags(), wanted);
+        let done = self.flights.change_if(hash, key, put);
         done.map(|_| self.note_gone(key))
     }
 

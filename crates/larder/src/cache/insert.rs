@@ -56,36 +56,59 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         wanted: impl Fn(Option<&V>) -> bool + Send + Sync,
     ) -> Result<bool> {
         let name = self.shared.key(&key);
+        for _ in 0..TRIES {
+            match self.try_where(hash, &key, &name, &held, &wanted).await? {
+                Tried::Done => return Ok(true),
+                Tried::Kept => return Ok(false),
+                Tried::Outdated => {}
+                Tried::Unstorable(error) => {
+                    self.inner.tell(&Event::NotStored(error.clone()));
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "insert", "marks were changed at every try"))
+    }
+
+    /// The record is made with marks that were asked for before what is there is judged. If they
+    /// have changed by then, it would count as nothing, and what it takes the place of may be there
+    /// no longer: it is made anew.
+    async fn try_where(
+        &self,
+        hash: u64,
+        key: &K,
+        name: &Key,
+        held: &Held<V>,
+        wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
+    ) -> Result<Tried> {
         let marks = self.inner.local.marks();
         let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
-        let record = self.shared_record(&name, &held, &current).await;
-        let mut is_wanted = false;
+        let record = self.shared_record(name, held, &current).await;
+        let mut tried = Tried::Kept;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
-            is_wanted = wanted(match fresh.map(|looked| &looked.held) {
+            let is_wanted = wanted(match fresh.map(|looked| &looked.held) {
                 Some(Held::Value(value)) => Some(value),
                 _ => None,
             });
-            Ok(match &record {
-                _ if !is_wanted => Step::Keep,
-                Ok(Some(record)) => Step::Write(record.clone()),
+            let is_outdated = marks.life(&current.seen) != Life::Fresh;
+            let (step, comes_to) = match &record {
+                _ if !is_wanted => (Step::Keep, Tried::Kept),
+                _ if is_outdated => (Step::Keep, Tried::Outdated),
+                Ok(Some(record)) => (Step::Write(record.clone()), Tried::Done),
                 // Without a life nothing is kept, and what was there goes; so it does if what was
                 // to take its place cannot be stored.
-                Ok(None) | Err(_) => Step::Delete,
-            })
+                Ok(None) => (Step::Delete, Tried::Done),
+                Err(error) => (Step::Delete, Tried::Unstorable(error.clone())),
+            };
+            tried = comes_to;
+            Ok(step)
         };
-        let changed = self.shared.change(&name, marks, decide).await;
-        if is_wanted {
-            self.inner.drop_here(hash, &key);
+        let changed = self.shared.change(name, marks, decide).await;
+        if matches!(tried, Tried::Done | Tried::Unstorable(_)) {
+            self.inner.drop_here(hash, key);
         }
-        changed?;
-        match record {
-            Err(error) if is_wanted => {
-                self.inner.tell(&Event::NotStored(error.clone()));
-                Err(error)
-            }
-            _ => Ok(is_wanted),
-        }
+        changed.map(|_| tried)
     }
 
     /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
@@ -136,6 +159,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Ok(Some(record))
     }
 }
+
+/// What an insert that depends on what is there has come to.
+enum Tried {
+    Done,
+    /// Something else is there than was wanted: nothing is changed.
+    Kept,
+    /// Marks have changed meanwhile: nothing is changed.
+    Outdated,
+    /// The value cannot be stored. What was there is gone.
+    Unstorable(Error),
+}
+
+/// How often an insert is judged anew over marks that change.
+const TRIES: usize = 16;
 
 /// Why an insert is not at the authority.
 enum Unwritten {

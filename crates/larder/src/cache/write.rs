@@ -250,10 +250,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let hash = self.inner.local.hash(&key);
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         let Some(shared) = self.inner.shared.clone() else {
-            let looked = inner.born(&settings, Held::Value(value));
-            let Some(ticket) = inner.put_where(hash, &key, looked, wanted) else {
-                return Ok(false);
-            };
+            let put = inner.put_where(hash, &key, &settings, value, wanted);
+            let Some(ticket) = put else { return Ok(false) };
             inner.noted(ticket).await;
             return Ok(true);
         };
@@ -288,9 +286,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 Ok(edit.step(&settings, record, now, looked.note.written_at))
             };
             let changed = shared.change(&name, inner.local.marks(), decide).await;
-            // Whatever the authority said: here it is no longer what it was.
             match edit {
                 Edit::MarkStale => drop(inner.change_now(hash, &key, &settings, edit)),
+                // A life that is not changed makes no load wrong. The copy may be of what is gone.
+                Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_)
+                    if matches!(changed, Ok((_, false))) =>
+                {
+                    drop(inner.flights.hold(hash, || inner.local.remove(hash, &key)));
+                }
+                // Whatever the authority said: here it is no longer what it was.
                 _ => inner.drop_here(hash, &key),
             }
             changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
