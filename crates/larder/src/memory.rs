@@ -9,21 +9,23 @@ use larder_core::{
 };
 
 use crate::clock::SystemClock;
+use crate::memory::shelf::Shelf;
 use crate::memory::store::Store;
-use crate::sync::{Arc, Mutex, MutexGuard, lock};
+use crate::sync::{Arc, MutexGuard, lock};
 
+mod shelf;
 mod store;
 
 /// Records in this process's memory: the reference implementation of [`Backend`].
 ///
 /// Every rule of the contract is kept exactly: lives end to the nanosecond, and a batch is one
 /// step. Clones share the store, so two caches over clones see each other's records, and closing
-/// one closes them all.
+/// one closes them all. What is dead leaves memory within a second without being asked for: values
+/// and leases, and so locks that have run out.
 #[derive(Clone)]
 pub struct MemoryBackend {
-    clock: Arc<dyn Clock>,
     incarnation: Incarnation,
-    store: Arc<Mutex<Store>>,
+    shelf: Arc<Shelf>,
 }
 
 /// An empty store whose lives are judged by the system's clock.
@@ -39,7 +41,7 @@ impl MemoryBackend {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         // A version is unique per process and instance, which is all an incarnation has to be.
         let id = u128::from_be_bytes(Version::next().to_bytes());
-        Self { clock, incarnation: Incarnation::new(id), store: Arc::default() }
+        Self { incarnation: Incarnation::new(id), shelf: Shelf::new(clock) }
     }
 
     /// The same store, holding at most this many bytes of payload. Keys and headers are not
@@ -49,12 +51,12 @@ impl MemoryBackend {
     /// [`NoSpace`](ErrorKind::NoSpace). Deletes always work.
     #[must_use]
     pub fn with_max_bytes(self, bytes: usize) -> Self {
-        lock(&self.store).max_bytes = Some(bytes);
+        lock(&self.shelf.store).max_bytes = Some(bytes);
         self
     }
 
     fn open(&self, operation: &'static str) -> Result<MutexGuard<'_, Store>> {
-        let store = lock(&self.store);
+        let store = lock(&self.shelf.store);
         if store.is_closed {
             return Err(Error::new(ErrorKind::Closed, operation, "the backend has been closed"));
         }
@@ -69,8 +71,15 @@ impl MemoryBackend {
     ) -> Vec<Outcome> {
         match self.open(operation) {
             Ok(mut store) => {
-                let now = self.clock.now();
-                changes.iter().map(|change| apply(&mut store, now, change)).collect()
+                let now = self.shelf.clock.now();
+                let outcomes =
+                    changes.iter().map(|change| apply(&mut store, now, change)).collect();
+                let has_deaths = !store.deaths.is_empty();
+                drop(store);
+                if has_deaths {
+                    self.shelf.keep_swept();
+                }
+                outcomes
             }
             Err(error) => changes.iter().map(|_| Outcome::Failed(error.clone())).collect(),
         }
@@ -79,7 +88,7 @@ impl MemoryBackend {
 
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = lock(&self.store);
+        let store = lock(&self.shelf.store);
         f.debug_struct("MemoryBackend")
             .field("records", &store.records.len())
             .field("payload_bytes", &store.bytes)
@@ -97,7 +106,7 @@ impl Backend for MemoryBackend {
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
         match self.open("read") {
             Ok(store) => {
-                let now = self.clock.now();
+                let now = self.shelf.clock.now();
                 keys.iter().map(|key| store.read(now, key)).collect()
             }
             Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
@@ -106,7 +115,7 @@ impl Backend for MemoryBackend {
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>> {
         let store = self.open("read")?;
-        store.read(self.clock.now(), key)
+        store.read(self.shelf.clock.now(), key)
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
@@ -123,17 +132,17 @@ impl Backend for MemoryBackend {
 
     async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
         let store = self.open("scan")?;
-        Ok(store.scan(self.clock.now(), prefix, cursor.as_ref(), limit))
+        Ok(store.scan(self.shelf.clock.now(), prefix, cursor.as_ref(), limit))
     }
 
     async fn purge(&self, limit: usize) -> Result<usize> {
         let mut store = self.open("purge")?;
-        Ok(store.purge(self.clock.now(), limit))
+        Ok(store.purge(self.shelf.clock.now(), limit))
     }
 
     async fn clock(&self) -> Result<StoreTime> {
         drop(self.open("clock")?);
-        let micros = self.clock.now().as_nanos() / 1_000;
+        let micros = self.shelf.clock.now().as_nanos() / 1_000;
         Ok(StoreTime::from_micros(i64::try_from(micros).unwrap_or(i64::MAX)))
     }
 
@@ -143,7 +152,7 @@ impl Backend for MemoryBackend {
     }
 
     async fn close(&self) -> Result<()> {
-        let mut store = lock(&self.store);
+        let mut store = lock(&self.shelf.store);
         let emptied = std::mem::take(&mut *store);
         store.is_closed = true;
         // Payloads may be many: they are dropped without the lock.
@@ -213,7 +222,7 @@ mod tests {
             assert!(write(&backend, &format!("k{}", round % 5), round % 20, life).is_done());
             clock.advance(Duration::from_millis(300));
             assert!(block_on(backend.purge(1)).unwrap() <= 1);
-            let store = lock(&backend.store);
+            let store = lock(&backend.shelf.store);
             let sum: usize = store.records.values().map(|stored| stored.record.payload.len()).sum();
             assert_eq!(store.bytes, sum);
             assert_eq!(store.deaths.len(), store.records.len());

@@ -1,0 +1,49 @@
+//! Where the records are, and freeing what of them is dead.
+
+use std::sync::Weak;
+
+use larder_core::{Clock, Sweep};
+
+use crate::janitor;
+use crate::memory::store::Store;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+
+/// The store of a backend and its clones, which is swept from its first record with an end on.
+pub(super) struct Shelf {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Mutex<Store>,
+    is_swept: AtomicBool,
+    this: Weak<Self>,
+}
+
+impl Shelf {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            clock,
+            store: Mutex::default(),
+            is_swept: AtomicBool::new(false),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
+    pub(super) fn keep_swept(&self) {
+        if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let this: Weak<dyn Sweep> = self.this.clone();
+        if !self.clock.drive(Weak::clone(&this)) {
+            janitor::keep_swept(this);
+        }
+    }
+}
+
+impl Sweep for Shelf {
+    fn sweep(&self) {
+        while lock(&self.store).purge(self.clock.now(), STEP) == STEP {}
+    }
+}
+
+/// How many records are freed while others wait for the store.
+const STEP: usize = 256;
