@@ -23,6 +23,10 @@ pub(crate) enum Flaw {
     CellBeforeCount,
     /// What is untouched is settled up to a count that is read after it was judged.
     SettledTooFar,
+    /// A conditional insert sees the marks before it has judged that nothing is there.
+    SeenBeforeJudged,
+    /// A conditional insert sees the marks after it has judged that something is there.
+    SeenAfterJudged,
     /// A write fills the local tier although another has touched the key.
     FillTouched,
     /// A value from before the load is handed out without being judged again.

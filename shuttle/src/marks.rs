@@ -62,6 +62,11 @@ impl Marks {
         life != Life::Dead
     }
 
+    /// The same by a closer look, which asks the marks themselves and not only their count.
+    pub(crate) fn is_current(&self, seen: &Seen) -> bool {
+        self.product.is_current(seen)
+    }
+
     pub(crate) fn invalidate_all(&self) {
         self.product.invalidate_all();
     }

@@ -304,6 +304,37 @@ impl World {
         self.log.end(change);
     }
 
+    /// Inserts where nothing is there; whether it did.
+    pub(crate) fn insert_if_absent(&self, key: Key) -> bool {
+        self.insert_where(key, Option::is_none)
+    }
+
+    /// Inserts where something is there; whether it did.
+    pub(crate) fn replace(&self, key: Key) -> bool {
+        self.insert_where(key, Option::is_some)
+    }
+
+    fn insert_where(&self, key: Key, wanted: fn(&Option<Value>) -> bool) -> bool {
+        let change = self.begin(Some(key));
+        let done = self.flights.change_if(HASH, &key, || {
+            let before = self.see();
+            let there = self.look_closer(key);
+            let sees_late = match self.flaw {
+                Some(Flaw::SeenBeforeJudged) => false,
+                Some(Flaw::SeenAfterJudged) => true,
+                _ => there.is_none(),
+            };
+            let seen = if sees_late { self.see() } else { before };
+            wanted(&there).then(|| self.put(key, Value::Inserted(change), seen))
+        });
+        // What is refused is no change: nobody has to notice it.
+        done.map(|()| self.log.end(change)).is_some()
+    }
+
+    pub(crate) fn holds(&self, key: Key) -> bool {
+        self.look(key).is_some()
+    }
+
     pub(crate) fn invalidate(&self, key: Key) {
         let change = self.begin(Some(key));
         self.change(key, || self.evict(key));
@@ -402,6 +433,12 @@ impl World {
 
     fn look(&self, key: Key) -> Option<Entry> {
         self.entry(key).filter(|entry| !entry.expired)
+    }
+
+    fn look_closer(&self, key: Key) -> Option<Value> {
+        let engine = lock(&self.engine);
+        let entry = engine.get(&key).filter(|entry| !entry.expired)?;
+        self.marks.is_current(&entry.seen).then_some(entry.value)
     }
 
     fn stale(&self, key: Key) -> Option<Entry> {

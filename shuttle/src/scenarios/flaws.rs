@@ -3,6 +3,9 @@
 use super::changes::{
     all_invalidated, inserted_and_invalidated, invalidated, other_tag_invalidated, tag_invalidated,
 };
+use super::conditions::{
+    claimed_against_all, claimed_against_its_tag, replaced_against_all, replaced_against_its_tag,
+};
 use super::hand_outs::{copies_and_tag, fallbacks_and_tag, offers_and_tag};
 use super::readers::{leavers, one_load};
 use super::writes::two_writes;
@@ -88,4 +91,24 @@ fn a_copy_taken_unjudged() {
 #[test]
 fn a_fallback_taken_unjudged() {
     Scenario::new(fallbacks_and_tag).finds(Flaw::TakenUnjudged);
+}
+
+#[test]
+fn seen_before_judged_against_all() {
+    Scenario::new(claimed_against_all).finds(Flaw::SeenBeforeJudged);
+}
+
+#[test]
+fn seen_before_judged_against_a_tag() {
+    Scenario::tagged(Tagged::Before, claimed_against_its_tag).finds(Flaw::SeenBeforeJudged);
+}
+
+#[test]
+fn seen_after_judged_against_all() {
+    Scenario::new(replaced_against_all).finds(Flaw::SeenAfterJudged);
+}
+
+#[test]
+fn seen_after_judged_against_a_tag() {
+    Scenario::tagged(Tagged::Before, replaced_against_its_tag).finds(Flaw::SeenAfterJudged);
 }

@@ -1,6 +1,7 @@
 //! What is explored, one test each.
 
 mod changes;
+mod conditions;
 mod flaws;
 mod hand_outs;
 mod readers;

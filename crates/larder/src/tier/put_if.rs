@@ -19,7 +19,9 @@ where
     ///
     /// The marks are seen before a fresh value is judged and after a missing one is. So what is put
     /// has been there before a change that ended the fresh value, and ends with it; and what was
-    /// put because a change had ended another value is newer than that change.
+    /// put because a change had ended another value is newer than that change. What is there is
+    /// judged by the marks themselves: their count alone lags behind a change under way, whose
+    /// versions are seen already.
     pub(crate) fn put_if(
         &self,
         hash: u64,
