@@ -99,8 +99,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(stored.is_some_and(|stored| stored.life == Life::Fresh || self.settings.allow_stale))
     }
 
-    /// Frees the room of what is dead, in memory and in the backend, which both do unasked too; how
-    /// many records it was in the backend.
+    /// Frees the room of what is dead, in memory and in the backend; how many records it was in the
+    /// backend.
+    ///
+    /// Memory and a backend free what is dead by its time without being asked, and memory also what
+    /// a tag or [`invalidate_all`](Self::invalidate_all) has ended. A backend knows nothing of these:
+    /// there it is freed by this call, which walks over the cache's namespace, if the backend can
+    /// list keys. A record that is replaced meanwhile stays.
     ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) if the backend cannot, and its own, whatever the mode.
@@ -120,7 +125,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let count = shared.authority.backend().purge(PURGE).await?;
             purged += count as u64;
             if count < PURGE {
-                return Ok(purged);
+                return Ok(purged + shared.authority.purge_ended().await?);
             }
         }
     }

@@ -352,7 +352,7 @@ impl<T> Known<T> {
 }
 
 /// A mark's header, none if its bytes are damaged.
-fn lost_if_damaged(read: Result<Option<Record>>) -> Result<Option<Header>> {
+pub(super) fn lost_if_damaged(read: Result<Option<Record>>) -> Result<Option<Header>> {
     match read {
         Err(error) if error.kind() == ErrorKind::Codec => Ok(None),
         read => Ok(read?.map(|record| record.header)),

@@ -5,6 +5,7 @@ pub(crate) mod held;
 pub(crate) mod local;
 pub(crate) mod mark;
 pub(crate) mod persist;
+mod purge;
 mod put_if;
 pub(crate) mod scan;
 pub(crate) mod shared;
