@@ -1,6 +1,7 @@
 //! The memory backend, the reference implementation of the contract.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
@@ -100,7 +101,10 @@ impl fmt::Debug for MemoryBackend {
 
 impl Backend for MemoryBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Scope::Process).with_max_key_bytes(usize::MAX)
+        // Records die exactly when their life ends, and are freed soon after.
+        Capabilities::new(Scope::Process)
+            .with_max_key_bytes(usize::MAX)
+            .with_native_ttl(Duration::ZERO)
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
@@ -164,8 +168,6 @@ impl Backend for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use larder_core::{Class, Expect, NEVER, Namespace, Times};
     use larder_testkit::{ManualClock, block_on};
 
