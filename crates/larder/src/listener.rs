@@ -23,8 +23,9 @@ pub enum Cause {
 
 /// Who is told of each entry that leaves, exactly once, outside all locks.
 ///
-/// It runs on the thread that made the entry leave. It may call the cache. If it panics, the panic
-/// is counted and goes no further.
+/// It runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for what has
+/// died. It may call the cache. If it panics, the panic is counted and goes no further. While it
+/// takes long, what has died in its own cache waits; other caches are freed all the same.
 pub type Listener<K, V> = Arc<dyn Fn(&K, &V, Cause) + Send + Sync>;
 
 /// A listener, and the counters that its panics and all causes go to.

@@ -210,6 +210,8 @@ where
     }
 
     /// Makes all entries with this tag count as nothing, loads that have begun included.
+    ///
+    /// It takes no time, however many there are; the memory comes back soon after.
     pub fn invalidate_tag(&self, tag: &str) {
         self.tier.marks().invalidate_tag(tag);
     }
@@ -255,7 +257,12 @@ where
         self.tier.weight()
     }
 
-    /// Frees what is dead by now. It happens by itself about ten times a second.
+    /// Frees what is dead by now, and tells the listener; what another thread is freeing just then,
+    /// too. Called by a listener, it does not wait for others.
+    ///
+    /// It happens by itself about ten times a second, and soon after an invalidation of a tag or of
+    /// all. In a forked child it does not, for a cache that was there before the fork, until one of
+    /// its tags or all is invalidated: call this, or make caches after the fork.
     pub fn sweep(&self) {
         self.tier.sweep();
     }
