@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use larder::{Cache, EntryOptions, LocalCache, Options};
+use larder::{Cache, CacheKey, EntryOptions, Error, LocalCache, Options, Reach};
 use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
 
@@ -47,6 +47,14 @@ fn lies(
     lies
 }
 
+async fn invalidate<K, V>(cache: &Cache<K, V>, is_all: bool) -> Result<Reach, Error>
+where
+    K: CacheKey,
+    V: Clone + Send + Sync + 'static,
+{
+    if is_all { cache.invalidate_all().await } else { cache.invalidate_tag("t").await }
+}
+
 fn tagged() -> EntryOptions {
     EntryOptions::new().tags(["t"])
 }
@@ -73,13 +81,8 @@ fn an_insert_if_absent_in_memory_says_yes_only_if_what_it_stored_counts() {
     let with = cache.with(Options::new().tags(["t"]));
     for is_all in [true, false] {
         let lies = lies(
-            || drop(block_on(with.insert(1, 0)).unwrap()),
-            || {
-                let _ = match is_all {
-                    true => block_on(cache.invalidate_all()).unwrap(),
-                    false => block_on(cache.invalidate_tag("t")).unwrap(),
-                };
-            },
+            || assert_eq!(block_on(with.insert(1, 0)).unwrap(), Reach::Confirmed),
+            || assert_eq!(block_on(invalidate(&cache, is_all)).unwrap(), Reach::Confirmed),
             || block_on(with.insert_if_absent(1, 1)).unwrap(),
             || block_on(cache.get(&1)).unwrap().is_some(),
         );
@@ -111,10 +114,7 @@ fn an_insert_if_absent_over_a_backend_says_yes_only_if_what_it_stored_counts() {
             rig.store().nth(Operation::Read, read, Fault::Hold);
             let change = async {
                 rig.store().until_held(1).await;
-                match is_all {
-                    true => there.invalidate_all().await.unwrap(),
-                    false => there.invalidate_tag("t").await.unwrap(),
-                };
+                invalidate(&there, is_all).await.unwrap();
                 rig.store().release_all();
             };
             let (is_ours, ()) = tokio::join!(with.insert_if_absent("a".into(), 1), change);

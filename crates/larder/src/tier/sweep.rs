@@ -94,15 +94,17 @@ where
             self.wheel.clear();
         }
         let mut hashes = self.engine.hashes();
-        // A listener may have read in between.
-        while let Some(hash) = {
+        let mut next = || {
+            // A listener may have read in between.
             Reader::NOBODY.announce();
             hashes.next()
-        } {
+        };
+        while let Some(hash) = next() {
             self.visit(hash, swept.is_wheel_partial, step);
         }
         let ended = self.clock.now();
-        let next_walk = ended.after(ended.since(began) * RESTS_PER_WALK);
+        let pause = ended.since(began).saturating_mul(RESTS_PER_WALK).min(LONGEST_PAUSE);
+        let next_walk = ended.after(pause);
         *swept = Swept { endings, is_wheel_partial: false, next_walk };
     }
 
@@ -259,6 +261,9 @@ const REST: Duration = Duration::from_micros(20);
 /// The janitor rests this many times as long as its walk took: where something is invalidated all
 /// the time, walks take a tenth of one core.
 const RESTS_PER_WALK: u32 = 9;
+
+/// But no longer than this, also after a listener that was slow.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
