@@ -5,7 +5,6 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::backend::Version;
@@ -59,10 +58,11 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
     if !is_due(run, &answers, &key).await? {
         return Ok(());
     }
-    // A store of its own: to close it is to wait for the end of the load.
+    // Stores of their own: one has no copies of what this one has looked at; to close the other is
+    // to wait for the end of the load.
+    let (_, judging) = open(run, url, stdin.as_deref())?;
     let (_, loading) = open(run, url, stdin.as_deref())?;
-    let answers = Arc::new(answers);
-    let loader = make_anew(run, stdin, key.clone(), Arc::clone(&answers));
+    let loader = make_anew(run, stdin, key.clone(), judging);
     loading.cache.refresh(&key, loader)?;
     loading.cache.close().await?;
     answers.tidy().await;
@@ -88,7 +88,7 @@ fn make_anew(
     run: &Run,
     stdin: Option<Bytes>,
     key: String,
-    answers: Arc<Answers>,
+    answers: Answers,
 ) -> impl FnOnce(Load<String, Answer>) -> BoxAnswer + Send + use<> {
     let (run, own) = (run.clone(), Own::default());
     let load_it = loader(&run, stdin, Echo::Silent, own.clone());
