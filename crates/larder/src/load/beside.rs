@@ -193,7 +193,7 @@ impl<V: Clone + 'static> Shared<V> {
             return None;
         }
         let term = wanted.term(self.authority.timeout);
-        let at = self.authority.clock.now().after(left - AHEAD.min(left / 2));
+        let at = self.authority.clock.now().after(left.saturating_sub(AHEAD.min(left / 2)));
         let record = lease_record(term, &lease.current);
         Some(Successor { record, at, term, is_sent: AtomicBool::new(false) })
     }

@@ -5,49 +5,51 @@ use std::time::Duration;
 
 use larder_core::Timestamp;
 
-use crate::simulation::mix::{Plan, Verb};
-use crate::simulation::oracle::{Node, Oracle};
-use crate::simulation::world::Call;
+use crate::simulation::mix::{Plan, STALE};
+use crate::simulation::oracle::{Moment, Node, Oracle};
 use crate::sync::lock;
 
-/// The loads over a stale value whose loaders have succeeded.
+/// The loads over stale values whose loaders have succeeded.
 #[derive(Default)]
 pub(super) struct Loads(Mutex<Vec<Load>>);
 
-struct Load {
+/// A load over one version of a stale value.
+pub(super) struct Load {
     node: Node,
     stale: u64,
+    version: Option<Moment>,
     began: Timestamp,
 }
 
-impl Loads {
-    /// A loader has succeeded. Blames the node if another one has loaded the same version.
-    ///
-    /// A value has one version unless its life was changed. A result with late tags may not be kept,
-    /// and then the version is loaded again.
-    pub(super) fn note(
-        &self,
-        plan: &Plan,
-        oracle: &mut Oracle,
-        call: Call,
-        stale: u64,
-        began: Timestamp,
-    ) {
-        let is_sure = plan.waits_for_leases && !plan.mix.has_faults() && !plan.loses_records;
-        if !is_sure || call.verb == Verb::LoadLate || oracle.value(stale).is_renewed() {
-            return;
-        }
-        let node = call.node;
-        let mut loads = lock(&self.0);
-        let is_same = |load: &&Load| {
-            load.node != node && load.stale == stale && began.since(load.began) < RENEWED_AFTER
-        };
-        if loads.iter().any(|load| is_same(&load)) {
-            oracle.blame(|| format!("node {node} loads over {stale} as another has done"));
-        }
-        loads.push(Load { node, stale, began });
+impl Load {
+    pub(super) fn new(oracle: &Oracle, node: Node, stale: u64, began: Timestamp) -> Self {
+        Self { node, stale, version: oracle.value(stale).stored_at(), began }
     }
 }
 
-/// How long the shortest lease lives without having been renewed.
-const RENEWED_AFTER: Duration = Duration::from_secs(1);
+impl Loads {
+    /// A loader has succeeded. Blames its node if another one has loaded the same version.
+    ///
+    /// Only where nothing else gives a value a new version while a load is about to begin.
+    pub(super) fn note(&self, plan: &Plan, oracle: &mut Oracle, load: Load) {
+        // A short lease runs out where its load is slow to begin.
+        let is_lost = plan.loses_records || plan.lease_limit < LONG;
+        if plan.mix.name != STALE.name || !plan.waits_for_leases || is_lost {
+            return;
+        }
+        let mut loads = lock(&self.0);
+        let is_again = loads.iter().any(|other| {
+            other.node != load.node
+                && (other.stale, other.version) == (load.stale, load.version)
+                && load.began.since(other.began) < LONG / 3
+        });
+        if is_again {
+            let Load { node, stale, .. } = load;
+            oracle.blame(|| format!("node {node} loads over {stale} as another has done"));
+        }
+        loads.push(load);
+    }
+}
+
+/// How long a lease lives that does not run out in a history.
+const LONG: Duration = Duration::from_secs(60);

@@ -92,9 +92,9 @@ pub(super) struct Bounds {
 }
 
 impl Value {
-    /// Whether somebody has given it another life, or written it again.
-    pub(super) const fn is_renewed(&self) -> bool {
-        self.is_renewed
+    /// The moment at which it was stored last, which tells its versions apart.
+    pub(super) fn stored_at(&self) -> Option<Moment> {
+        self.stored.map(|(moment, _)| moment)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::load::loader::{Load, Loaded};
 use crate::options::Options;
 use crate::simulation::backend::Remote;
 use crate::simulation::gate::{Gates, Place};
-use crate::simulation::loads::Loads;
+use crate::simulation::loads::{self, Loads};
 use crate::simulation::mix::{Plan, Verb};
 use crate::simulation::oracle::{Force, Node, Oracle, Read, Scope};
 use crate::sync::lock;
@@ -319,6 +319,7 @@ impl World {
     /// What the source shows, and whether the stale value shows the same.
     async fn load(&self, call: Call, stale: Option<u64>) -> Result<(u64, bool)> {
         let began = self.clock.now();
+        let over = stale.map(|stale| loads::Load::new(&self.oracle(), call.node, stale, began));
         self.gates.pass(Place::Source).await;
         if call.loader == Loader::Hangs {
             return pending().await;
@@ -335,8 +336,8 @@ impl World {
         if self.plan.mix.has_faults() {
             self.keep(value);
         }
-        if let Some(stale) = stale {
-            self.loads.note(&self.plan, &mut self.oracle(), call, stale, began);
+        if let Some(load) = over {
+            self.loads.note(&self.plan, &mut self.oracle(), load);
         }
         Ok((value, is_unmodified))
     }
