@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::Write;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
@@ -31,7 +32,7 @@ fn serve(folder: &Path) {
             assert_eq!(cache.get("price").await.unwrap(), Some(100));
             assert_eq!(cache.invalidate_all().await.unwrap(), Reach::Confirmed);
             let left = cache.get("price").await.unwrap();
-            println!("{MARK}{left:?}");
+            tell(format_args!("{left:?}"));
         });
     });
 }
@@ -54,6 +55,13 @@ fn fork(run: impl FnOnce()) {
     }
 }
 
+/// Tells the test something.
+fn tell(what: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{MARK}{what}").unwrap();
+    out.flush().unwrap();
+}
+
 /// The library that forks, compiled for this run.
 fn compile(folder: &Folder) -> PathBuf {
     std::fs::create_dir_all(folder.path()).unwrap();
@@ -74,7 +82,7 @@ fn hand_on(folder: &Path) {
     cache.insert(1, 1).unwrap();
     fork(|| {
         let reach = cache.insert(2, 2).unwrap();
-        println!("{MARK}{reach:?}, {}", cache.save().unwrap());
+        tell(format_args!("{reach:?}, {}", cache.save().unwrap()));
     });
 }
 
