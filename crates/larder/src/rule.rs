@@ -23,6 +23,14 @@ pub(crate) enum Rule {
     InsertUntouched,
     /// A fill is stored only while its flight is in the table.
     FillFenced,
+    /// A tag's life is extended before an entry that would outlive it is stored or lengthened.
+    ExtendTags,
+    /// It is extended by the tag's version, and the tag is never written again.
+    ExtendByVersion,
+    /// Where the extension is refused, nothing is stored.
+    RefusedExtension,
+    /// A tag is forgotten only while nobody in this process holds it.
+    ForgetUnheld,
     /// What is read is trusted from when it was asked for, not from when the answer came.
     TrustedSinceAsked,
     /// A load over a value that may be served leaves a lease beside it.

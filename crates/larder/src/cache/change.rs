@@ -5,7 +5,7 @@ use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result};
 use crate::ops::Step;
 use crate::tier::held::Looked;
 use crate::tier::mark::Age;
-use crate::tier::shared::{Found, Shared};
+use crate::tier::shared::{Found, Shared, names};
 use crate::tier::tag::Marks;
 
 /// How often a change is tried over what turns up meanwhile.
@@ -37,6 +37,12 @@ impl<V: Clone + 'static> Shared<V> {
                 (Step::Write(record), _) => self.authority.write(key, record, expect).await,
                 (Step::Delete, Some(_)) => self.authority.delete(key, expect).await,
                 (Step::Retime(times), Some(header)) => {
+                    // Those of now: a soft change since it was written leaves it there, stale.
+                    let tags = names(header)?;
+                    let current = self.authority.current(marks, &tags, Age::Checked).await?;
+                    if !self.authority.extend(&current.tags, times.kept_left()).await? {
+                        continue;
+                    }
                     self.authority.retime(key, header, times).await
                 }
                 (Step::Delete | Step::Retime(_), None) => return Ok((looked, false)),

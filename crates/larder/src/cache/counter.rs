@@ -99,7 +99,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         };
         let tags = names(&record.header)?;
         let current = shared.authority.current(marks, &tags, Age::Checked).await?;
-        counted(&record, &current)
+        let number = counted(&record, &current)?;
+        if number.is_some() {
+            shared.authority.keep_tags(&current.tags, record.header.times.kept_left()).await;
+        }
+        Ok(number)
     }
 }
 
@@ -157,10 +161,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let (fresh_for, _) = lives(settings, Ttl::Default, self.now(), || 0.0);
         // A number has the tags that it started with: those that turn up are asked for.
         let mut tags = settings.tags().to_vec();
-        loop {
+        let mut are_extended = false;
+        for _ in 0..TRIES {
             let current = authority.current(marks, &tags, Age::Checked).await?;
             let first = first(fresh_for, &current, settings);
+            let are_lasting = are_extended || authority.outlive(&first.header.tags, fresh_for);
             let (mut added, mut unknown) = (0, Vec::new());
+            let (mut starts, mut left) = (false, Duration::ZERO);
             let decide = |before: Option<&Record>| {
                 unknown = before.map(|before| unknown_tags(before, &current)).unwrap_or_default();
                 if !unknown.is_empty() {
@@ -172,16 +179,30 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 if base.is_none() && fresh_for.is_zero() {
                     return Ok(Step::Delete);
                 }
+                starts = base.is_none() && !are_lasting;
+                if starts {
+                    return Ok(Step::Keep);
+                }
                 let header = base.unwrap_or_else(|| first.clone()).header;
+                left = header.times.kept_left();
                 let payload = Record::counter(added, header.times).payload;
                 Ok(Step::Write(Record { header, payload }))
             };
             authority.swap().update(&shared.key(key), decide).await?;
-            if unknown.is_empty() {
+            if starts {
+                // Before it is written, its tags are made to live as long.
+                are_extended = authority.extend(&first.header.tags, fresh_for).await?;
+                if !are_extended {
+                    authority.current(marks, &tags, Age::Now).await?;
+                }
+            } else if unknown.is_empty() {
+                authority.keep_tags(&current.tags, left).await;
                 return Ok(added);
             }
             tags.append(&mut unknown);
         }
+        let message = "its tags changed at every try";
+        Err(Error::new(ErrorKind::Unavailable, "incr", message))
     }
 }
 
@@ -216,6 +237,9 @@ fn unknown_tags(record: &Record, current: &Current) -> Vec<Arc<str>> {
     names.retain(|name| !is_known(name));
     names
 }
+
+/// How often a number is tried with the tags that turn up meanwhile.
+const TRIES: usize = 16;
 
 fn sum(number: i64, by: i64) -> Result<i64> {
     let out_of_range = || Error::new(ErrorKind::InvalidInput, "incr", "the sum is out of range");

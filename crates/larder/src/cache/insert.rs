@@ -15,7 +15,7 @@ use crate::options::{Settings, Ttl};
 use crate::random;
 use crate::rule::{Rule, holds};
 use crate::tier::held::{Held, Looked};
-use crate::tier::mark::{Age, Current};
+use crate::tier::mark::Current;
 use crate::tier::shared::Shared;
 
 /// An insert: at the authority first, then here.
@@ -82,8 +82,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
     ) -> Result<Tried> {
         let marks = self.inner.local.marks();
-        let current = self.shared.authority.current(marks, self.settings.tags(), Age::Now).await?;
-        let record = self.shared_record(name, held, &current).await;
+        let times = self.times();
+        let current = self.capture(times).await?;
+        let record = self.shared_record(name, held, times, &current).await;
         let mut tried = Tried::Kept;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
@@ -114,12 +115,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
     async fn write(&self, name: &Key, held: Held<V>) -> Result<Option<Looked<V>>, Unwritten> {
         let authority = &self.shared.authority;
-        let marks = self.inner.local.marks();
-        let current = authority
-            .current(marks, self.settings.tags(), Age::Now)
-            .await
-            .map_err(Unwritten::Lost)?;
-        let record = match self.shared_record(name, &held, &current).await {
+        let times = self.times();
+        let current = self.capture(times).await.map_err(Unwritten::Lost)?;
+        let record = match self.shared_record(name, &held, times, &current).await {
             Ok(Some(record)) => record,
             Ok(None) => {
                 return applied(authority.delete(name, Expect::Any).await).map(|()| None);
@@ -142,19 +140,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Unwritten::Refused(error)
     }
 
+    fn times(&self) -> Times {
+        let (fresh_for, kept_for) =
+            lives(self.settings, Ttl::Default, self.inner.now(), random::unit);
+        Times::new(fresh_for, kept_for)
+    }
+
+    /// The marks as they are now, with tags that live at least as long as the value.
+    async fn capture(&self, times: Times) -> Result<Current> {
+        let (marks, tags) = (self.inner.local.marks(), self.settings.tags());
+        self.shared.authority.capture(marks, tags, times.kept_for).await
+    }
+
     async fn shared_record(
         &self,
         name: &Key,
         held: &Held<V>,
+        times: Times,
         current: &Current,
     ) -> Result<Option<Record>> {
-        let (fresh_for, kept_for) =
-            lives(self.settings, Ttl::Default, self.inner.now(), random::unit);
-        if fresh_for.is_zero() {
+        if times.fresh_for.is_zero() {
             return Ok(None);
         }
-        let mut record =
-            self.shared.record(name, held, Times::new(fresh_for, kept_for), current)?;
+        let mut record = self.shared.record(name, held, times, current)?;
         record.header.born = self.shared.authority.store_now().await;
         Ok(Some(record))
     }

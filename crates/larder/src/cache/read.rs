@@ -107,6 +107,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// there it is freed by this call, which walks over the cache's namespace, if the backend can
     /// list keys. A record that is replaced meanwhile stays.
     ///
+    /// Tags of entries without a ttl have no end: those that no entry has any more are given one, an
+    /// hour from now. To find them, this walks over all entries of the namespace where it has such
+    /// tags.
+    ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) if the backend cannot, and its own, whatever the mode.
     ///
@@ -125,7 +129,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let count = shared.authority.backend().purge(PURGE).await?;
             purged += count as u64;
             if count < PURGE {
-                return Ok(purged + shared.authority.purge_ended().await?);
+                purged += shared.authority.purge_ended().await?;
+                shared.authority.end_unnamed().await?;
+                return Ok(purged);
             }
         }
     }

@@ -85,15 +85,16 @@ impl Waiting {
     }
 
     /// Takes what may be sent together: a call's keys are all different. Reads of one key share an
-    /// answer, and so do writes of one key that expect nothing there.
+    /// answer, and so do writes of one key that expect nothing there, and retimes that are the same.
     fn take_one_per_key(&mut self) -> Self {
         let (writes, more_writes) = first_of_each(take(&mut self.writes), |write| {
-            (&write.key, write.expect == Expect::Absent)
+            (&write.key, (write.expect == Expect::Absent).then_some(()))
         });
-        let (retimes, more_retimes) =
-            first_of_each(take(&mut self.retimes), |retime| (&retime.key, false));
+        let (retimes, more_retimes) = first_of_each(take(&mut self.retimes), |retime| {
+            (&retime.key, Some((retime.version, retime.times)))
+        });
         let (deletes, more_deletes) =
-            first_of_each(take(&mut self.deletes), |delete| (&delete.key, false));
+            first_of_each(take(&mut self.deletes), |delete| (&delete.key, None::<()>));
         (self.writes, self.retimes, self.deletes) = (more_writes, more_retimes, more_deletes);
         Self { reads: take(&mut self.reads), writes, retimes, deletes }
     }
@@ -101,9 +102,7 @@ impl Waiting {
     async fn send(self, inner: &AnyBackend) {
         send_reads(inner, self.reads).await;
         send_writes(inner, self.writes).await;
-        for (retimes, senders) in chunks(self.retimes) {
-            answer("retime", senders, inner.retime(&retimes).await);
-        }
+        send_retimes(inner, self.retimes).await;
         for (deletes, senders) in chunks(self.deletes) {
             answer("delete", senders, inner.delete(&deletes).await);
         }
@@ -111,15 +110,15 @@ impl Waiting {
 }
 
 /// Splits changes into the first of each key, with those that share its answer, and the others.
-fn first_of_each<T>(
+fn first_of_each<T, S: PartialEq>(
     changes: Changes<T>,
-    key: impl Fn(&T) -> (&Key, bool),
+    key: impl Fn(&T) -> (&Key, Option<S>),
 ) -> (Changes<T>, Changes<T>) {
-    let mut firsts: HashMap<Key, bool> = HashMap::with_capacity(changes.len());
+    let mut firsts: HashMap<Key, Option<S>> = HashMap::with_capacity(changes.len());
     changes.into_iter().partition(|(change, _)| {
         let (key, shares) = key(change);
         match firsts.get(key) {
-            Some(first_shares) => *first_shares && shares,
+            Some(first) => first.is_some() && *first == shares,
             None => firsts.insert(key.clone(), shares).is_none(),
         }
     })
@@ -168,6 +167,26 @@ async fn send_writes(inner: &AnyBackend, writes: Changes<Write>) {
             let _ = first.send(outcome);
             for sender in askers {
                 let _ = sender.send(after.clone());
+            }
+        }
+    }
+}
+
+async fn send_retimes(inner: &AnyBackend, retimes: Changes<Retime>) {
+    let mut sent: Vec<Retime> = Vec::with_capacity(retimes.len());
+    let mut senders: HashMap<Key, Vec<Sender<Outcome>>> = HashMap::with_capacity(retimes.len());
+    for (retime, sender) in retimes {
+        let askers = senders.entry(retime.key.clone()).or_default();
+        if askers.is_empty() {
+            sent.push(retime);
+        }
+        askers.push(sender);
+    }
+    for sent in sent.chunks(LARGEST_CALL) {
+        let outcomes = inner.retime(sent).await;
+        for (retime, outcome) in sent.iter().zip(outcomes) {
+            for sender in senders.remove(&retime.key).unwrap_or_default() {
+                let _ = sender.send(outcome.clone());
             }
         }
     }

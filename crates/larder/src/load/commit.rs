@@ -127,11 +127,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 self.give_up(key, &lease, End::Unstored);
                 return self.overtaken(made);
             }
-            Err(error) => {
-                self.give_up(key, &lease, End::Unstored);
-                self.errand.inner.tell(&Event::SharedFailed(error));
-                return self.answer_only(made);
-            }
+            Err(error) => return self.fail_to_store(key, &lease, made, error),
         };
         if made.times.fresh_for.is_zero() {
             let outcome = shared.delete_over(key, &lease).await;
@@ -145,6 +141,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             Ok(record) => record,
             Err(error) => return self.refuse(shared, key, lease, made, error).await,
         };
+        match shared.authority.extend(&current.tags, made.times.kept_for).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.give_up(key, &lease, End::Unstored);
+                return self.overtaken(made);
+            }
+            Err(error) => return self.fail_to_store(key, &lease, made, error),
+        }
         let written = self.errand.inner.now();
         record.header.cost = written.since(self.began);
         record.header.born = lease.born;
@@ -166,6 +170,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 self.answer_only(made);
             }
         }
+    }
+
+    /// The authority did not answer before anything was written.
+    fn fail_to_store(self, key: &Key, lease: &Lease, made: Made<V>, error: Error) {
+        self.give_up(key, lease, End::Unstored);
+        self.errand.inner.tell(&Event::SharedFailed(error));
+        self.answer_only(made);
     }
 
     /// The value cannot be stored: neither is there any more what it was to replace, in any tier.

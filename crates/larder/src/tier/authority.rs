@@ -13,7 +13,7 @@ use crate::layer::Timeout;
 use crate::ops::Swap;
 use crate::runtime::{Sleep, before};
 use crate::sync::lock;
-use crate::tier::mark::Table;
+use crate::tier::known::Table;
 
 /// How long one sample of the store's clock is reckoned from.
 const CLOCK_SAMPLE: Duration = Duration::from_secs(60);

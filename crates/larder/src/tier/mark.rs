@@ -1,57 +1,29 @@
 //! Tags, the tag sequence and the epoch at the authority, and what this process knows of them.
 //!
-//! A mark's record has no payload: a tag's header names the tag's own versions, the epoch's header
-//! holds the epoch, and the sequence is its record's version. So a refused write already says what
-//! is there. Marks never expire; a mark that was lost is made anew, which invalidates.
-//!
-//! Invariant: a fetched mark is installed only if this process has not changed the mark since the
-//! fetch began. After its own change a mark is asked for again, because another process's change
-//! may have come after; what was written stays for comparison.
+//! A mark's record has no payload: a tag's header names the tag's own versions, of which the soft one
+//! is the record's version too; the epoch's header holds the epoch, and the sequence is its record's
+//! version. So a refused write already says what is there. The sequence and the epoch never expire,
+//! a tag does: see [`tag_life`](super::tag_life). A mark that was lost is made anew, which
+//! invalidates.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Class, Epoch, Error, ErrorKind, Expect, Header, Key, Kind, Life, NEVER, Outcome, Record,
-    Result, TagVersion, Times, Timestamp, Version,
+    Backend as _, Class, Epoch, Error, ErrorKind, Expect, Header, Key, Kind, Life, NEVER, Outcome,
+    Record, Result, TagVersion, Times, Timestamp, Version, Write,
 };
 
 use crate::rule::{Rule, holds};
 use crate::sync::lock;
 use crate::tier::authority::Authority;
+use crate::tier::known::Fetched;
 use crate::tier::tag::{Marks, Seen};
+use crate::tier::tag_life::LEAST_LIFE;
 
 /// Retries of a fetch or mint that was raced. Each needs another change at the same moment.
-const TRIES: usize = 8;
-/// How many tags are remembered before all are forgotten: forgetting invalidates local copies.
-const MAX_TAGS: usize = 1 << 16;
-
-/// What is known of the namespace's marks.
-#[derive(Default)]
-pub(crate) struct Table {
-    epoch: Known<Epoch>,
-    tags: HashMap<Arc<str>, Known<TagVersion>>,
-    /// Counts own changes of the marks and tables that were forgotten: never goes back.
-    changes: u64,
-    /// The count when all tags were last forgotten: what was fetched before is no answer.
-    forgotten: u64,
-}
-
-struct Known<T> {
-    value: Option<T>,
-    /// When it was asked for; zero if it must be asked for again.
-    checked: Timestamp,
-    /// The table's count at the last own change.
-    changed: u64,
-}
-
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self { value: None, checked: Timestamp::ZERO, changed: 0 }
-    }
-}
+pub(super) const TRIES: usize = 8;
 
 /// Marks as the authority has them.
 #[derive(Clone)]
@@ -102,6 +74,17 @@ impl Authority {
         tags: &[Arc<str>],
         age: Age,
     ) -> Result<Current> {
+        self.current_for(marks, tags, age, LEAST_LIFE).await
+    }
+
+    /// The same. Tags that are made live for so long.
+    pub(super) async fn current_for(
+        &self,
+        marks: &Marks,
+        tags: &[Arc<str>],
+        age: Age,
+        life: Duration,
+    ) -> Result<Current> {
         let mut oldest = match age {
             Age::Now => Timestamp::FAR,
             Age::Checked => {
@@ -110,16 +93,19 @@ impl Authority {
                 Timestamp::from_nanos(due.as_nanos().saturating_add(1))
             }
         };
+        // Whoever fetches tags holds them, so that they are not forgotten meanwhile.
+        let mut pinned = None;
         for _ in 0..TRIES {
-            let before = match lock(&self.table).answer(marks, tags, oldest) {
+            let before = match lock(&self.table).answer(marks, tags, oldest, &mut pinned) {
                 Ok(current) => return Ok(current),
                 Err(changes) => changes,
             };
-            let began = self.clock.now();
-            let fetched = self.fetch_marks(tags).await?;
-            let began = if holds(Rule::TrustedSinceAsked) { began } else { self.clock.now() };
-            lock(&self.table).install(marks, tags, began, before, fetched);
-            oldest = began;
+            let mut fetched = self.fetch_marks(tags, life).await?;
+            if !holds(Rule::TrustedSinceAsked) {
+                fetched.began = self.clock.now();
+            }
+            oldest = fetched.began;
+            lock(&self.table).install(marks, tags, before, fetched);
         }
         Err(contended("read marks"))
     }
@@ -127,7 +113,7 @@ impl Authority {
     /// The tag sequence: it changes before and with every change of any tag.
     pub(crate) async fn sequence(&self) -> Result<Version> {
         let key = self.key(Class::Sequence, "");
-        Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE)).await?.version)
+        Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE, NEVER)).await?.version)
     }
 
     /// Changes a tag at the authority, and then here.
@@ -140,8 +126,7 @@ impl Authority {
         let written = self.write_tag(tag, change).await;
         let mut table = lock(&self.table);
         let version = written.as_ref().ok().and_then(|header| header.tags.first());
-        let changes = table.count();
-        let known = table.tags.entry(Arc::clone(tag)).or_default();
+        let (known, changes) = table.change(marks, tag);
         // Between what was known and what is written another process may have changed it hard.
         let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
         if change == Change::Hard || known.value.as_ref().is_some_and(is_other) {
@@ -155,7 +140,7 @@ impl Authority {
 
     async fn write_tag(&self, tag: &Arc<str>, change: Change) -> Result<Header> {
         let key = self.key(Class::Tag, tag);
-        let renew = || self.renew(&key, change, |header| tag_mark(tag, header));
+        let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
         if !holds(Rule::SequenceFirst) {
             let header = renew().await?;
             return self.write_sequence().await.map(|()| header);
@@ -166,7 +151,7 @@ impl Authority {
 
     async fn write_sequence(&self) -> Result<()> {
         let key = self.key(Class::Sequence, "");
-        applied(self.write(&key, mark(Vec::new(), Epoch::NONE), Expect::Any).await)
+        applied(self.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
     }
 
     /// Changes the epoch at the authority, and then here.
@@ -215,7 +200,8 @@ impl Authority {
         lost_if_damaged(self.read(key).await)
     }
 
-    async fn fetch_marks(&self, tags: &[Arc<str>]) -> Result<(Epoch, Vec<TagVersion>)> {
+    async fn fetch_marks(&self, tags: &[Arc<str>], life: Duration) -> Result<Fetched> {
+        let began = self.clock.now();
         let mut keys = vec![self.key(Class::Epoch, "")];
         keys.extend(tags.iter().map(|tag| self.key(Class::Tag, tag)));
         let mut records = self.read_many(&keys).await.into_iter();
@@ -224,20 +210,47 @@ impl Authority {
             Some(header) => header.epoch,
             None => self.read_or_make(&self.key(Class::Epoch, ""), epoch_mark(None)).await?.epoch,
         };
-        let mut versions = Vec::with_capacity(tags.len());
-        for tag in tags {
-            let key = self.key(Class::Tag, tag);
-            let mut header = match next()? {
-                Some(header) => header,
-                None => self.read_or_make(&key, tag_mark(tag, None)).await?,
-            };
+        let there = tags.iter().map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let missing: Vec<_> =
+            tags.iter().zip(&there).filter(|(_, there)| there.is_none()).collect();
+        let missing: Vec<_> = missing.into_iter().map(|(tag, _)| tag).collect();
+        let mut minted = self.make_tags(&missing, life).await?.into_iter();
+        let mut fetched = Fetched { began, epoch, tags: Vec::with_capacity(tags.len()) };
+        for (tag, there) in tags.iter().zip(there) {
+            let Some(mut header) = there.or_else(|| minted.next()) else { break };
             if header.tags.is_empty() {
                 // Somebody else's record: as good as lost.
-                header = self.renew(&key, Change::Hard, |there| tag_mark(tag, there)).await?;
+                let make = |there: Option<&Header>| tag_mark(tag, there, life);
+                header = self.renew(&self.key(Class::Tag, tag), Change::Hard, make).await?;
             }
-            versions.extend(header.tags.into_iter().next());
+            let until = began.after(header.times.kept_left());
+            fetched.tags.extend(header.tags.into_iter().next().map(|version| (version, until)));
         }
-        Ok((epoch, versions))
+        Ok(fetched)
+    }
+
+    /// Makes tags that are missing; those that others have made meanwhile are adopted.
+    async fn make_tags(&self, tags: &[&Arc<str>], life: Duration) -> Result<Vec<Header>> {
+        if tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let make = |tag: &&Arc<str>| Write {
+            key: self.key(Class::Tag, tag),
+            record: tag_mark(tag, None, life),
+            expect: Expect::Absent,
+        };
+        let writes: Vec<_> = tags.iter().map(make).collect();
+        let outcomes = self.backend().write(&writes).await;
+        let mut headers = Vec::with_capacity(writes.len());
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            headers.push(match outcome {
+                Outcome::Done => write.record.header,
+                Outcome::Refused(Some(header)) => *header,
+                Outcome::Refused(None) => self.read_or_make(&write.key, write.record).await?,
+                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+            });
+        }
+        Ok(headers)
     }
 
     /// Reads a mark; one that is missing is made, and who loses that race adopts the winner's.
@@ -257,100 +270,6 @@ impl Authority {
     }
 }
 
-impl Table {
-    /// What is known, if all of it is recent enough; else how much has been changed here so far.
-    fn answer(
-        &mut self,
-        marks: &Marks,
-        tags: &[Arc<str>],
-        oldest: Timestamp,
-    ) -> Result<Current, u64> {
-        self.make_room(marks, tags.len());
-        let mut checked = self.epoch.checked;
-        let epoch = self.epoch.since(oldest).copied();
-        let mut versions = Vec::with_capacity(tags.len());
-        for tag in tags {
-            let fresh = || Known { changed: self.forgotten, ..Known::default() };
-            let known = self.tags.entry(Arc::clone(tag)).or_insert_with(fresh);
-            checked = checked.min(known.checked);
-            versions.extend(known.since(oldest).cloned());
-        }
-        match epoch {
-            Some(epoch) if versions.len() == tags.len() => {
-                Ok(Current { epoch, tags: versions, seen: marks.see(tags), checked })
-            }
-            _ => Err(self.changes),
-        }
-    }
-
-    /// Takes over what was fetched since `began`, when `before` changes had been made here.
-    fn install(
-        &mut self,
-        marks: &Marks,
-        tags: &[Arc<str>],
-        began: Timestamp,
-        before: u64,
-        fetched: (Epoch, Vec<TagVersion>),
-    ) {
-        if self.epoch.takes(began, before) {
-            match self.epoch.value {
-                Some(known) if known.hard != fetched.0.hard => marks.invalidate_all(),
-                Some(known) if known.soft != fetched.0.soft => marks.mark_all_stale(),
-                _ => {}
-            }
-            self.epoch.set(fetched.0, began);
-        }
-        for (tag, version) in tags.iter().zip(fetched.1) {
-            // A tag that is not there has been forgotten meanwhile, with all the others.
-            let known = self.tags.get_mut(tag).filter(|known| known.takes(began, before));
-            let Some(known) = known else { continue };
-            match &known.value {
-                Some(known) if known.hard != version.hard => marks.invalidate_tag(tag),
-                Some(known) if known.soft != version.soft => marks.mark_tag_stale(tag),
-                _ => {}
-            }
-            known.set(version, began);
-        }
-    }
-
-    /// A forgotten tag cannot be compared any more, so local copies under it go as well.
-    fn make_room(&mut self, marks: &Marks, wanted: usize) {
-        if self.tags.len() + wanted > MAX_TAGS {
-            self.tags.drain().for_each(|(tag, _)| marks.invalidate_tag(&tag));
-            self.forgotten = self.count();
-        }
-    }
-
-    fn count(&mut self) -> u64 {
-        self.changes += 1;
-        self.changes
-    }
-}
-
-impl<T> Known<T> {
-    fn since(&self, oldest: Timestamp) -> Option<&T> {
-        self.value.as_ref().filter(|_| self.checked >= oldest)
-    }
-
-    /// Whether what was asked for at `began`, after `before` changes, is news.
-    fn takes(&self, began: Timestamp, before: u64) -> bool {
-        !holds(Rule::InstallGuard) || (self.changed <= before && self.checked <= began)
-    }
-
-    fn set(&mut self, value: T, checked: Timestamp) {
-        self.value = Some(value);
-        self.checked = checked;
-    }
-
-    /// Notes an own change; what it wrote, if that is sure, is what the next answer is compared
-    /// with.
-    fn changed_here(&mut self, written: Option<T>, changes: u64) {
-        self.value = written.or_else(|| self.value.take());
-        self.checked = Timestamp::ZERO;
-        self.changed = changes;
-    }
-}
-
 /// A mark's header, none if its bytes are damaged.
 pub(super) fn lost_if_damaged(read: Result<Option<Record>>) -> Result<Option<Header>> {
     match read {
@@ -359,24 +278,29 @@ pub(super) fn lost_if_damaged(read: Result<Option<Record>>) -> Result<Option<Hea
     }
 }
 
-fn mark(tags: Vec<TagVersion>, epoch: Epoch) -> Record {
-    let mut record = Record::value(Bytes::new(), Times::new(NEVER, NEVER));
+pub(super) fn mark(tags: Vec<TagVersion>, epoch: Epoch, life: Duration) -> Record {
+    let mut record = Record::value(Bytes::new(), Times::new(life, life));
     record.header.tags = tags;
     record.header.epoch = epoch;
     record
 }
 
-fn tag_mark(tag: &str, there: Option<&Header>) -> Record {
+/// A tag's record: a new one that lives for so long, or a soft change of the one that is there,
+/// which lives at least as long as it would have.
+fn tag_mark(tag: &str, there: Option<&Header>, life: Duration) -> Record {
     let kept = there.and_then(|header| header.tags.first()).map(|tag| tag.hard);
-    let hard = kept.unwrap_or_else(Version::next);
+    let left = there.map_or(Duration::ZERO, |header| header.times.kept_left());
+    let (hard, soft) = (kept.unwrap_or_else(Version::next), Version::next());
     let name = Bytes::copy_from_slice(tag.as_bytes());
-    mark(vec![TagVersion { name, hard, soft: Version::next() }], Epoch::NONE)
+    let mut record = mark(vec![TagVersion { name, hard, soft }], Epoch::NONE, life.max(left));
+    record.header.version = soft;
+    record
 }
 
 fn epoch_mark(there: Option<&Header>) -> Record {
     let drawn = Version::next().to_number();
     let hard = there.map_or(drawn, |header| header.epoch.hard);
-    mark(Vec::new(), Epoch { hard, soft: drawn })
+    mark(Vec::new(), Epoch { hard, soft: drawn }, NEVER)
 }
 
 fn applied(outcome: Outcome) -> Result<()> {
@@ -387,7 +311,7 @@ fn applied(outcome: Outcome) -> Result<()> {
     }
 }
 
-fn contended(operation: &'static str) -> Error {
+pub(super) fn contended(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod held;
+mod known;
 pub(crate) mod local;
 pub(crate) mod mark;
 pub(crate) mod persist;
@@ -12,4 +13,5 @@ pub(crate) mod shared;
 mod slot;
 mod sweep;
 pub(crate) mod tag;
+mod tag_life;
 mod wheel;

@@ -1,4 +1,4 @@
-//! A walk over the records of a namespace's entries, page by page.
+//! A walk over the records of one class in a namespace, page by page.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::tier::mark::{Age, life};
 use crate::tier::shared::names;
 use crate::tier::tag::Marks;
 
-/// The entries that a pattern means. Leases are met too; what is written meanwhile may be met or
+/// The records that a pattern means. Leases are met too; what is written meanwhile may be met or
 /// not, and what is there all the while is met at least once.
 #[derive(Clone)]
 pub(crate) struct Scan {
@@ -38,8 +38,14 @@ impl Met {
 }
 
 impl Scan {
+    /// The entries that a pattern means.
     pub(crate) fn new(authority: &Authority, pattern: Pattern) -> Self {
-        let class = authority.namespace().class_prefix(Class::Entry);
+        Self::of(authority, Class::Entry, pattern)
+    }
+
+    /// The records of one class that a pattern means.
+    pub(super) fn of(authority: &Authority, class: Class, pattern: Pattern) -> Self {
+        let class = authority.namespace().class_prefix(class);
         // A name that holds the whole key has neither spaces nor control characters.
         let literal = pattern.literal_prefix().as_bytes();
         let plain = literal.iter().take_while(|&&byte| byte > b' ' && byte != 0x7f).copied();
@@ -70,13 +76,28 @@ impl Scan {
 impl Authority {
     /// The lives of these records, by their times and by their marks.
     pub(crate) async fn lives(&self, marks: &Marks, records: &[Met]) -> Result<Vec<Life>> {
-        let tags: Vec<_> =
-            records.iter().map(|met| names(&met.header).unwrap_or_default()).collect();
-        let tags: BTreeSet<Arc<str>> = tags.into_iter().flatten().collect();
-        let tags: Vec<Arc<str>> = tags.into_iter().collect();
-        let current = self.current(marks, &tags, Age::Checked).await?;
-        Ok(records.iter().map(|met| life(&met.header, &current)).collect())
+        let mut lives = Vec::with_capacity(records.len());
+        let mut left = records;
+        while !left.is_empty() {
+            let mut tags = BTreeSet::new();
+            let count = left.iter().take_while(|met| {
+                let has_room = tags.len() < TAGS_AT_ONCE;
+                if has_room {
+                    tags.extend(names(&met.header).unwrap_or_default());
+                }
+                has_room
+            });
+            let (some, others) = left.split_at(count.count());
+            let tags: Vec<Arc<str>> = tags.into_iter().collect();
+            let current = self.current(marks, &tags, Age::Checked).await?;
+            lives.extend(some.iter().map(|met| life(&met.header, &current)));
+            left = others;
+        }
+        Ok(lives)
     }
 }
+
+/// From how many tags on no other record is judged together with those before.
+const TAGS_AT_ONCE: usize = 1_000;
 
 const PAGE: usize = 1_000;

@@ -160,6 +160,7 @@ impl<V: 'static> Shared<V> {
         if life == Life::Dead {
             return Ok(Found::Unusable(record.header));
         }
+        self.authority.keep_tags(&current.tags, record.header.times.kept_left()).await;
         let known = known.filter(|known| known.note.version == record.header.version);
         let held =
             match known.map_or_else(|| self.decode(key, &record), |known| Ok(known.held.clone())) {

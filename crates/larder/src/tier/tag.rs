@@ -103,6 +103,14 @@ impl Marks {
         self.tag_changes.load(Ordering::SeqCst)
     }
 
+    /// Removes from a table all tags that no entry, load or fetch holds.
+    pub(crate) fn retain_held<T>(&self, tags: &mut HashMap<Arc<str>, T>) {
+        let table = read(&self.table);
+        let is_held =
+            |tag: &str| table.cells.get(tag).is_some_and(|cell| Arc::strong_count(cell) > 1);
+        tags.retain(|tag, _| is_held(tag));
+    }
+
     /// The count of changes, and after it these tags' versions.
     pub(crate) fn see(&self, tags: &[Arc<str>]) -> Seen {
         let changes = self.changes();
