@@ -342,6 +342,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.flights.seats()
     }
 
+    /// Forgets all tags that may be forgotten.
+    #[cfg(test)]
+    pub(crate) fn forget_tags(&self) {
+        if let Some(shared) = &self.inner.shared {
+            let mut table = crate::sync::lock(&shared.authority.table);
+            table.forget(self.inner.local.marks());
+        }
+    }
+
     async fn value<Q>(&self, key: &Q, loader: impl FnOnce(&Q) -> BoxLoader<K, V>) -> Result<V>
     where
         Q: ?Sized + Lookup<K>,

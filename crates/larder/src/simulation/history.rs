@@ -65,6 +65,7 @@ enum Step {
     Arrive,
     Wait,
     Drop,
+    Forget,
 }
 
 impl History {
@@ -117,6 +118,7 @@ impl History {
                         self.world.clock.advance(duration);
                     }
                 }
+                Step::Forget => self.world.nodes[self.rng.usize(0..2)].forget_tags(),
                 Step::Drop => {
                     let index = self.rng.usize(0..self.callers.len());
                     self.callers.swap_remove(index).abort();
@@ -148,6 +150,9 @@ impl History {
         }
         if plan.loses_records {
             steps.push((Step::Lose, 1));
+        }
+        if plan.mix.has_tag_lives() {
+            steps.push((Step::Forget, 1));
         }
         if plan.mix.has_time() || plan.waits_for_leases {
             steps.push((Step::Wait, 2));

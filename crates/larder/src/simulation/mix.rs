@@ -38,6 +38,8 @@ pub(super) struct Mix {
     /// What callers do, and how often.
     verbs: &'static [(Verb, u32)],
     tags: bool,
+    /// Whether so much time passes that tags die, and processes forget what they know of them.
+    tag_lives: bool,
     /// Whether time passes during a history, and values have a ttl and grace.
     lives: bool,
     /// The share of histories in which callers have soft timeouts.
@@ -63,6 +65,7 @@ pub(super) const KEYS: Mix = Mix {
         (Verb::Peek, 2),
     ],
     tags: false,
+    tag_lives: false,
     lives: false,
     impatience: 0.3,
     faults: false,
@@ -88,6 +91,7 @@ pub(super) const TAGS: Mix = Mix {
         (Verb::Remove, 3),
     ],
     tags: true,
+    tag_lives: false,
     lives: false,
     impatience: 0.3,
     faults: false,
@@ -98,6 +102,33 @@ pub(super) const LATE: Mix = Mix {
     name: "late",
     verbs: &[(Verb::LoadLate, 5), (Verb::InvalidateTag, 4), (Verb::Get, 1)],
     ..TAGS
+};
+
+/// Tags die, while values have no end.
+pub(super) const TAG_LIVES: Mix = Mix {
+    name: "tag lives",
+    verbs: &[
+        (Verb::Insert, 22),
+        (Verb::InsertIfAbsent, 10),
+        (Verb::Replace, 10),
+        (Verb::Remove, 6),
+        (Verb::InvalidateTag, 16),
+        (Verb::MarkTagStale, 2),
+        (Verb::Get, 14),
+        (Verb::Load, 10),
+        (Verb::LoadLate, 6),
+        (Verb::LoadEarly, 4),
+        (Verb::Touch, 2),
+    ],
+    tag_lives: true,
+    ..TAGS
+};
+
+/// Nothing but inserts, changes of their tag, and whether the values are there.
+pub(super) const TAG_ENDS: Mix = Mix {
+    name: "tag ends",
+    verbs: &[(Verb::Insert, 5), (Verb::InvalidateTag, 3), (Verb::Replace, 4)],
+    ..TAG_LIVES
 };
 
 /// Time passes: values become stale, copies are compared, leases are waited for.
@@ -124,6 +155,7 @@ pub(super) const LIVES: Mix = Mix {
         (Verb::SetTtl, 3),
     ],
     tags: true,
+    tag_lives: false,
     lives: true,
     impatience: 0.3,
     faults: false,
@@ -212,11 +244,25 @@ pub(super) struct Plan {
 
 impl Mix {
     pub(super) const fn has_time(&self) -> bool {
-        self.lives
+        self.lives || self.tag_lives
+    }
+
+    pub(super) const fn has_tag_lives(&self) -> bool {
+        self.tag_lives
     }
 
     pub(super) const fn has_faults(&self) -> bool {
         self.faults
+    }
+
+    /// How long calls are waited for: so many seconds where they fail, and else to their end.
+    fn patience(self, seconds: u64) -> Duration {
+        let seconds = match self {
+            Self { faults: true, .. } => seconds,
+            Self { tag_lives: true, .. } => 100 * 86_400,
+            _ => 3_600,
+        };
+        Duration::from_secs(seconds)
     }
 
     pub(super) fn plan(self, rng: &mut Rng) -> Plan {
@@ -227,7 +273,7 @@ impl Mix {
         Plan {
             mix: self,
             operations: rng.u32(3..9),
-            keys: if rng.f64() < 0.15 { 2 } else { 1 },
+            keys: if rng.f64() < if self.tag_lives { 0.5 } else { 0.15 } { 2 } else { 1 },
             is_tagged,
             is_warm: rng.f64() < 0.4,
             waits_for_leases: rng.f64() < 0.4,
@@ -240,8 +286,8 @@ impl Mix {
             soft_timeout: (self.lives && rng.f64() < self.impatience)
                 .then(|| Duration::from_millis(if rng.bool() { 500 } else { 0 })),
             refresh_after: (self.lives && rng.f64() < 0.3).then_some(seconds(2)),
-            hard_timeout: if self.faults || loaders_hang { seconds(5) } else { seconds(3_600) },
-            backend_timeout: if self.faults { seconds(2) } else { seconds(3_600) },
+            hard_timeout: if loaders_hang { seconds(5) } else { self.patience(5) },
+            backend_timeout: self.patience(2),
             local_ttl: seconds(3),
             tag_check: seconds(1),
             loaders_fail: self.lives && rng.f64() < 0.4,
@@ -250,7 +296,8 @@ impl Mix {
             untagged: if rng.bool() { 0.1 } else { 0.5 },
             loses_records: rng.f64() < 0.3,
             drops_callers: rng.f64() < 0.1,
-            start_weight: rng.u32(1..12),
+            // What is lost with a tag shows only where no change overlaps another.
+            start_weight: if self.tag_lives && rng.bool() { 1 } else { rng.u32(1..12) },
             call_weight: rng.u32(1..8),
             loader_weight: rng.u32(1..5),
             first_node: if rng.bool() { 1.0 } else { 0.6 },
@@ -273,7 +320,9 @@ impl Plan {
 
     /// How long time moves at once.
     pub(super) fn step(&self, rng: &mut Rng) -> Option<Duration> {
-        let steps: &[u64] = if self.mix.faults {
+        let steps: &[u64] = if self.mix.tag_lives {
+            &[20, 2_000, 20 * MINUTE, 45 * MINUTE, 70 * MINUTE]
+        } else if self.mix.faults {
             &[20, 150, 600, 1_000, 2_000, 3_000, 5_000]
         } else if self.mix.lives {
             &[20, 150, 600, 1_000, 2_000, 3_000, 6_000]
@@ -294,3 +343,6 @@ impl Plan {
         Bounds { key: self.local_ttl, marks: self.tag_check }
     }
 }
+
+/// In milliseconds.
+const MINUTE: u64 = 60_000;

@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use crate::rule::{Rule, without};
 use crate::simulation::history::Violation;
-use crate::simulation::mix::{FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, STALE, TAGS};
+use crate::simulation::mix::{
+    FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, STALE, TAG_ENDS, TAG_LIVES, TAGS,
+};
 use crate::simulation::oracle::Oracle;
 
 mod backend;
@@ -94,6 +96,11 @@ fn stale_values_are_loaded_by_one_node() {
 }
 
 #[test]
+fn tags_that_die_and_are_forgotten_keep_the_promises() {
+    holds_in(TAG_LIVES, 0..HISTORIES);
+}
+
+#[test]
 fn the_lease_is_missed() {
     is_missed(Rule::Lease, KEYS, 10_000);
 }
@@ -159,9 +166,29 @@ fn the_second_look_at_the_key_is_missed() {
 }
 
 #[test]
+fn extending_tags_before_entries_is_missed() {
+    is_missed(Rule::ExtendTags, TAG_LIVES, 25_000);
+}
+
+#[test]
+fn extending_tags_by_their_version_is_missed() {
+    is_missed(Rule::ExtendByVersion, TAG_LIVES, 25_000);
+}
+
+#[test]
+fn storing_nothing_after_a_refused_extension_is_missed() {
+    is_missed(Rule::RefusedExtension, TAG_ENDS, 25_000);
+}
+
+#[test]
+fn forgetting_only_tags_that_nobody_holds_is_missed() {
+    is_missed(Rule::ForgetUnheld, TAG_LIVES, 25_000);
+}
+
+#[test]
 #[ignore = "takes many minutes: before a release, or after a change of the protocol"]
 fn many_more_histories_keep_the_promises() {
-    for mix in [KEYS, TAGS, LIVES, HAND_OUTS, STALE, FAULTS] {
+    for mix in [KEYS, TAGS, TAG_LIVES, LIVES, HAND_OUTS, STALE, FAULTS] {
         holds_in(mix, HISTORIES..40 * HISTORIES);
     }
 }
