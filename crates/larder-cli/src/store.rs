@@ -238,5 +238,5 @@ fn default_folder() -> Result<PathBuf> {
     Ok(cache.join("larder"))
 }
 
-/// As long as a library waits by default.
+/// Half of what its caches give a call of the store.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

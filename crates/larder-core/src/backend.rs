@@ -122,6 +122,11 @@ pub struct Page {
 ///   `Absent` is done.
 /// - **Cancel safety.** A dropped future leaves each key as it was or as asked, never in between,
 ///   and the connection in step.
+/// - **Nothing is begun late.** A change whose future was dropped, as a timeout does, is not begun
+///   later: a queue below asks whether the caller still waits at the last moment before the change,
+///   where nobody else can change the key any more. A change that has been sent lands within
+///   [`Capabilities::settles_within`] or never. Otherwise it would undo what others were told is
+///   done.
 ///
 /// Implementations write plain `async fn`s. `larder_testkit::conformance!` runs the suite.
 pub trait Backend: Send + Sync + 'static {

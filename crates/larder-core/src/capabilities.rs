@@ -27,13 +27,17 @@ pub struct Capabilities {
     pub max_value_bytes: Option<usize>,
     /// Whether the store drops live records for room.
     pub may_evict: bool,
+    /// How long a change that was sent may still land after its caller has gone or has been told
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown), over what others have changed meanwhile. Zero
+    /// for a store that puts changes in order before it answers any of them.
+    pub settles_within: Duration,
     /// Who shares the store.
     pub scope: Scope,
 }
 
 impl Capabilities {
     /// A store with everything: conditional writes and scans, no limits but keys of 250 bytes,
-    /// nothing evicted, no expiry of its own.
+    /// nothing evicted, no expiry of its own, no change that lands late.
     #[must_use]
     pub const fn new(scope: Scope) -> Self {
         Self {
@@ -43,6 +47,7 @@ impl Capabilities {
             max_key_bytes: 250,
             max_value_bytes: None,
             may_evict: false,
+            settles_within: Duration::ZERO,
             scope,
         }
     }
@@ -86,6 +91,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_eviction(mut self) -> Self {
         self.may_evict = true;
+        self
+    }
+
+    /// The same with changes that may land so long after their callers have gone.
+    #[must_use]
+    pub const fn with_settles_within(mut self, duration: Duration) -> Self {
+        self.settles_within = duration;
         self
     }
 }

@@ -62,7 +62,7 @@ impl DiskConfig {
             max_bytes: Some(1 << 30),
             durability: Durability::default(),
             on_corrupt: OnCorrupt::default(),
-            busy_timeout: Duration::from_secs(5),
+            busy_timeout: BUSY_TIMEOUT,
             purge_every: Some(Duration::from_secs(1)),
             clock: None,
             observer: Observer::default(),
@@ -116,7 +116,11 @@ impl DiskConfig {
         self
     }
 
-    /// How long a call waits for other processes that write. Default 5 seconds, at most a day.
+    /// How long a call waits for other processes that write. Default 1.5 seconds, at most a day.
+    ///
+    /// Keep it below the cache's `backend_timeout`, whose default is 2 seconds: then a call that
+    /// could not be made is known to have failed. With a longer one the cache gives up first; what
+    /// it has given up is not begun later.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -212,6 +216,8 @@ fn invalid(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, "open", message)
 }
 
+/// Below the default `backend_timeout` of a cache.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(1_500);
 const MIN_BYTES: u64 = 256 << 10;
 const MAX_BUSY_TIMEOUT: Duration = Duration::from_secs(86_400);
 const MIN_PURGE_EVERY: Duration = Duration::from_millis(1);

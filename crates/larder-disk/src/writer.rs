@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Key, Outcome, Result, StoreTime};
 use rusqlite::Connection;
@@ -45,8 +46,15 @@ pub(crate) struct Writer {
     tidied: i64,
 }
 
-/// One change on its way.
+/// A caller and the number of its changes.
+struct Call {
+    count: usize,
+    answer: oneshot::Sender<Vec<Outcome>>,
+}
+
+/// One change on its way, and the place of its call among the calls.
 struct Item {
+    call: usize,
     change: Change,
     asked: StoreTime,
     outcome: Option<Outcome>,
@@ -115,17 +123,17 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Changes(changes, asked, answer) => {
-                    calls.push((changes.len(), answer));
-                    items.extend(changes.into_iter().map(|change| Item {
-                        change,
-                        asked,
-                        outcome: None,
-                    }));
+                    let (call, count) = (calls.len(), changes.len());
+                    calls.push(Call { count, answer });
+                    let item = |change| Item { call, change, asked, outcome: None };
+                    items.extend(changes.into_iter().map(item));
                 }
                 // What was asked for before comes before.
                 Job::Purge(limit, answer) => {
                     self.answer(&mut calls, &mut items);
-                    let _ = answer.send(self.purge(limit));
+                    if !answer.is_closed() {
+                        let _ = answer.send(self.purge(limit));
+                    }
                 }
                 Job::Marks => {
                     self.answer(&mut calls, &mut items);
@@ -145,11 +153,7 @@ impl Writer {
     }
 
     /// Does all changes, and tells each caller what became of his.
-    fn answer(
-        &mut self,
-        calls: &mut Vec<(usize, oneshot::Sender<Vec<Outcome>>)>,
-        items: &mut Vec<Item>,
-    ) {
+    fn answer(&mut self, calls: &mut Vec<Call>, items: &mut Vec<Item>) {
         let max = room::transaction_bytes(self.shared.config.max_bytes);
         let mut rest = &mut items[..];
         while !rest.is_empty() {
@@ -161,11 +165,11 @@ impl Writer {
             };
             let count = rest.iter().take(MAX_CHANGES).take_while(|item| fits(item)).count();
             let (now, later) = rest.split_at_mut(count.max(1));
-            self.group(now);
+            self.group(calls, now);
             rest = later;
         }
         let mut outcomes = items.drain(..).map(|item| item.outcome);
-        for (count, answer) in calls.drain(..) {
+        for Call { count, answer } in calls.drain(..) {
             let lost = || Outcome::Failed(Error::new(ErrorKind::Unavailable, "write", "not done"));
             let own = outcomes.by_ref().take(count).map(|outcome| outcome.unwrap_or_else(lost));
             // Whoever asked may have gone.
@@ -175,49 +179,49 @@ impl Writer {
 
     /// Does changes in one transaction. If that fails, each in its own, so that one that cannot be
     /// stored harms no other.
-    fn group(&mut self, items: &mut [Item]) {
+    fn group(&mut self, calls: &[Call], items: &mut [Item]) {
         let bytes = items.iter().map(|item| item.change.bytes()).sum::<usize>();
         self.checkpoints.note(items.len(), bytes);
         if self.checkpoints.is_due(&self.shared.config) {
             self.empty_log();
         }
         self.bound_log();
-        match self.attempt(items, bytes) {
+        match self.attempt(calls, items, bytes) {
             Ok(Ok(())) => {}
             Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
                 fail(items, Outcome::Failed, &of_sqlite("write", error));
             }
-            Ok(Err(Broken::Undone(_))) => self.each_alone(items),
+            Ok(Err(Broken::Undone(_))) => self.each_alone(calls, items),
             Ok(Err(Broken::Unclear(error))) => {
                 fail(items, Outcome::Unknown, &of_sqlite("write", error));
             }
             // Deletes need no room of their own.
             Err(error) if error.kind() == ErrorKind::NoSpace && items.len() > 1 => {
-                self.each_alone(items);
+                self.each_alone(calls, items);
             }
             Err(error) => fail(items, Outcome::Failed, &error),
         }
     }
 
-    fn each_alone(&mut self, items: &mut [Item]) {
+    fn each_alone(&mut self, calls: &[Call], items: &mut [Item]) {
         for item in items {
-            self.group(std::slice::from_mut(item));
+            self.group(calls, std::slice::from_mut(item));
         }
     }
 
-    fn attempt(&mut self, items: &mut [Item], bytes: usize) -> Result<Result<(), Broken>> {
+    fn attempt(
+        &mut self,
+        calls: &[Call],
+        items: &mut [Item],
+        bytes: usize,
+    ) -> Result<Result<(), Broken>> {
         match self.make_room(bytes as u64) {
             // Deletes need no room.
             Err(_) if bytes == 0 => {}
             made => made?,
         }
         self.make_room_on_disk(bytes as u64)?;
-        self.transaction(|connection, now| {
-            for item in &mut *items {
-                item.outcome = Some(item.change.apply(connection, item.asked.min(now), now)?);
-            }
-            Ok(())
-        })
+        self.transaction(|connection, now| apply(calls, items, connection, now))
     }
 
     /// Runs a transaction in the present database, and once more in the next if this one is damaged
@@ -229,7 +233,10 @@ impl Writer {
         let patience = self.shared.config.busy_timeout;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
+            let began = coarse();
             let hold = store.hold(patience)?;
+            let waited = Duration::from_micros(u64::try_from(coarse() - began).unwrap_or(0));
+            let _ = connection.busy_timeout(patience.saturating_sub(waited));
             if !store.is_current() {
                 drop(hold);
                 self.open = None;
@@ -326,6 +333,30 @@ fn in_transaction<T>(
         let _ = step("ROLLBACK");
     }
     done
+}
+
+/// Applies changes, but for those whose callers have gone. Each call is judged here, within the
+/// transaction: others that change the keys have to wait for its end, so what a caller has given up
+/// never lands after them.
+fn apply(
+    calls: &[Call],
+    items: &mut [Item],
+    connection: &Connection,
+    now: StoreTime,
+) -> rusqlite::Result<()> {
+    let mut judged = None;
+    for item in items {
+        let is_waiting = match judged {
+            Some((call, is_waiting)) if call == item.call => is_waiting,
+            _ => calls.get(item.call).is_some_and(|call| !call.answer.is_closed()),
+        };
+        judged = Some((item.call, is_waiting));
+        item.outcome = None;
+        if is_waiting {
+            item.outcome = Some(item.change.apply(connection, item.asked.min(now), now)?);
+        }
+    }
+    Ok(())
 }
 
 fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {

@@ -11,7 +11,7 @@ use larder::backend::{
     Backend, Codec, Error, ErrorKind, Expect, Life, NEVER, Outcome, Record, Result, Times, Write,
 };
 use larder::ops::{Counter, Swap};
-use larder::{Cache, CacheBuilder, MessagePack, Options, SystemClock, Tier};
+use larder::{Cache, CacheBuilder, MessagePack, Options, Reach, SystemClock, Tier};
 use larder_disk::{DiskBackend, DiskConfig};
 use larder_testkit::{ManualClock, block_on};
 use tokio::sync::Semaphore;
@@ -271,4 +271,40 @@ fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
     let mut sums = runtime.block_on(support::in_time(all));
     sums.sort_unstable();
     assert!(sums.iter().copied().eq((1..=400).map(|n| n * 3)), "each sum is seen once");
+}
+
+/// Broken once: what the first cache had given up waited for the lock in its queue, and was applied
+/// after the second cache's confirmed invalidation.
+#[test]
+fn an_insert_that_timed_out_is_not_applied_after_anothers_confirmed_invalidation() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+    runtime.block_on(support::in_time(async {
+        let folder = Folder::new();
+        let process = || {
+            let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();
+            let builder = Cache::<u64, String>::builder().backend(disk);
+            builder.backend_timeout(Duration::from_millis(200)).build().unwrap()
+        };
+        let (one, two) = (process(), process());
+        one.insert(0, "first".into()).await.unwrap();
+        two.insert(0, "first".into()).await.unwrap();
+        let program = rusqlite::Connection::open(folder.path().join("larder.db")).unwrap();
+        for key in 1..9 {
+            program.execute_batch("BEGIN IMMEDIATE").unwrap();
+            assert_eq!(one.insert(key, "old".into()).await.unwrap(), Reach::Local);
+            let invalidated =
+                async { while two.invalidate(&key).await.unwrap() != Reach::Confirmed {} };
+            let unlocked = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                program.execute_batch("ROLLBACK").unwrap();
+            };
+            tokio::join!(invalidated, unlocked);
+            // Time for whatever waited for the lock as well.
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            assert_eq!(two.get(&key).await.unwrap(), None, "key {key}");
+            assert_eq!(process().get(&key).await.unwrap(), None, "key {key}");
+        }
+        assert_eq!(one.insert(1, "new".into()).await.unwrap(), Reach::Confirmed);
+        assert_eq!(process().get(&1).await.unwrap().as_deref(), Some("new"));
+    }));
 }

@@ -1,6 +1,9 @@
 //! A backend's life: what it claims, purges, dropped calls, closing.
 
-use larder_core::{Backend, ErrorKind, Expect, NEVER, Record, Times, Write};
+use std::future::poll_fn;
+use std::task::Poll;
+
+use larder_core::{Backend, Delete, ErrorKind, Expect, Key, NEVER, Record, Times, Write};
 
 use super::Trial;
 use super::check::{HOUR, done, failed, same, value, value_for};
@@ -94,6 +97,35 @@ pub async fn a_dropped_read_leaves_no_answer_behind(trial: &Trial) {
     }
 }
 
+/// A change whose caller has gone is not begun later: what is changed after `settles_within` stays,
+/// also where another process has changed it.
+pub async fn a_dropped_write_is_not_begun_later(trial: &Trial) {
+    let (backend, other) = (trial.backend(), trial.open_again().await);
+    let (keys, last) = (trial.keys(32), trial.key("last"));
+    let late = value(vec![b'x'; 32 << 10]);
+    let write = |key: &Key| [Write { key: key.clone(), record: late.clone(), expect: Expect::Any }];
+    let delete = |key: &Key| Delete { key: key.clone(), expect: Expect::Any };
+    let deletes: Vec<_> = keys.iter().map(delete).collect();
+    for _ in 0..16 {
+        let writes: Vec<_> = keys.iter().map(write).collect();
+        // All are asked for before the first caller goes.
+        let mut calls: Vec<_> = writes.iter().map(|write| Box::pin(backend.write(write))).collect();
+        poll_fn(|cx| {
+            calls.retain_mut(|call| call.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(calls);
+        trial.pass(trial.capabilities().settles_within).await;
+        other.delete(&deletes).await.iter().for_each(done);
+        // Whatever waits in the backend's queue comes before this.
+        trial.put(&last, &value("last")).await;
+        for (key, read) in keys.iter().zip(other.read(&keys).await) {
+            assert!(matches!(read, Ok(None)), "a write came after a later delete of {key:?}");
+        }
+    }
+}
+
 /// After closing, every call fails with `Closed`, key by key, and closing again is done.
 pub async fn a_closed_backend_says_so(trial: &Trial) {
     let (keys, record) = (trial.keys(2), value("soup"));
@@ -125,13 +157,13 @@ pub async fn a_closed_backend_says_so(trial: &Trial) {
 async fn poll_and_drop(future: impl Future, polls: usize) {
     let mut future = std::pin::pin!(future);
     let mut left = polls;
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         if left == 0 || future.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(());
+            return Poll::Ready(());
         }
         left -= 1;
         cx.waker().wake_by_ref();
-        std::task::Poll::Pending
+        Poll::Pending
     })
     .await;
 }

@@ -203,7 +203,8 @@ macro_rules! __conformance_cases {
             lifecycle steps (Nothing):
                 capabilities_are_constant, the_incarnation_stays, a_purge_spares_the_living,
                 a_purge_keeps_to_its_limit, a_dropped_write_is_all_or_nothing,
-                a_dropped_read_leaves_no_answer_behind, a_closed_backend_says_so;
+                a_dropped_write_is_not_begun_later, a_dropped_read_leaves_no_answer_behind,
+                a_closed_backend_says_so;
             race threads (Conditional):
                 one_of_eight_first_writes_wins, one_of_eight_replacements_wins,
                 one_of_eight_takes_a_dead_lease, one_of_eight_deletes_wins,

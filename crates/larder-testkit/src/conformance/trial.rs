@@ -9,7 +9,7 @@ use larder_core::{
 };
 
 use crate::conformance::Env;
-use crate::conformance::check::done;
+use crate::conformance::check::{done, value};
 
 /// One case's view of the store.
 ///
@@ -36,6 +36,14 @@ impl Trial {
     #[must_use]
     pub fn backend(&self) -> &AnyBackend {
         &self.backend
+    }
+
+    /// The same store opened once more, as another process does. Where each opening makes a store
+    /// of its own: the same backend.
+    pub async fn open_again(&self) -> AnyBackend {
+        let (key, other) = (self.key("opened again"), self.env.open().await);
+        self.put(&key, &value("here")).await;
+        if matches!(other.read_one(&key).await, Ok(Some(_))) { other } else { self.backend.clone() }
     }
 
     /// What it claims.
