@@ -1,22 +1,27 @@
 //! A backend that is opened when it is needed.
 
 use std::fmt;
-use std::mem::replace;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
     AnyBackend, Backend, Capabilities, Delete, Error, ErrorKind, Incarnation, Key, Outcome, Page,
-    Record, Result, Retime, StoreTime, Write,
+    Record, Result, Retime, StoreTime, Timestamp, Write,
 };
 
+use crate::clock::SystemClock;
+use crate::park::block_on;
+use crate::runtime::{Notify, spawn_thread};
 use crate::sync::lock;
 
 /// A backend that is opened when it is first needed, and again when it is needed after it was
 /// closed. Cloning shares it.
 ///
-/// What keeps it from being opened is the failure of the call that needed it: the next call tries
-/// again.
+/// It is opened on a thread of its own, once for all calls that need it: each waits for as long as
+/// its own timeout allows. What keeps the backend from being opened is the failure of these calls,
+/// and of those that come within half a second; the next one tries again.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -40,27 +45,47 @@ struct Shared {
     capabilities: Capabilities,
     open: Box<Open>,
     reopens: bool,
-    /// Locked while the backend is being opened, never across a call of it.
     state: Mutex<State>,
+    /// Told when the opening thread has ended.
+    ended: Notify,
 }
 
 type Open = dyn Fn() -> Result<AnyBackend> + Send + Sync;
 
-enum State {
-    New,
+/// Locked for a moment, never while the backend is opened or called.
+struct State {
+    phase: Phase,
+    is_closed: bool,
+    /// Why it could not be opened, and when that was.
+    failed: Option<(Error, Timestamp)>,
+}
+
+enum Phase {
+    Idle,
+    /// The opening thread is at work. What it opens is closed again unless somebody wants it.
+    Opening {
+        is_wanted: bool,
+    },
     Open(AnyBackend),
-    Closed,
+}
+
+/// How a call asks for the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// A call of the backend: fails at once if the backend could not be opened a moment ago.
+    Call,
+    /// Whoever connects on purpose: tries again.
+    Connect,
 }
 
 impl Connection {
-    /// What `open` opens, with these capabilities. It may block for as long as opening a file takes.
+    /// What `open` opens, with these capabilities. It may block: it runs on a thread of its own.
     #[must_use]
     pub fn new(
         capabilities: Capabilities,
         open: impl Fn() -> Result<AnyBackend> + Send + Sync + 'static,
     ) -> Self {
-        let (open, state) = (Box::new(open), Mutex::new(State::New));
-        Self(Arc::new(Shared { capabilities, open, reopens: true, state }))
+        Self::build(capabilities, Box::new(open), true)
     }
 
     /// The same, unopened, that fails with [`Closed`](ErrorKind::Closed) after it was closed, until
@@ -70,49 +95,119 @@ impl Connection {
         capabilities: Capabilities,
         open: impl Fn() -> Result<AnyBackend> + Send + Sync + 'static,
     ) -> Self {
-        let (open, state) = (Box::new(open), Mutex::new(State::New));
-        Self(Arc::new(Shared { capabilities, open, reopens: false, state }))
+        Self::build(capabilities, Box::new(open), false)
+    }
+
+    fn build(capabilities: Capabilities, open: Box<Open>, reopens: bool) -> Self {
+        let state = Mutex::new(State { phase: Phase::Idle, is_closed: false, failed: None });
+        Self(Arc::new(Shared { capabilities, open, reopens, state, ended: Notify::new() }))
     }
 
     /// Opens the backend, if it is not open; whether it had to.
     ///
     /// # Errors
     /// What keeps it from being opened.
-    pub fn connect(&self) -> Result<bool> {
-        let mut state = lock(&self.0.state);
-        if matches!(*state, State::Open(_)) {
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the backend to be opened, or closed.
+    pub async fn connect(&self) -> Result<bool> {
+        if self.is_open() {
             return Ok(false);
         }
-        *state = State::Open((self.0.open)()?);
-        Ok(true)
+        lock(&self.0.state).is_closed = false;
+        self.opened("connect", Need::Connect).await.map(|_| true)
     }
 
     /// Closes the backend and opens it anew.
     ///
     /// # Errors
     /// What keeps it from being closed or opened.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the backend open or closed.
     pub async fn reconnect(&self) -> Result<()> {
         self.close().await?;
-        self.connect().map(drop)
+        self.connect().await.map(drop)
     }
 
     /// Whether the backend is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(*lock(&self.0.state), State::Open(_))
+        matches!(lock(&self.0.state).phase, Phase::Open(_))
     }
 
-    fn backend(&self, operation: &'static str) -> Result<AnyBackend> {
-        let mut state = lock(&self.0.state);
-        if let State::Open(backend) = &*state {
-            return Ok(backend.clone());
+    async fn backend(&self, operation: &'static str) -> Result<AnyBackend> {
+        self.opened(operation, Need::Call).await
+    }
+
+    /// The backend, once it is open.
+    async fn opened(&self, operation: &'static str, need: Need) -> Result<AnyBackend> {
+        let mut has_waited = false;
+        loop {
+            let ended = {
+                let mut state = lock(&self.0.state);
+                if state.is_closed && !self.0.reopens {
+                    return Err(closed(operation));
+                }
+                match &mut state.phase {
+                    Phase::Open(backend) => return Ok(backend.clone()),
+                    Phase::Opening { is_wanted } => *is_wanted = true,
+                    Phase::Idle => {
+                        if let Some(error) = state.failure(need, has_waited) {
+                            return Err(error);
+                        }
+                        if has_waited {
+                            // It was closed while it was being opened.
+                            return Err(closed(operation));
+                        }
+                        let shared = Arc::clone(&self.0);
+                        spawn_thread("larder-open", move || shared.open())?;
+                        state.phase = Phase::Opening { is_wanted: true };
+                        state.is_closed = false;
+                    }
+                }
+                // Made under the lock, so it hears of the end of this opening.
+                self.0.ended.notified()
+            };
+            ended.await;
+            has_waited = true;
         }
-        if matches!(*state, State::Closed) && !self.0.reopens {
-            return Err(Error::new(ErrorKind::Closed, operation, "the connection is closed"));
+    }
+}
+
+impl Shared {
+    /// Opens the backend. Runs on a thread of its own, one at a time.
+    fn open(&self) {
+        let opened = catch_unwind(AssertUnwindSafe(|| (self.open)()));
+        let opened = opened.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "open", "opening the backend panicked"))
+        });
+        let mut state = lock(&self.state);
+        let is_wanted = matches!(state.phase, Phase::Opening { is_wanted: true });
+        let (phase, unwanted) = match opened {
+            Ok(backend) if is_wanted => (Phase::Open(backend), None),
+            Ok(backend) => (Phase::Idle, Some(backend)),
+            Err(error) => {
+                state.failed = is_wanted.then(|| (error, SystemClock.now()));
+                (Phase::Idle, None)
+            }
+        };
+        state.phase = phase;
+        drop(state);
+        self.ended.notify_waiters();
+        if let Some(backend) = unwanted {
+            // Nobody has used it, and nobody waits for its end.
+            let _ = block_on(backend.close());
         }
-        let backend = (self.0.open)()?;
-        *state = State::Open(backend.clone());
-        Ok(backend)
+    }
+}
+
+impl State {
+    /// Why the backend is not opened now.
+    fn failure(&self, need: Need, has_waited: bool) -> Option<Error> {
+        let (error, at) = self.failed.as_ref()?;
+        let is_recent = SystemClock.now().since(*at) < REMEMBERED;
+        (has_waited || (need == Need::Call && is_recent)).then(|| error.clone())
     }
 }
 
@@ -122,60 +217,80 @@ impl Backend for Connection {
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
-        match self.backend("read") {
+        match self.backend("read").await {
             Ok(backend) => backend.read(keys).await,
             Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>> {
-        self.backend("read")?.read_one(key).await
+        self.backend("read").await?.read_one(key).await
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
-        match self.backend("write") {
+        match self.backend("write").await {
             Ok(backend) => backend.write(writes).await,
             Err(error) => failed(&error, writes.len()),
         }
     }
 
     async fn retime(&self, retimes: &[Retime]) -> Vec<Outcome> {
-        match self.backend("retime") {
+        match self.backend("retime").await {
             Ok(backend) => backend.retime(retimes).await,
             Err(error) => failed(&error, retimes.len()),
         }
     }
 
     async fn delete(&self, deletes: &[Delete]) -> Vec<Outcome> {
-        match self.backend("delete") {
+        match self.backend("delete").await {
             Ok(backend) => backend.delete(deletes).await,
             Err(error) => failed(&error, deletes.len()),
         }
     }
 
     async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
-        self.backend("scan")?.scan(prefix, cursor, limit).await
+        self.backend("scan").await?.scan(prefix, cursor, limit).await
     }
 
     async fn purge(&self, limit: usize) -> Result<usize> {
-        self.backend("purge")?.purge(limit).await
+        self.backend("purge").await?.purge(limit).await
     }
 
     async fn clock(&self) -> Result<StoreTime> {
-        self.backend("clock")?.clock().await
+        self.backend("clock").await?.clock().await
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
-        self.backend("incarnation")?.incarnation().await
+        // What whoever connects on purpose asks for.
+        self.opened("incarnation", Need::Connect).await?.incarnation().await
     }
 
     async fn close(&self) -> Result<()> {
-        let before = replace(&mut *lock(&self.0.state), State::Closed);
-        match before {
-            State::Open(backend) => backend.close().await,
-            State::New | State::Closed => Ok(()),
+        let open = {
+            let mut state = lock(&self.0.state);
+            (state.is_closed, state.failed) = (true, None);
+            match &mut state.phase {
+                Phase::Idle => None,
+                Phase::Opening { is_wanted } => {
+                    *is_wanted = false;
+                    None
+                }
+                Phase::Open(backend) => {
+                    let backend = backend.clone();
+                    state.phase = Phase::Idle;
+                    Some(backend)
+                }
+            }
+        };
+        match open {
+            Some(backend) => backend.close().await,
+            None => Ok(()),
         }
     }
+}
+
+fn closed(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Closed, operation, "the connection is closed")
 }
 
 /// It was not opened, so surely nothing was applied.
@@ -188,3 +303,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("is_open", &self.is_open()).finish_non_exhaustive()
     }
 }
+
+/// For how long a failed opening answers calls: an outage does not make each of them wait.
+const REMEMBERED: Duration = Duration::from_millis(500);

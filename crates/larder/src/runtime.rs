@@ -73,6 +73,17 @@ pub(crate) async fn owned<T: Send + 'static>(
     })
 }
 
+/// Starts a thread, which belongs to the caller's runtime if there is one.
+pub(crate) fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    let handle = Handle::try_current().ok();
+    let run = move || {
+        let _entered = handle.as_ref().map(Handle::enter);
+        run();
+    };
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(run);
+    spawned.map(drop).map_err(|error| Error::with_source(ErrorKind::Unavailable, "open", error))
+}
+
 /// Runs what waits for files on a thread that may wait: here, if there is no runtime.
 pub(crate) async fn apart<T: Send + 'static>(
     task: impl FnOnce() -> T + Send + 'static,

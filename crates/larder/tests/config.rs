@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder::backend::{AnyBackend, Backend as _, Capabilities, Opener, Result, Scope};
@@ -285,10 +285,10 @@ fn a_connection_opens_once_late_and_again_after_it_was_closed() {
         let once = Connection::once(Capabilities::new(Scope::Process), || {
             Ok(AnyBackend::new(MemoryBackend::new(Arc::new(SystemClock))))
         });
-        assert!(once.connect().unwrap() && !once.connect().unwrap());
+        assert!(once.connect().await.unwrap() && !once.connect().await.unwrap());
         once.close().await.unwrap();
         assert_eq!(once.incarnation().await.unwrap_err().kind(), ErrorKind::Closed);
-        assert!(once.connect().unwrap());
+        assert!(once.connect().await.unwrap());
     });
 }
 
@@ -334,5 +334,86 @@ fn what_cannot_be_opened_fails_the_call_and_may_be_opened_later() {
         assert!(!cache.connect().await.unwrap());
         cache.insert(2, 6).await.unwrap();
         assert_eq!(cache.count("*").await.unwrap(), 1);
+    });
+}
+
+/// A connection whose opening takes as long as somebody else keeps the gate, and how often it was
+/// opened.
+fn gated() -> (Connection, Arc<Mutex<()>>, Arc<AtomicUsize>) {
+    let (gate, opened) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
+    let (closed, count) = (Arc::clone(&gate), Arc::clone(&opened));
+    let connection = Connection::new(Capabilities::new(Scope::Process), move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        drop(closed.lock().unwrap());
+        Ok(AnyBackend::new(MemoryBackend::new(Arc::new(SystemClock))))
+    });
+    (connection, gate, opened)
+}
+
+/// Broken once: a backend was opened under a lock on the thread of the task that needed it.
+#[test]
+fn while_a_backend_is_being_opened_timeouts_hold_and_others_go_on() {
+    run(async {
+        let (connection, gate, opened) = gated();
+        let builder = Cache::<u64, u64>::builder().backend(connection.clone());
+        let cache = builder.backend_timeout(Duration::from_millis(100)).strict(true).build();
+        let cache = cache.unwrap();
+        let kept = gate.lock().unwrap();
+        let calls = (0..8).map(|key| {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.get(&key).await.unwrap_err().kind() })
+        });
+        // All calls end in this one thread, though nothing has been opened.
+        for call in calls.collect::<Vec<_>>() {
+            assert_eq!(call.await.unwrap(), ErrorKind::Timeout);
+        }
+        assert!(!connection.is_open());
+        drop(kept);
+        while !connection.is_open() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(cache.get(&1).await.unwrap(), None);
+        assert_eq!(opened.load(Ordering::SeqCst), 1, "one thread opened it for all");
+    });
+}
+
+#[test]
+fn what_is_closed_while_it_is_being_opened_stays_closed() {
+    run(async {
+        let (connection, gate, opened) = gated();
+        let kept = gate.lock().unwrap();
+        let other = connection.clone();
+        let call = tokio::spawn(async move { other.clock().await.unwrap_err().kind() });
+        while opened.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        connection.close().await.unwrap();
+        drop(kept);
+        assert_eq!(call.await.unwrap(), ErrorKind::Closed);
+        assert!(!connection.is_open());
+        assert!(connection.connect().await.unwrap());
+        assert_eq!(opened.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_failed_opening_is_remembered_for_a_moment() {
+    run(async {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&opened);
+        let connection = Connection::new(Capabilities::new(Scope::Process), move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Err(larder::Error::new(ErrorKind::Unavailable, "open", "not yet"))
+        });
+        for _ in 0..100 {
+            assert_eq!(connection.clock().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        assert!(opened.load(Ordering::SeqCst) < 10, "{opened:?}");
+        let before = opened.load(Ordering::SeqCst);
+        assert!(connection.connect().await.is_err());
+        assert_eq!(opened.load(Ordering::SeqCst), before + 1, "asked for on purpose: tried again");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(connection.clock().await.is_err());
+        assert_eq!(opened.load(Ordering::SeqCst), before + 2);
     });
 }
