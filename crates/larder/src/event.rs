@@ -17,9 +17,11 @@ pub enum Event {
     SharedFailed(Error),
     /// Stored bytes could not be decoded, or are a value of another type: they count as nothing.
     Undecodable(Error),
-    /// A value could not be encoded or stored: what was under its key has been deleted.
+    /// A value could not be encoded or stored. What was under its key has been deleted, unless a
+    /// [`NotConfirmed`](Self::NotConfirmed) comes right after this.
     NotStored(Error),
-    /// A change was made here but not at the authority, which could not be reached.
+    /// A change was made here but the authority did not confirm it: it could not be reached, or not
+    /// even delete. What was there before may be served.
     NotConfirmed(Error),
     /// A snapshot could not be restored or saved, or a change could not be noted beside it: the
     /// cache goes on. The error's operation says which.

@@ -14,15 +14,14 @@ use larder::backend::{
     Backend, BoxFuture, Class, Clock, Expect, Key, NEVER, Namespace, Outcome, Record, Times,
     Timestamp, Write,
 };
-use larder::{Cache, ErrorKind, Life, Loaded, LocalCache, Options};
-use larder_testkit::Operation;
+use larder::{Cache, ErrorKind, Event, Life, Loaded, LocalCache, Options};
+use larder_testkit::{Fault, Operation};
 use serde::{Deserialize, Serialize};
 
 #[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
 mod support;
 
-use self::support::{Rig, on_all, on_shared, secs, settle};
+use self::support::{Rig, Told, entry, on_all, on_shared, secs, settle};
 
 /// Any change of any tag cut the flights of all keys.
 #[test]
@@ -169,7 +168,7 @@ fn a_refused_lease_is_looked_at_again() {
         let cache = rig.builder::<String, u32>().build().unwrap();
         // Makes the marks, so that the lease is the next write.
         cache.insert("b".into(), 1).await.unwrap();
-        rig.store().next(Operation::Write, larder_testkit::Fault::Hold);
+        rig.store().next(Operation::Write, Fault::Hold);
         let asking = tokio::spawn({
             let cache = cache.clone();
             async move { cache.get_with("a", || async { 2 }).await }
@@ -179,7 +178,7 @@ fn a_refused_lease_is_looked_at_again() {
         let mut record = Record::value(codec.payload.clone(), Times::new(NEVER, NEVER));
         record.header.codec = codec.header.codec;
         record.header.epoch = codec.header.epoch;
-        let write = Write { key: support::entry("a"), record, expect: Expect::Any };
+        let write = Write { key: entry("a"), record, expect: Expect::Any };
         assert!(rig.store().inner().write(&[write]).await.iter().all(Outcome::is_done));
         rig.store().release_all();
         assert_eq!(asking.await.unwrap().unwrap(), 1);
@@ -301,4 +300,46 @@ struct User {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Product {
     name: String,
+}
+
+/// An event said that the old value was deleted, and it was served.
+#[test]
+fn what_a_refused_value_was_to_replace_is_deleted_or_the_failure_is_told() {
+    on_shared(async |rig| {
+        let told = Told::default();
+        let builder = rig.builder::<String, u32>().on_event(told.observer()).ttl(secs(10));
+        let cache = builder.grace(secs(60)).build().unwrap();
+        let is_meant = |key: &Key| *key == entry("a");
+        let full = Fault::Fail(ErrorKind::NoSpace);
+        for deletes_fail in [true, false] {
+            for (round, how) in ["insert", "replace", "load"].into_iter().enumerate() {
+                cache.insert("a".into(), 1).await.unwrap();
+                if how == "load" {
+                    rig.advance(10);
+                }
+                rig.store().every_where(Operation::Write, full, is_meant);
+                if deletes_fail {
+                    rig.store().every_where(Operation::Delete, full, is_meant);
+                }
+                let error = match how {
+                    "insert" => cache.insert("a".into(), 2).await.map(drop).err(),
+                    "replace" => cache.replace("a".into(), 2).await.map(drop).err(),
+                    _ => cache.get_with("a", || async { 2 }).await.map(drop).err(),
+                };
+                if let Some(error) = &error {
+                    assert_eq!(error.kind(), ErrorKind::NoSpace, "{how}");
+                    let says_so = error.to_string().contains("could not be deleted");
+                    assert_eq!(says_so, deletes_fail, "{how}: {error}");
+                }
+                assert_eq!(error.is_none(), how == "load");
+                let count = |is: fn(&Event) -> bool| told.count(is);
+                let confirmed_not = if deletes_fail { round + 1 } else { 3 };
+                assert_eq!(count(|event| matches!(event, Event::NotConfirmed(_))), confirmed_not);
+                let not_stored = if deletes_fail { round + 1 } else { round + 4 };
+                assert_eq!(count(|event| matches!(event, Event::NotStored(_))), not_stored);
+                assert_eq!(rig.record("a").is_some(), deletes_fail, "{how}");
+                rig.store().clear();
+            }
+        }
+    });
 }

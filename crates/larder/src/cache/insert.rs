@@ -6,7 +6,6 @@ use larder_core::{Error, ErrorKind, Expect, Key, Life, Outcome, Record, Result, 
 
 use crate::cache::Reach;
 use crate::cache::apply::refused;
-use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::freshness::lives;
 use crate::load::inner::Inner;
@@ -56,14 +55,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         wanted: impl Fn(Option<&V>) -> bool + Send + Sync,
     ) -> Result<bool> {
         let name = self.shared.key(&key);
+        let mut refused = None;
         for _ in 0..TRIES {
-            match self.try_where(hash, &key, &name, &held, &wanted).await? {
-                Tried::Done => return Ok(true),
-                Tried::Kept => return Ok(false),
-                Tried::Outdated => {}
-                Tried::Unstorable(error) => {
-                    self.inner.tell(&Event::NotStored(error.clone()));
-                    return Err(error);
+            let before: Option<Error> = refused.take();
+            let tried = self.try_where(hash, &key, &name, &held, &wanted, before.as_ref()).await;
+            match (tried, before) {
+                (Ok(Tried::Done), _) => return Ok(true),
+                (Ok(Tried::Kept), _) => return Ok(false),
+                (Ok(Tried::Outdated), before) => refused = before,
+                (Ok(Tried::Unstorable(error)), _) => {
+                    return Err(self.not_stored(error, Outcome::Done));
+                }
+                // The next try deletes what is there: it must not pass for the value.
+                (Err(error), None) if error.kind() == ErrorKind::NoSpace => refused = Some(error),
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(before)) => {
+                    return Err(self.not_stored(before, Outcome::Failed(error)));
                 }
             }
         }
@@ -80,11 +87,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         name: &Key,
         held: &Held<V>,
         wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
+        refused: Option<&Error>,
     ) -> Result<Tried> {
         let marks = self.inner.local.marks();
         let times = self.times();
         let current = self.capture(times).await?;
-        let record = self.shared_record(name, held, times, &current).await;
+        let record = match refused {
+            Some(error) => Err(error.clone()),
+            None => self.shared_record(name, held, times, &current).await,
+        };
         let mut tried = Tried::Kept;
         let decide = |there: Option<(&Looked<V>, &Record)>| {
             let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
@@ -135,9 +146,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
 
     /// Deletes what is there: it must not pass for the value that could not be stored.
     async fn take_back(&self, name: &Key, error: Error) -> Unwritten {
-        let _ = self.shared.authority.delete(name, Expect::Any).await;
-        self.inner.tell(&Event::NotStored(error.clone()));
-        Unwritten::Refused(error)
+        let deleted = match self.shared.authority.delete(name, Expect::Any).await {
+            Outcome::Refused(_) => Outcome::Failed(refused()),
+            deleted => deleted,
+        };
+        Unwritten::Refused(self.not_stored(error, deleted))
+    }
+
+    /// What a caller is told whose value could not be stored.
+    fn not_stored(&self, error: Error, deleted: Outcome) -> Error {
+        let is_gone = deleted.is_done();
+        self.inner.tell_not_stored(&error, deleted);
+        if is_gone {
+            return error;
+        }
+        let message = "the value cannot be stored, and what was there could not be deleted: it may \
+                       still be served";
+        Error::new(error.kind(), "insert", message)
     }
 
     fn times(&self) -> Times {

@@ -33,8 +33,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     /// [`Codec`](crate::ErrorKind::Codec) or [`NoSpace`](crate::ErrorKind::NoSpace) for a value the
-    /// backend cannot hold: what was there is deleted then. A backend that cannot be reached makes
-    /// it [`Reach::Local`], or an error in [strict](crate::CacheBuilder::strict) mode.
+    /// backend cannot hold: what was there is deleted then; the error's text says so if that failed,
+    /// too. A backend that cannot be reached makes it [`Reach::Local`], or an error in
+    /// [strict](crate::CacheBuilder::strict) mode.
     ///
     /// # Cancel safety
     /// A change once begun is finished, also if the future is dropped.

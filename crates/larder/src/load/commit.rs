@@ -134,7 +134,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             self.give_up(key, &lease, End::of(&outcome));
             return match outcome {
                 Outcome::Done => self.keep_here(made, current.seen),
-                _ => self.answer_only(made),
+                Outcome::Refused(_) => self.overtaken(made),
+                Outcome::Failed(error) | Outcome::Unknown(error) => {
+                    self.errand.inner.tell(&Event::SharedFailed(error));
+                    self.answer_only(made);
+                }
             };
         }
         let mut record = match shared.record(key, &made.held, made.times, &current) {
@@ -188,10 +192,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         made: Made<V>,
         error: Error,
     ) {
-        let outcome = shared.delete_over(key, &lease).await;
-        self.give_up(key, &lease, End::of(&outcome));
+        let deleted = shared.delete_over(key, &lease).await;
+        self.give_up(key, &lease, End::of(&deleted));
         let Errand { inner, ticket, hash, key, .. } = self.errand;
-        inner.tell(&Event::NotStored(error));
+        inner.tell_not_stored(&error, deleted);
         let landed = Landed::Loaded(made.held);
         drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
     }

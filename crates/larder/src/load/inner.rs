@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_core::{
-    AnyBackend, BoxFuture, Error, ErrorKind, Life, NEVER, Result, Timestamp, Version,
+    AnyBackend, BoxFuture, Error, ErrorKind, Life, NEVER, Outcome, Result, Timestamp, Version,
 };
 
 use crate::clock::LocalClock;
@@ -136,6 +136,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     pub(crate) fn tell(&self, event: &Event) {
         self.observer.tell(event);
+    }
+
+    /// Tells that a value was not stored, and of a delete of what it was to replace that failed, too.
+    pub(crate) fn tell_not_stored(&self, error: &Error, deleted: Outcome) {
+        self.tell(&Event::NotStored(error.clone()));
+        if let Outcome::Failed(error) | Outcome::Unknown(error) = deleted {
+            self.tell(&Event::NotConfirmed(error));
+        }
     }
 
     /// A closer look at what the local tier holds.
