@@ -1,4 +1,4 @@
-//! The contract over a database: small reads where the caller stands, all else on two threads.
+//! The contract over a database: quick reads where the caller stands, all else on threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 
 use crate::change::Change;
 use crate::config::DiskConfig;
-use crate::error::{closed, is_busy, is_damage, of_sqlite};
+use crate::error::{closed, of_sqlite};
 use crate::handle::{Handle, spawn, thread_ended};
 use crate::read::{self, Read, SMALL_BYTES};
+use crate::reading::Length;
 use crate::room::{self, DiskUsage};
 use crate::row::Unreadable;
 use crate::shared::Shared;
@@ -24,9 +25,9 @@ use crate::writer::Job;
 
 /// Records in a folder, shared by the processes of one host.
 ///
-/// Clones share everything, and closing one closes them all. Two threads are started when they are
-/// first needed, one that writes and one that reads what is large; they end with the last clone. No
-/// runtime is needed.
+/// Clones share everything, and closing one closes them all. Three threads are started when they
+/// are first needed, one that writes and two that read; they end with the last clone. No runtime is
+/// needed. A small read is made on the caller's thread while such reads take microseconds.
 ///
 /// # Cancel safety
 /// A change whose future is dropped is applied or not, key by key, never in half.
@@ -98,65 +99,6 @@ impl DiskBackend {
         answered.await.map_err(|_| thread_ended(operation))
     }
 
-    /// Reads where the caller stands; elsewhere what may have to wait there, for a recovery or for
-    /// another process.
-    async fn read_here<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        run: impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static,
-    ) -> Result<T> {
-        self.0.look(operation).await?;
-        match self.0.shared.read(operation, &run)? {
-            Ok(answer) => Ok(answer),
-            Err(_) => self.read_there(operation, run).await,
-        }
-    }
-
-    /// Reads on the thread for it; once more, in what takes its place, if the database is damaged.
-    async fn read_there<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        run: impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static,
-    ) -> Result<T> {
-        let run = Arc::new(run);
-        self.0.look(operation).await?;
-        let store = self.0.shared.present(operation)?;
-        match self.errand(operation, Arc::clone(&run)).await? {
-            Err(error) if is_damage(&error) => {
-                self.0.check(operation, store, Some(error)).await?;
-                let read = self.errand(operation, run).await?;
-                read.map_err(|error| of_sqlite(operation, error))
-            }
-            read => read.map_err(|error| of_sqlite(operation, error)),
-        }
-    }
-
-    async fn errand<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        run: Arc<impl Fn(&Connection, StoreTime) -> rusqlite::Result<T> + Send + Sync + 'static>,
-    ) -> Result<rusqlite::Result<T>> {
-        self.0.start_reader(operation)?;
-        let (answer, answered) = oneshot::channel();
-        let shared = Arc::clone(&self.0.shared);
-        let errand = Box::new(move || {
-            let read = || shared.read(operation, &*run);
-            let mut answered = read();
-            for _ in 1..READ_TRIES {
-                if !answered.as_ref().is_ok_and(|read| read.as_ref().is_err_and(is_busy)) {
-                    break;
-                }
-                answered = read();
-            }
-            // Whoever asked may have gone.
-            let _ = answer.send(answered);
-        });
-        if !self.0.shared.reads.push(errand, 0).await {
-            return Err(closed(operation));
-        }
-        answered.await.map_err(|_| thread_ended(operation))?
-    }
-
     /// What a read came to, with its damage and its use noted.
     fn settle(&self, key: &Key, read: Read) -> Option<Result<Option<Record>>> {
         match read {
@@ -191,7 +133,7 @@ impl Backend for DiskBackend {
             return Vec::new();
         }
         let asked = keys.to_vec();
-        let reads = self.read_there("read", move |connection, now| {
+        let reads = self.0.read_apart("read", Length::Any, move |connection, now| {
             let one = |key| read::one(connection, key, now, i64::MAX);
             in_snapshot(connection, || asked.iter().map(one).collect::<rusqlite::Result<Vec<_>>>())
         });
@@ -208,13 +150,13 @@ impl Backend for DiskBackend {
         let asked = key.clone();
         let small =
             move |connection: &Connection, now| read::one(connection, &asked, now, SMALL_BYTES);
-        if let Some(answer) = self.settle(key, self.read_here("read", small).await?) {
+        if let Some(answer) = self.settle(key, self.0.read_short("read", small).await?) {
             return answer;
         }
         let asked = key.clone();
         let large =
             move |connection: &Connection, now| read::one(connection, &asked, now, i64::MAX);
-        self.settle(key, self.read_there("read", large).await?).unwrap_or(Ok(None))
+        self.settle(key, self.0.read_apart("read", Length::Any, large).await?).unwrap_or(Ok(None))
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
@@ -240,10 +182,11 @@ impl Backend for DiskBackend {
 
     async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
         let prefix = prefix.to_vec();
-        self.read_there("scan", move |connection, now| {
-            read::page(connection, &prefix, cursor.as_deref(), limit, now)
-        })
-        .await
+        self.0
+            .read_apart("scan", Length::Any, move |connection, now| {
+                read::page(connection, &prefix, cursor.as_deref(), limit, now)
+            })
+            .await
     }
 
     async fn purge(&self, limit: usize) -> Result<usize> {
@@ -256,7 +199,8 @@ impl Backend for DiskBackend {
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
-        self.0.look("incarnation").await?;
+        // Which store it is, is known when somebody has looked.
+        self.0.read_apart("incarnation", Length::Short, |_, _| Ok(())).await?;
         Ok(self.0.shared.present("incarnation")?.incarnation)
     }
 
@@ -305,4 +249,3 @@ fn max_value(config: &DiskConfig) -> usize {
 
 /// SQLite takes no longer rows.
 const MAX_VALUE_BYTES: u64 = 999_000_000;
-const READ_TRIES: usize = 100;

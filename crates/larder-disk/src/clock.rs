@@ -42,6 +42,11 @@ pub(crate) fn coarse() -> i64 {
     source::coarse()
 }
 
+/// Microseconds of a clock that is exact, for intervals within this process.
+pub(crate) fn exact() -> i64 {
+    source::since_start()
+}
+
 /// What ties the store's time to one start of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Anchor {

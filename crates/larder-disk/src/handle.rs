@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::error::closed;
 use crate::queue::Taken;
+use crate::reading::Length;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::writer::{Job, Writer};
@@ -24,27 +25,15 @@ pub(crate) struct Handle {
 #[derive(Default)]
 struct Threads {
     writer: Option<JoinHandle<()>>,
+    /// Reads what takes long, so that short reads need not wait for it.
     reader: Option<JoinHandle<()>>,
+    short_reader: Option<JoinHandle<()>>,
     is_closed: bool,
 }
 
 impl Handle {
     pub(crate) fn new(shared: Shared) -> Self {
         Self { shared: Arc::new(shared), threads: Mutex::default(), closing: Mutex::default() }
-    }
-
-    /// Looks whether the store is still the one in the folder, if that is due.
-    pub(crate) async fn look(&self, operation: &'static str) -> Result<()> {
-        if !self.shared.is_look_due() {
-            return Ok(());
-        }
-        let store = self.shared.present(operation)?;
-        if store.is_current() {
-            self.shared.note_found();
-            return Ok(());
-        }
-        // All look, and wait, until it is replaced: nobody reads what others have given up.
-        self.check(operation, store, None).await
     }
 
     /// Has a store that is not the one in the folder, or is damaged, replaced.
@@ -75,23 +64,28 @@ impl Handle {
         Ok(())
     }
 
-    pub(crate) fn start_reader(&self, operation: &'static str) -> Result<()> {
+    pub(crate) fn start_reader(&self, operation: &'static str, length: Length) -> Result<()> {
         let mut threads = self.lock_threads();
         if threads.is_closed {
             return Err(closed(operation));
         }
-        if threads.reader.is_none() {
+        let (name, thread) = match length {
+            Length::Short => ("larder-disk-read", &mut threads.short_reader),
+            Length::Any => ("larder-disk-scan", &mut threads.reader),
+        };
+        if thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let run = move || {
-                while let Taken::Jobs(errands, weight) = shared.reads.take(None) {
+                let reads = shared.reads(length);
+                while let Taken::Jobs(errands, weight) = reads.take(None) {
                     for errand in errands {
                         // Its caller finds that the answer will not come.
                         let _ = catch_unwind(AssertUnwindSafe(errand));
                     }
-                    shared.reads.done(weight);
+                    reads.done(weight);
                 }
             };
-            threads.reader = Some(spawn("larder-disk-read", operation, run)?);
+            *thread = Some(spawn(name, operation, run)?);
         }
         Ok(())
     }
@@ -104,14 +98,15 @@ impl Handle {
             // What was used is worth a moment; without a thread it is lost, and harms nobody.
             let _ = self.start_writer("close");
         }
-        let (writer, reader) = {
+        let threads = {
             let mut threads = self.lock_threads();
             threads.is_closed = true;
-            (threads.writer.take(), threads.reader.take())
+            [threads.short_reader.take(), threads.reader.take(), threads.writer.take()]
         };
         self.shared.writes.close();
-        self.shared.reads.close();
-        for thread in [reader, writer].into_iter().flatten() {
+        self.shared.reads(Length::Short).close();
+        self.shared.reads(Length::Any).close();
+        for thread in threads.into_iter().flatten() {
             if thread.thread().id() != thread::current().id() {
                 // One that panicked has told so itself.
                 let _ = thread.join();

@@ -11,8 +11,10 @@ use crate::config::DiskConfig;
 use crate::error::closed;
 use crate::event::DiskEvent;
 use crate::marks::Marks;
+use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::readers::Readers;
+use crate::reading::Length;
 use crate::store::Store;
 use crate::writer::Job;
 
@@ -30,7 +32,9 @@ pub(crate) struct Shared {
     /// When somebody last found the store to be the one in the folder.
     found: AtomicI64,
     pub(crate) writes: Queue<Job>,
-    pub(crate) reads: Queue<Errand>,
+    short_reads: Queue<Errand>,
+    long_reads: Queue<Errand>,
+    pub(crate) pace: Pace,
     pub(crate) marks: Marks,
 }
 
@@ -48,8 +52,18 @@ impl Shared {
             readers: Readers::default(),
             found: AtomicI64::new(coarse()),
             writes: Queue::new(),
-            reads: Queue::new(),
+            short_reads: Queue::new(),
+            long_reads: Queue::new(),
+            pace: Pace::default(),
             marks,
+        }
+    }
+
+    /// What waits for one of the reading threads.
+    pub(crate) const fn reads(&self, length: Length) -> &Queue<Errand> {
+        match length {
+            Length::Short => &self.short_reads,
+            Length::Any => &self.long_reads,
         }
     }
 
@@ -65,7 +79,7 @@ impl Shared {
         self.lock_store().clone().ok_or_else(|| closed(operation))
     }
 
-    /// Reads on the caller's thread. The inner error is the database's.
+    /// Reads on this thread. The inner error is the database's.
     pub(crate) fn read<T>(
         &self,
         operation: &'static str,
@@ -93,14 +107,29 @@ impl Shared {
         Ok(store)
     }
 
-    /// Whether it is a while since somebody found the store to be the one in the folder.
-    pub(crate) fn is_look_due(&self) -> bool {
-        coarse() - self.found.load(Ordering::Relaxed) > LOOK_MICROS
+    /// Whether the present store is still the one in the folder. It is looked at now and then.
+    pub(crate) fn is_present_current(&self, operation: &'static str) -> Result<bool> {
+        if !self.is_look_due() {
+            return Ok(true);
+        }
+        let store = self.present(operation)?;
+        Ok(self.is_current(&store))
     }
 
-    /// Notes that the store is the one in the folder.
-    pub(crate) fn note_found(&self) {
-        self.found.store(coarse(), Ordering::Relaxed);
+    /// Whether this store is still the one in the folder.
+    pub(crate) fn is_current(&self, store: &Store) -> bool {
+        if !self.is_look_due() {
+            return true;
+        }
+        let is_current = store.is_current();
+        if is_current {
+            self.found.store(coarse(), Ordering::Relaxed);
+        }
+        is_current
+    }
+
+    fn is_look_due(&self) -> bool {
+        coarse() - self.found.load(Ordering::Relaxed) > LOOK_MICROS
     }
 
     fn lock_store(&self) -> MutexGuard<'_, Option<Arc<Store>>> {

@@ -71,13 +71,13 @@ fn look(store: &Store, possible: &Possible, key: &str) {
     }
 }
 
-/// The library that makes calls fail, compiled for this run.
-struct Shim {
+/// The library that makes calls fail or stall, compiled for this run.
+pub(crate) struct Shim {
     folder: Folder,
 }
 
 impl Shim {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = Folder::new();
         std::fs::create_dir(folder.path()).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
@@ -91,7 +91,7 @@ impl Shim {
         Self { folder }
     }
 
-    fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

@@ -138,6 +138,7 @@ fn play(role: &str, arguments: &[&str]) {
         ("bustle", [folder, seed]) => crate::crowds::bustle(folder, seed.parse().unwrap()),
         ("work", [folder]) => crate::crowds::work(folder),
         ("endure", [folder, lifted]) => crate::calls::endure(folder, lifted),
+        ("wait", [folder, stall]) => crate::stalls::wait(folder, stall),
         ("hold", [folder]) => crate::store::hold(folder),
         _ => panic!("no such role"),
     }

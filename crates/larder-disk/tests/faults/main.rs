@@ -15,3 +15,4 @@ mod folders;
 mod kills;
 mod ruins;
 mod space;
+mod stalls;

@@ -1,4 +1,5 @@
 // Makes the calls fail that touch files of one folder: from the nth on, so many, until they are lifted.
+// With SHIM_STALL no call fails: while the file of that name is there, each read of the database takes a second.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,6 +32,7 @@ static void tell(const char *call) {
 }
 
 static int fails(const char *call) {
+    if (getenv("SHIM_STALL")) return 0;
     int nth = atoi(getenv("SHIM_NTH")), count = atoi(getenv("SHIM_COUNT"));
     int number = ++met;
     if (number < nth || number >= nth + count) return 0;
@@ -47,6 +49,11 @@ static int is_watched(int file) {
 static int opened(int file, const char *path) {
     if (file >= 0 && file < (int)sizeof watched) watched[file] = is_in_folder(path);
     return file;
+}
+
+static void stall(int file) {
+    const char *path = getenv("SHIM_STALL");
+    if (path && is_watched(file) && syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0) sleep(1);
 }
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -73,6 +80,13 @@ ON_FILE(ssize_t, pwrite, "write", (int file, const void *from, size_t size, off_
         (file, from, size, at))
 ON_FILE(ssize_t, pwrite64, "write", (int file, const void *from, size_t size, off64_t at),
         (file, from, size, at))
+#define ON_READ(name, offset)                                           \
+    ssize_t name(int file, void *into, size_t size, offset at) {        \
+        stall(file);                                                    \
+        return NEXT(name)(file, into, size, at);                        \
+    }
+ON_READ(pread, off_t)
+ON_READ(pread64, off64_t)
 ON_FILE(int, fsync, "fsync", (int file), (file))
 ON_FILE(int, fdatasync, "fsync", (int file), (file))
 ON_FILE(int, ftruncate, "ftruncate", (int file, off_t size), (file, size))
