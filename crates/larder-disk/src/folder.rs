@@ -24,6 +24,8 @@ pub(crate) const SET_ASIDE: &str = "larder.damaged-";
 pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Held shared by who writes, alone by who creates, migrates or replaces the database.
 const LOCK: &str = "larder.lock";
+/// Takes up room that deletes may need.
+pub(crate) const RESERVE: &str = "larder.reserve";
 /// Known to backup programs (the cache directory tagging specification); ours has a second line.
 const MARKER: &str = "CACHEDIR.TAG";
 const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
@@ -52,7 +54,7 @@ impl Folder {
     }
 
     fn judge_names(&self) -> Result<()> {
-        for name in [DATABASE, LOCK, MARKER] {
+        for name in [DATABASE, LOCK, RESERVE, MARKER] {
             judge_file(&self.join(name))?;
         }
         for companion in COMPANIONS {
@@ -206,6 +208,7 @@ impl Folder {
 fn is_ours(name: &str) -> bool {
     let companion = name.strip_prefix(DATABASE);
     name == LOCK
+        || name == RESERVE
         || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
         || name.starts_with(UNFINISHED)
         || name.starts_with(SET_ASIDE)
@@ -268,7 +271,7 @@ fn judge_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     let flags = OFlags::NOFOLLOW.bits().cast_signed();
     options.mode(0o600).custom_flags(flags)
 }

@@ -43,6 +43,7 @@ pub use crate::room::DiskUsage;
 
 mod aside;
 mod backend;
+mod call;
 mod change;
 mod checkpoint;
 mod clock;
@@ -65,6 +66,7 @@ mod readers;
 mod reading;
 mod rebuild;
 mod report;
+mod reserve;
 mod room;
 mod row;
 mod salvage;

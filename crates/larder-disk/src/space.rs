@@ -6,6 +6,7 @@
 
 use rusqlite::Connection;
 
+use crate::reserve::RESERVED_BYTES;
 use crate::room;
 use crate::store::Store;
 
@@ -14,7 +15,8 @@ use crate::store::Store;
 pub(crate) struct DiskSpace {
     /// Bytes that may have been taken since it was asked.
     taken: u64,
-    is_scarce: bool,
+    /// Whether there was plenty when it was last asked.
+    is_plenty: bool,
 }
 
 impl DiskSpace {
@@ -22,12 +24,18 @@ impl DiskSpace {
     pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
         // Once in the log, once in the database.
         self.taken = self.taken.saturating_add(2 * bytes + BYTES_PER_GROUP);
-        self.is_scarce || self.taken > ASK_AFTER
+        !self.is_plenty || self.taken > ASK_AFTER
+    }
+
+    /// Whether each change has to leave the log empty: a database that cannot grow has to hold all
+    /// of it already.
+    pub(crate) fn is_scarce(&self) -> bool {
+        !self.is_plenty
     }
 
     pub(crate) fn note(&mut self, left: Left) {
         self.taken = 0;
-        self.is_scarce = left != Left::Plenty;
+        self.is_plenty = left == Left::Plenty;
     }
 }
 
@@ -50,9 +58,10 @@ pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqli
         return Ok(Left::Plenty);
     }
     let (used, all) = room::pages(connection)?;
+    let unreserved = RESERVED_BYTES.saturating_sub(store.reserved_bytes());
     let is_enough = |free: u64, log: u64| {
         let into_log = (bytes + BYTES_PER_GROUP).saturating_sub(log);
-        bytes == 0 || into_log + bytes.saturating_sub(all - used) + RESERVE <= free
+        bytes == 0 || into_log + bytes.saturating_sub(all - used) + unreserved <= free
     };
     let (_, log) = store.file_bytes();
     if log <= free / 4 && is_enough(free, 0) {
@@ -76,4 +85,3 @@ pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqli
 const BYTES_PER_GROUP: u64 = 16 << 10;
 const ASK_AFTER: u64 = 1 << 20;
 const SCARCE: u64 = 16 << 20;
-const RESERVE: u64 = 128 << 10;

@@ -68,6 +68,8 @@ impl Store {
                 Err(Failure::Damage(error)) => {
                     aside::set_aside(&folder, identity, config, error)?;
                 }
+                // Without a byte of room a database cannot be opened.
+                Err(Failure::Other(error)) if folder.give_up_reserve() => last = Some(error),
                 Err(Failure::Other(error)) if error.is_retryable() => last = Some(error),
                 Err(Failure::Other(error)) => return Err(error),
             }
@@ -165,6 +167,21 @@ impl Store {
         let size = |path: PathBuf| fs::metadata(path).map_or(0, |found| found.len());
         let log = format!("{}-wal", crate::folder::DATABASE);
         (size(self.path.clone()), size(self.folder.join(&log)))
+    }
+
+    /// See [`Folder::reserved_bytes`].
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.folder.reserved_bytes()
+    }
+
+    /// See [`Folder::keep_reserve`].
+    pub(crate) fn keep_reserve(&self) {
+        self.folder.keep_reserve();
+    }
+
+    /// See [`Folder::give_up_reserve`].
+    pub(crate) fn give_up_reserve(&self) -> bool {
+        self.folder.give_up_reserve()
     }
 
     /// What the file system has left for us; none if it does not tell.

@@ -1,6 +1,8 @@
 //! What the writing thread does unasked: frees the dead and makes room, in the store and on the disk,
 //! notes what was used, and empties the log.
 
+use std::sync::Arc;
+
 use larder_core::{Error, ErrorKind, Result};
 
 use crate::clock::coarse;
@@ -8,7 +10,7 @@ use crate::error::of_sqlite;
 use crate::event::DiskEvent;
 use crate::lock;
 use crate::room::{self, Mercy};
-use crate::space::{self, Left};
+use crate::space::{self, DiskSpace, Left};
 use crate::writer::Writer;
 
 impl Writer {
@@ -21,6 +23,9 @@ impl Writer {
         let _ = self.purge_some();
         let _ = self.make_room(0);
         let _ = self.shrink();
+        // Others may have filled the disk since it was last asked.
+        self.space = DiskSpace::default();
+        let _ = self.make_room_on_disk(TIDY_BYTES);
         // Readers need not look into a log that is empty.
         if self.checkpoints.has_logged() {
             self.empty_log();
@@ -122,10 +127,20 @@ impl Writer {
         let failed = |error| of_sqlite("write", error);
         for _ in 0..MAX_SHRINKS {
             let (store, connection) = self.open()?;
-            let left = space::look(store, connection, bytes).map_err(failed)?;
+            let store = Arc::clone(store);
+            let left = space::look(&store, connection, bytes).map_err(failed)?;
             self.space.note(left);
             match left {
-                Left::Plenty | Left::Enough => return Ok(()),
+                Left::Plenty => {
+                    store.give_up_reserve();
+                    return Ok(());
+                }
+                Left::Enough => {
+                    if bytes > 0 {
+                        store.keep_reserve();
+                    }
+                    return Ok(());
+                }
                 Left::TooLittle => break,
                 Left::InFreePages => {
                     self.upkeep("write", |connection, _| room::give_back(connection, 16))?;
@@ -148,6 +163,8 @@ impl Writer {
     }
 }
 
+/// A value for which a disk with some room has it.
+const TIDY_BYTES: u64 = 1;
 const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Microseconds for which a log that has outgrown its bound holds up changes.
 const MAX_WAIT: i64 = 200_000;

@@ -8,6 +8,7 @@ use larder_core::{Error, ErrorKind, Key, Outcome, Result, StoreTime};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::call::{Call, Item, apply, fail};
 use crate::change::{Change, drop_damaged};
 use crate::checkpoint::Checkpoints;
 use crate::clock::coarse;
@@ -44,20 +45,6 @@ pub(crate) struct Writer {
     pub(crate) space: DiskSpace,
     /// When what nobody asks for was last done.
     tidied: i64,
-}
-
-/// A caller and the number of its changes.
-struct Call {
-    count: usize,
-    answer: oneshot::Sender<Vec<Outcome>>,
-}
-
-/// One change on its way, and the place of its call among the calls.
-struct Item {
-    call: usize,
-    change: Change,
-    asked: StoreTime,
-    outcome: Option<Outcome>,
 }
 
 /// Why a transaction came to nothing, or maybe did not.
@@ -215,13 +202,21 @@ impl Writer {
         items: &mut [Item],
         bytes: usize,
     ) -> Result<Result<(), Broken>> {
-        match self.make_room(bytes as u64) {
-            // Deletes need no room.
+        match self.make_room(bytes as u64).and_then(|()| self.make_room_on_disk(bytes as u64)) {
+            // Deletes need no room: what they take on the disk is kept for them.
             Err(_) if bytes == 0 => {}
             made => made?,
         }
-        self.make_room_on_disk(bytes as u64)?;
-        self.transaction(|connection, now| apply(calls, items, connection, now))
+        let mut done = self.transaction(|connection, now| apply(calls, items, connection, now))?;
+        let ran_out = matches!(&done, Err(Broken::Undone(error)) if is_full(error));
+        if bytes == 0 && ran_out && self.open()?.0.give_up_reserve() {
+            self.empty_log_now();
+            done = self.transaction(|connection, now| apply(calls, items, connection, now))?;
+        }
+        if done.is_ok() && self.space.is_scarce() {
+            self.empty_log_now();
+        }
+        Ok(done)
     }
 
     /// Runs a transaction in the present database, and once more in the next if this one is damaged
@@ -267,6 +262,14 @@ impl Writer {
         }
         let message = "the database was replaced at every try";
         Err(Error::new(ErrorKind::Unavailable, "write", message))
+    }
+
+    /// Moves what the log holds into the database, as far as readers and the disk allow it. The log
+    /// keeps its length, for what is written next.
+    fn empty_log_now(&self) {
+        if let Some((_, connection)) = &self.open {
+            let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
     }
 
     /// The present database and the connection that writes into it.
@@ -333,36 +336,6 @@ fn in_transaction<T>(
         let _ = step("ROLLBACK");
     }
     done
-}
-
-/// Applies changes, but for those whose callers have gone. Each call is judged here, within the
-/// transaction: others that change the keys have to wait for its end, so what a caller has given up
-/// never lands after them.
-fn apply(
-    calls: &[Call],
-    items: &mut [Item],
-    connection: &Connection,
-    now: StoreTime,
-) -> rusqlite::Result<()> {
-    let mut judged = None;
-    for item in items {
-        let is_waiting = match judged {
-            Some((call, is_waiting)) if call == item.call => is_waiting,
-            _ => calls.get(item.call).is_some_and(|call| !call.answer.is_closed()),
-        };
-        judged = Some((item.call, is_waiting));
-        item.outcome = None;
-        if is_waiting {
-            item.outcome = Some(item.change.apply(connection, item.asked.min(now), now)?);
-        }
-    }
-    Ok(())
-}
-
-fn fail(items: &mut [Item], outcome: impl Fn(Error) -> Outcome, error: &Error) {
-    for item in items {
-        item.outcome = Some(outcome(error.clone()));
-    }
 }
 
 /// Changes in one transaction: others must not wait for long.

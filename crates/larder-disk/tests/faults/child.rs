@@ -130,6 +130,7 @@ fn play(role: &str, arguments: &[&str]) {
             crate::damage::flip(seed.parse().unwrap(), count.parse().unwrap());
         }
         ("fill", [folder, size]) => crate::space::fill(folder, size.parse().unwrap()),
+        ("crowd out", [folder]) => crate::space::crowd_out(folder),
         ("seal", [folder]) => crate::folders::seal(folder),
         ("mask", [folder, mask]) => {
             crate::folders::mask(folder, u32::from_str_radix(mask, 8).unwrap());

@@ -10,12 +10,54 @@ use rustix::mount::{MountFlags, mount};
 use crate::child::{Child, tell};
 use crate::store::{Folder, Store};
 
-/// In a process that may mount: a store on a disk of so many KiB.
-pub(crate) fn fill(folder: &str, kilobytes: usize) {
+fn mount_disk(folder: &str, kilobytes: usize) {
     let options = std::ffi::CString::new(format!("size={kilobytes}k,mode=700")).unwrap();
     std::fs::create_dir_all(folder).unwrap();
     let mounted = mount("tmpfs", folder, "tmpfs", MountFlags::empty(), Some(options.as_c_str()));
     mounted.expect("this test has to mount a small disk");
+}
+
+/// In a process that may mount: a store on a disk that others fill to its last byte.
+pub(crate) fn crowd_out(folder: &str) {
+    mount_disk(folder, 2_048);
+    let others = Path::new(folder).join("others");
+    let mut others = std::fs::File::create(others).unwrap();
+    let open = || Store::open(DiskConfig::new(Path::new(folder).join("store"))).unwrap();
+    let store = open();
+    for number in 0..30 {
+        assert!(store.put(&name(number), 1, 9_000).is_done());
+    }
+    while others.write(&[1; 512]).is_ok() {}
+    let mut refused = 0;
+    for number in 0..20 {
+        let put = store.put(&name(number), 2, 90_000);
+        if put.is_done() {
+            assert_eq!(store.get(&name(number)).unwrap(), Some(2));
+            continue;
+        }
+        refused += 1;
+        assert!(no_space(&put), "{put:?}");
+        let deleted = store.delete(&name(number));
+        assert!(deleted.is_done(), "{number}: {deleted:?}");
+        assert_eq!(store.get(&name(number)).unwrap(), None);
+    }
+    assert!(refused > 0);
+    // A store that is opened on a full disk has no log yet.
+    drop(store);
+    while others.write(&[1; 512]).is_ok() {}
+    let store = open();
+    for number in 20..30 {
+        assert_eq!(store.get(&name(number)).unwrap(), Some(1));
+        let deleted = store.delete(&name(number));
+        assert!(deleted.is_done(), "{number}: {deleted:?}");
+        assert_eq!(store.get(&name(number)).unwrap(), None);
+    }
+    tell("whole");
+}
+
+/// In a process that may mount: a store on a disk of so many KiB.
+pub(crate) fn fill(folder: &str, kilobytes: usize) {
+    mount_disk(folder, kilobytes);
     let store = Store::open(DiskConfig::new(folder)).unwrap();
     assert!(store.put("old", 1, 1_000).is_done());
 
@@ -81,4 +123,11 @@ fn f05_a_full_disk_is_told_and_is_no_dead_end() {
         let told = Child::start_apart("fill", &[folder.text(), kilobytes]).succeed();
         assert_eq!(told, ["whole"]);
     }
+}
+
+/// Broken once: the log held what the database had no room for, so not even deletes were possible.
+#[test]
+fn f05_on_a_disk_that_others_have_filled_deletes_work() {
+    let folder = Folder::new();
+    assert_eq!(Child::start_apart("crowd out", &[folder.text()]).succeed(), ["whole"]);
 }
