@@ -6,7 +6,7 @@
 //! about to wait for each other one sees the other's edge.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -24,7 +24,10 @@ thread_local! {
 
 /// One load, as a node of the graph.
 #[derive(Clone, Default)]
-pub(crate) struct Link(Arc<Mutex<Vec<Link>>>);
+pub(crate) struct Link(Arc<Mutex<Waits>>);
+
+/// The loads that one waits for, by their addresses, and how often: a batch waits for many.
+type Waits = BTreeMap<usize, (Link, usize)>;
 
 /// The wait would never end: the other load waits, in the end, for this one.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ impl Link {
         if other.reaches(self) {
             return Err(Cycle);
         }
-        self.waits().push(other.clone());
+        self.waits().entry(other.address()).or_insert_with(|| (other.clone(), 0)).1 += 1;
         Ok(Waiting { from: self.clone(), to: other.clone() })
     }
 
@@ -74,8 +77,8 @@ impl Link {
             if link.is(target) {
                 return true;
             }
-            if seen.len() < MAX_VISITS && seen.insert(Arc::as_ptr(&link.0)) {
-                todo.extend(link.waits().iter().cloned());
+            if seen.len() < MAX_VISITS && seen.insert(link.address()) {
+                todo.extend(link.waits().values().map(|(link, _)| link.clone()));
             }
         }
         false
@@ -85,7 +88,11 @@ impl Link {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn waits(&self) -> std::sync::MutexGuard<'_, Vec<Self>> {
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    fn waits(&self) -> std::sync::MutexGuard<'_, Waits> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -94,8 +101,11 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waits = self.from.waits();
-        if let Some(place) = waits.iter().position(|link| link.is(&self.to)) {
-            waits.swap_remove(place);
+        let address = self.to.address();
+        let Some((_, times)) = waits.get_mut(&address) else { return };
+        *times -= 1;
+        if *times == 0 {
+            waits.remove(&address);
         }
     }
 }
@@ -167,6 +177,19 @@ mod tests {
         assert!(rows[59][1].wait_for(&rows[0][0]).is_err());
         drop(waits);
         assert!(rows[59][1].wait_for(&rows[0][0]).is_ok());
+    }
+
+    /// Taking back the first of so many waits searched all the others.
+    #[test]
+    fn a_load_waits_for_a_hundred_thousand_others_in_no_time() {
+        let load = Link::default();
+        let batch: Vec<_> = (0..100_000).map(|_| Link::default()).collect();
+        let waits: Vec<_> = batch.iter().map(|other| load.wait_for(other).unwrap()).collect();
+        let again = load.wait_for(&batch[7]).unwrap();
+        waits.into_iter().rev().for_each(drop);
+        assert!(batch[7].wait_for(&load).is_err());
+        drop(again);
+        assert!(batch[7].wait_for(&load).is_ok());
     }
 
     #[test]
