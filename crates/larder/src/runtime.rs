@@ -1,6 +1,6 @@
 //! The only file that names the asynchronous runtime.
 
-use std::future::poll_fn;
+use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::clock::{LocalClock, SystemClock};
 
 pub(crate) use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-pub(crate) use tokio::task::unconstrained;
+pub(crate) use tokio::task::{unconstrained, yield_now};
 
 /// Leave to load, given back when it is dropped.
 pub(crate) type Permit<'a> = tokio::sync::SemaphorePermit<'a>;
@@ -97,6 +97,40 @@ pub(crate) async fn apart<T: Send + 'static>(
     })
 }
 
+/// How long a task has kept its thread. A task that does much by itself, such as decoding, lets
+/// others run whenever its slice is over.
+pub(crate) struct Slice {
+    began: Timestamp,
+}
+
+impl Slice {
+    pub(crate) fn begin() -> Self {
+        Self { began: SystemClock.now() }
+    }
+
+    /// Never for code that blocks its thread: it would wait for the others on that thread.
+    pub(crate) fn is_over(&self) -> bool {
+        SystemClock.now().since(self.began) >= SLICE && !BLOCKED.get()
+    }
+
+    /// Lets other tasks run if the slice is over.
+    pub(crate) async fn pause(&mut self) {
+        if self.is_over() {
+            yield_now().await;
+            *self = Self::begin();
+        }
+    }
+}
+
+/// Wakes the task after others, and the timers, have run.
+pub(crate) fn wake_after_others(context: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(context);
+}
+
+/// Real time, whatever the cache's clock: it is the other tasks' time. Far below the 10 ms that
+/// a task may keep its thread, because one step after it may be long.
+const SLICE: Duration = Duration::from_millis(2);
+
 /// The caller's runtime, if it runs all of its tasks on one thread.
 pub(crate) fn single_threaded() -> Option<RuntimeId> {
     let handle = Handle::try_current().ok()?;
@@ -107,10 +141,27 @@ pub(crate) fn single_threaded() -> Option<RuntimeId> {
 /// possible.
 pub(crate) fn blocking<T>(future: impl Future<Output = T>) -> T {
     // A task has so many steps until it must yield. One that blocks cannot: it would wait for ever.
-    let run = || crate::park::block_on(unconstrained(future));
+    let run = || {
+        let _blocked = Blocked(BLOCKED.replace(true));
+        crate::park::block_on(unconstrained(future))
+    };
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
         _ => run(),
+    }
+}
+
+thread_local! {
+    /// Whether this thread is blocked by a future that it runs.
+    static BLOCKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Restores what was there before.
+struct Blocked(bool);
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        BLOCKED.set(self.0);
     }
 }
 
@@ -205,22 +256,35 @@ impl Future for Sleep {
     }
 }
 
+pin_project! {
+    /// A future, unless another ends first. Not an async function, whose future would hold room for
+    /// both twice: a load is several of these, one inside the other.
+    pub(crate) struct Unless<E, F> {
+        #[pin]
+        end: E,
+        #[pin]
+        future: F,
+    }
+}
+
 /// Runs a future, unless the sleep ends first.
-pub(crate) async fn before<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
-    unless(sleep, future).await
+pub(crate) fn before<F: Future>(sleep: Sleep, future: F) -> Unless<Sleep, F> {
+    unless(sleep, future)
 }
 
 /// Runs a future, unless another ends first.
-pub(crate) async fn unless<T>(
-    end: impl Future<Output = ()>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let (mut end, mut future) = (pin!(end), pin!(future));
-    poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
+pub(crate) fn unless<E: Future<Output = ()>, F: Future>(end: E, future: F) -> Unless<E, F> {
+    Unless { end, future }
+}
+
+impl<E: Future<Output = ()>, F: Future> Future for Unless<E, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
             return Poll::Ready(Some(output));
         }
-        end.as_mut().poll(context).map(|()| None)
-    })
-    .await
+        this.end.poll(context).map(|()| None)
+    }
 }

@@ -1,17 +1,17 @@
 //! Loading keys before anybody asks for them.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 
 use larder_core::{BoxError, Error, ErrorKind, Result};
 
 use crate::cache::Cache;
 use crate::key::CacheKey;
+use crate::load::future_set::FutureSet;
 use crate::load::loader::{Load, Loaded};
+use crate::runtime::Slice;
 
 /// How far a [warm-up](Cache::warm_up) has got.
 #[derive(Clone)]
@@ -92,42 +92,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Err(Error::new(ErrorKind::InvalidInput, "warm up", message));
         }
         self.check()?;
-        let (mut keys, mut loads) = (keys.into_iter(), Vec::<Loading<'_, K>>::new());
+        let (mut keys, mut loads) = (keys.into_iter(), FutureSet::<Loading<'_, K>>::new());
         let mut warm = WarmUp { loaded: 0, present: 0, failed: Vec::new() };
-        poll_fn(|context| {
-            let mut ended_now = 0;
-            loop {
-                let room = at_once - loads.len();
-                let begin = |key| Box::pin(self.warm(key, loader.clone())) as Loading<'_, K>;
-                loads.extend(keys.by_ref().take(room).map(begin));
-                let before = loads.len();
-                loads.retain_mut(|load| {
-                    if ended_now == BURST {
-                        return true;
-                    }
-                    let Poll::Ready((key, ended)) = load.as_mut().poll(context) else {
-                        return true;
-                    };
-                    warm.note(key, ended);
-                    progress(&warm);
-                    ended_now += 1;
-                    false
-                });
-                if ended_now == BURST {
-                    // Keys that are all there would let no other task run.
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                match loads.len() {
-                    _ if before == 0 => return Poll::Ready(()),
-                    after if after == before => return Poll::Pending,
-                    // There is room for others, which nobody has polled yet.
-                    _ => {}
-                }
+        let mut slice = Slice::begin();
+        loop {
+            for key in keys.by_ref().take(at_once - loads.len()) {
+                loads.push(Box::pin(self.warm(key, loader.clone())));
             }
-        })
-        .await;
-        Ok(warm)
+            let Some((key, ended)) = loads.next().await else { return Ok(warm) };
+            warm.note(key, ended);
+            progress(&warm);
+            // Keys that are all there would let no other task run.
+            slice.pause().await;
+        }
     }
 
     /// Loads a key that is not there; whether the loader was run for it.
@@ -148,9 +125,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         (key, ended.map(|_| has_run.load(Ordering::Relaxed)))
     }
 }
-
-/// How many loads end before other tasks have their turn.
-const BURST: usize = 256;
 
 /// A load under way, whether its loader has run, or why it failed.
 type Loading<'a, K> = Pin<Box<dyn Future<Output = (K, Result<bool>)> + Send + 'a>>;

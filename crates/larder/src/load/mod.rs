@@ -43,6 +43,7 @@ mod commit;
 pub(crate) mod flight;
 mod foreign;
 pub(crate) mod freshness;
+pub(crate) mod future_set;
 mod give_up;
 pub(crate) mod inner;
 pub(crate) mod lease;
