@@ -2,14 +2,17 @@
 
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use larder_core::{
     AnyBackend, BoxFuture, Error, ErrorKind, Life, NEVER, Outcome, Result, Timestamp, Version,
 };
+use pin_project_lite::pin_project;
 
 use crate::clock::LocalClock;
 use crate::event::{Event, Observer};
@@ -288,10 +291,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         running: Running,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
-        let counted = async move {
-            let _running = running;
-            task.await;
-        };
+        let counted = Counted { task, _running: running };
         match &self.together {
             Some(together) => {
                 together.adopt(Box::pin(counted));
@@ -306,11 +306,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self: &Arc<Self>,
         task: BoxFuture<'static, T>,
     ) -> Result<T> {
-        let running = self.begin()?;
-        let counted = async move {
-            let _running = running;
-            task.await
-        };
+        let counted = Counted { task, _running: self.begin()? };
         match &self.together {
             // It runs in a task already.
             Some(_) => Ok(counted.await),
@@ -408,6 +404,23 @@ impl Drop for Closing {
 
 /// Work under way: counted for as long as it is there, also if its runtime drops it.
 pub(crate) struct Running(Arc<Work>);
+
+pin_project! {
+    /// A task that is work under way. Not an async block, whose size would be twice that of the task.
+    struct Counted<F> {
+        #[pin]
+        task: F,
+        _running: Running,
+    }
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(context)
+    }
+}
 
 impl Running {
     fn new(work: &Arc<Work>) -> Self {

@@ -97,10 +97,11 @@ pub(crate) enum Fence {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
     /// Flies the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
     pub(crate) async fn run(self, loader: BoxLoader<K, V>) {
-        match self.prepare().await {
+        // Boxed, so that loads that wait for a loader, a million in one batch, are small.
+        match Box::pin(self.prepare()).await {
             Prepared::Ready(ready) => {
                 let ended = ready.run_loader(loader).await;
-                ready.commit(ended).await;
+                Box::pin(ready.commit(ended)).await;
             }
             Prepared::Aged(request) => drop(request.start(Purpose::Renew, loader)),
             Prepared::Ended => {}
