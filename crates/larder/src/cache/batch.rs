@@ -7,6 +7,7 @@ use std::hash::Hash;
 use larder_core::{Error, Result};
 
 use crate::lookup::Lookup;
+use crate::runtime::Slice;
 
 /// What a call on many keys came to, for each key on its own.
 ///
@@ -43,6 +44,16 @@ impl<K: Hash + Eq, T> Batch<K, T> {
             Ok(None) => {}
             Err(error) => drop(self.failed.insert(key, error)),
         }
+    }
+
+    /// The same with the results of more keys.
+    pub(super) async fn with(mut self, results: Vec<(K, Result<Option<T>>)>) -> Self {
+        let mut slice = Slice::begin();
+        for (key, result) in results {
+            self.add(key, result);
+            slice.pause().await;
+        }
+        self
     }
 
     /// The key's result, if it has one.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{BoxError, Result};
+use larder_core::{BoxError, BoxFuture, Result};
 
 use crate::cache::{Batch, Cache, LOAD, LOOK, Reach};
 use crate::key::CacheKey;
@@ -15,6 +15,7 @@ use crate::load::chain::{Inside, Link};
 use crate::load::loader::Loaded;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
+use crate::runtime::Slice;
 use crate::tier::held::Held;
 
 /// An entry to insert: made from `(key, value)` or `(key, value, ttl)`.
@@ -69,22 +70,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K> + 'q,
     {
-        self.look_up(distinct(keys), &Caller::task()).await
+        self.look_up(to_keys(keys), &Caller::task()).await
     }
 
     /// What is under the keys, for this caller.
     pub(super) async fn look_up(&self, keys: Vec<K>, caller: &Caller) -> Result<Batch<K, V>> {
         self.inner.check_open()?;
-        let (mut batch, missing) = self.held_here(keys);
-        let look = |cache: Self, (hash, key): (u64, K)| {
+        let (batch, missing) = self.held_here(keys).await;
+        let caller = caller.clone();
+        let look = move |cache: Self, (hash, key): (u64, K)| {
             let request = cache.request(hash, key.clone(), LOOK);
             let request = Request { caller: caller.clone(), ..request };
             async move { (key, request.get().await.map(|held| held.and_then(Held::into_option))) }
         };
-        for (key, found) in self.each(missing, look).await? {
-            batch.add(key, found);
-        }
-        Ok(batch)
+        Ok(batch.with(self.each(missing, look).await?).await)
     }
 
     /// Whether there are values under the keys: an answer for each.
@@ -106,7 +105,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let is_there = cache.contains_key(&key).await;
             (key, is_there.map(Some))
         };
-        self.for_each_key(distinct(keys), ask).await
+        self.for_each_key(distinct(to_keys(keys)).await, ask).await
     }
 
     /// Stores values, each with its own ttl if it names one. The number of results is the number
@@ -138,15 +137,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         T: Into<NewEntry<K, V>>,
     {
-        let entries = entries.into_iter().map(Into::into);
-        let last: HashMap<K, (V, Ttl)> =
-            entries.map(|entry| (entry.key, (entry.value, entry.ttl))).collect();
+        let entries: Vec<NewEntry<K, V>> = entries.into_iter().map(Into::into).collect();
+        let (mut last, mut slice) = (HashMap::with_capacity(entries.len()), Slice::begin());
+        for NewEntry { key, value, ttl } in entries {
+            last.insert(key, (value, ttl));
+            slice.pause().await;
+        }
         let insert = |cache: Self, (key, (value, ttl)): (K, (V, Ttl))| async move {
             let cache = if ttl == Ttl::Default { cache } else { cache.with(ttl) };
             let reach = cache.insert(key.clone(), value).await;
             (key, reach.map(Some))
         };
-        self.for_each_key(last.into_iter().collect(), insert).await
+        self.for_each_key(last, insert).await
     }
 
     /// Drops the keys. Loads under way do not bring them back.
@@ -168,7 +170,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let reach = cache.invalidate(&key).await;
             (key, reach.map(Some))
         };
-        self.for_each_key(distinct(keys), invalidate).await
+        self.for_each_key(distinct(to_keys(keys)).await, invalidate).await
     }
 
     /// Takes the keys away; the values of those that had a fresh one.
@@ -190,7 +192,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let removed = cache.remove(&key).await;
             (key, removed)
         };
-        self.for_each_key(distinct(keys), remove).await
+        self.for_each_key(distinct(to_keys(keys)).await, remove).await
     }
 
     /// The values under the keys, those that are missing loaded by one call of the loader.
@@ -198,7 +200,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// The loader is called with the keys that nobody else is loading, and answers with a value or a
     /// [`Loaded`] for each that there is; for the others it says that there is none. A key that
     /// another caller or process is loading is waited for; should that load come to nothing, the
-    /// loader is called again with it.
+    /// loader is called again with it. The hard timeout is longer by 0.1 ms for each missing key.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -241,15 +243,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         E: Into<BoxError>,
     {
         self.check()?;
-        let (mut batch, missing) = self.held_here(distinct(keys));
+        let (batch, missing) = self.held_here(to_keys(keys)).await;
         if missing.is_empty() {
             return Ok(batch);
         }
         let asks = Asks::new(loader, self.inner.loads.limit.clone(), None);
-        for (key, value) in self.load_each(missing, asks, &Caller::task()).await? {
-            batch.add(key, value);
-        }
-        Ok(batch)
+        Ok(batch.with(self.load_each(missing, asks, &Caller::task()).await?).await)
     }
 
     /// Loads the keys side by side for this caller.
@@ -260,86 +259,115 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         caller: &Caller,
     ) -> impl Future<Output = Result<Vec<(K, Result<Option<V>>)>>> + Send + 'static {
         let (inner, together) = self.inner.together();
-        let cache = Self { inner, settings: self.settings.clone() };
-        let call = |(hash, key): (u64, K)| {
+        let mut cache = Self { inner, settings: self.settings.clone() };
+        let keys = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+        let allowance = ALLOWANCE.saturating_mul(keys);
+        cache.settings.hard_timeout = cache.settings.hard_timeout.saturating_add(allowance);
+        let (caller, pass) = (caller.clone(), Arc::clone(&asks));
+        let call = move |(hash, key): (u64, K)| {
             let request = cache.request(hash, key.clone(), LOAD);
             let request = Request { caller: caller.clone(), ..request };
             let loader = asks.loader();
-            inside(async move { (key, request.load(loader).await.map(Held::into_option)) })
+            async move { (key, request.load(loader).await.map(Held::into_option)) }
         };
-        let calls = missing.into_iter().map(call).collect();
-        together.run(calls, move || asks.flush())
+        let calls = missing.into_iter().map(inside(call));
+        let moments = Arc::clone(&together);
+        together.run(calls, move |moment| pass.pass(moment, &moments))
     }
 
     /// What a hit finds of the keys here, and the keys that need more.
-    pub(super) fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
+    pub(super) async fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
         let (mut batch, mut missing) = (Batch::new(), Vec::new());
-        for key in keys {
+        let mut slice = Slice::begin();
+        for key in distinct(keys).await {
             let hash = self.inner.local.hash(&key);
             match self.inner.local.get(hash, &key) {
                 Some(held) => batch.add(key, Ok(held.into_option())),
                 None => missing.push((hash, key)),
             }
+            slice.pause().await;
         }
         (batch, missing)
     }
 
-    async fn for_each_key<A, T, Fut>(
+    async fn for_each_key<I, T, Fut>(
         &self,
-        arguments: Vec<A>,
-        call: impl Fn(Self, A) -> Fut,
+        arguments: I,
+        call: impl Fn(Self, I::Item) -> Fut + Send + 'static,
     ) -> Result<Batch<K, T>>
     where
+        I: IntoIterator<IntoIter: ExactSizeIterator + Send + 'static>,
         Fut: Future<Output = (K, Result<Option<T>>)> + Send + 'static,
         T: Send + 'static,
     {
         self.check()?;
-        let mut batch = Batch::new();
-        for (key, result) in self.each(arguments, call).await? {
-            batch.add(key, result);
-        }
-        Ok(batch)
+        Ok(Batch::new().with(self.each(arguments, call).await?).await)
     }
 
     /// Makes a call for each argument, side by side; without a backend, where none of them waits,
     /// one after the other.
-    async fn each<A, T, Fut>(
+    async fn each<I, T, Fut>(
         &self,
-        arguments: Vec<A>,
-        call: impl Fn(Self, A) -> Fut,
+        arguments: I,
+        call: impl Fn(Self, I::Item) -> Fut + Send + 'static,
     ) -> Result<Vec<T>>
     where
+        I: IntoIterator<IntoIter: ExactSizeIterator + Send + 'static>,
         Fut: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        if self.inner.shared.is_none() || arguments.is_empty() {
-            let mut results = Vec::with_capacity(arguments.len());
+        let arguments = arguments.into_iter();
+        if self.inner.shared.is_none() || arguments.len() == 0 {
+            let (mut results, mut slice) = (Vec::with_capacity(arguments.len()), Slice::begin());
             for argument in arguments {
                 results.push(call(self.clone(), argument).await);
+                slice.pause().await;
             }
             return Ok(results);
         }
         let (inner, together) = self.inner.together();
         let cache = Self { inner, settings: self.settings.clone() };
-        let calls = arguments.into_iter().map(|argument| inside(call(cache.clone(), argument)));
-        together.run(calls.collect(), || ()).await
+        let call = move |argument| call(cache.clone(), argument);
+        together.run(arguments.map(inside(call)), |_| ()).await
     }
 }
 
-/// A call that runs in another task, and still inside the load that this code runs in.
-fn inside<T>(call: impl Future<Output = T> + Send + 'static) -> larder_core::BoxFuture<'static, T> {
-    match Link::current() {
-        Some(link) => Box::pin(Inside::new(link, call)),
-        None => Box::pin(call),
+/// What a hard timeout is longer by for each key that is loaded together: each of them waits for the
+/// steps of all before the loader is called, which is no fault of the loader.
+const ALLOWANCE: Duration = Duration::from_micros(100);
+
+/// Makes calls that run in another task, and still inside the load that this code runs in.
+fn inside<A, T, Fut>(
+    call: impl Fn(A) -> Fut + Send + 'static,
+) -> impl FnMut(A) -> BoxFuture<'static, T> + Send + 'static
+where
+    Fut: Future<Output = T> + Send + 'static,
+{
+    let link = Link::current();
+    move |argument| match &link {
+        Some(link) => Box::pin(Inside::new(link.clone(), call(argument))),
+        None => Box::pin(call(argument)),
     }
 }
 
-/// Each key once, in the order in which they are named.
-pub(super) fn distinct<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
+/// The keys that are looked up. The caller's iterator need not be one that tasks may share, so it
+/// ends before anything waits.
+pub(super) fn to_keys<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
 where
     Q: ?Sized + Lookup<K> + 'q,
 {
-    let mut seen = HashSet::new();
-    let keys = keys.into_iter().map(Lookup::to_key);
-    keys.filter(|key: &K| seen.insert(key.clone())).collect()
+    keys.into_iter().map(Lookup::to_key).collect()
+}
+
+/// Each key once, in the order in which they are named.
+async fn distinct<K: CacheKey>(keys: Vec<K>) -> Vec<K> {
+    let (mut distinct, mut slice) = (Vec::with_capacity(keys.len()), Slice::begin());
+    let mut seen = HashSet::with_capacity(keys.len());
+    for key in keys {
+        if seen.insert(key.clone()) {
+            distinct.push(key);
+        }
+        slice.pause().await;
+    }
+    distinct
 }

@@ -1,10 +1,10 @@
 //! A backend that makes batches of what many callers ask of it side by side.
 //!
 //! A call on many keys runs the protocol of one key for each of them. What those runs ask of the
-//! backend is collected here until none of them gets on without an answer; then it is asked at once.
+//! backend waits here, one queue for each operation, until whoever runs them takes a batch.
 
-use std::collections::HashMap;
-use std::mem::take;
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -13,61 +13,86 @@ use larder_core::{
     Incarnation, Key, Outcome, Page, Record, Result, Retime, StoreTime, Write,
 };
 
-use crate::runtime::oneshot;
+use crate::runtime::{Notify, oneshot};
 use crate::sync::lock;
 
-/// Collects calls until [`flush`](Gather::flush). Cloning shares what is collected.
+/// The most keys of one batch: a backend answers each within its time.
+pub(crate) const LARGEST_BATCH: usize = 1_000;
+
+/// Collects calls until a batch of them is [taken](Gather::take). Cloning shares what is collected.
 #[derive(Clone)]
 pub(crate) struct Gather {
     inner: AnyBackend,
     waiting: Arc<Mutex<Waiting>>,
+    /// Told when a batch is taken.
+    taken: Arc<Notify>,
+}
+
+/// Which queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Read,
+    Write,
+    Retime,
+    Delete,
 }
 
 /// What has been asked and not yet sent.
 #[derive(Default)]
 struct Waiting {
-    reads: Vec<(Key, Sender<Read>)>,
-    writes: Changes<Write>,
-    retimes: Changes<Retime>,
-    deletes: Changes<Delete>,
+    reads: Queue<Key, Read>,
+    writes: Queue<Write, Outcome>,
+    retimes: Queue<Retime, Outcome>,
+    deletes: Queue<Delete, Outcome>,
 }
 
-type Sender<T> = oneshot::Sender<T>;
-type Changes<T> = Vec<(T, Sender<Outcome>)>;
 type Read = Result<Option<Record>>;
+type Sender<T> = oneshot::Sender<T>;
 
 impl Gather {
     pub(crate) fn new(inner: AnyBackend) -> Self {
-        Self { inner, waiting: Arc::default() }
+        Self { inner, waiting: Arc::default(), taken: Arc::new(Notify::new()) }
     }
 
-    /// Sends what is waiting, one call for each kind; none if nothing is.
-    pub(crate) fn flush(&self) -> Option<BoxFuture<'static, ()>> {
-        let mut waiting = lock(&self.waiting);
-        if waiting.is_empty() {
-            return None;
+    /// How many calls wait to be sent.
+    pub(crate) fn len(&self, operation: Operation) -> usize {
+        lock(&self.waiting).len(operation)
+    }
+
+    /// Whether a whole batch waits that changes or reads entries.
+    pub(crate) fn is_full(&self) -> bool {
+        let waiting = lock(&self.waiting);
+        [Operation::Read, Operation::Write, Operation::Delete]
+            .iter()
+            .any(|operation| waiting.len(*operation) >= LARGEST_BATCH)
+    }
+
+    /// Waits until that is not so.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut taken = pin!(self.taken.notified());
+            taken.as_mut().enable();
+            if !self.is_full() {
+                return;
+            }
+            taken.await;
         }
-        let now = waiting.take_one_per_key();
-        drop(waiting);
-        let inner = self.inner.clone();
-        Some(Box::pin(async move { now.send(&inner).await }))
     }
 
-    async fn outcomes<T>(
+    /// Takes a batch out of the queue, to be sent; none if nobody waits there.
+    pub(crate) fn take(&self, operation: Operation) -> Option<BoxFuture<'static, ()>> {
+        let sending = lock(&self.waiting).take(operation, self.inner.clone());
+        self.taken.notify_waiters();
+        sending
+    }
+
+    async fn outcomes<T: Ask>(
         &self,
         operation: &'static str,
         changes: &[T],
-        add: impl Fn(&mut Waiting, &T, Sender<Outcome>),
+        queue: impl Fn(&mut Waiting) -> &mut Queue<T, Outcome>,
     ) -> Vec<Outcome> {
-        let receivers: Vec<_> = {
-            let mut waiting = lock(&self.waiting);
-            let ask = |change| {
-                let (sender, receiver) = oneshot::channel();
-                add(&mut waiting, change, sender);
-                receiver
-            };
-            changes.iter().map(ask).collect()
-        };
+        let receivers = queue(&mut lock(&self.waiting)).put(changes);
         let mut outcomes = Vec::with_capacity(receivers.len());
         for receiver in receivers {
             outcomes.push(receiver.await.unwrap_or_else(|_| Outcome::Unknown(gone(operation))));
@@ -77,143 +102,176 @@ impl Gather {
 }
 
 impl Waiting {
-    fn is_empty(&self) -> bool {
-        self.reads.is_empty()
-            && self.writes.is_empty()
-            && self.retimes.is_empty()
-            && self.deletes.is_empty()
+    fn len(&self, operation: Operation) -> usize {
+        match operation {
+            Operation::Read => self.reads.0.len(),
+            Operation::Write => self.writes.0.len(),
+            Operation::Retime => self.retimes.0.len(),
+            Operation::Delete => self.deletes.0.len(),
+        }
     }
 
-    /// Takes what may be sent together: a call's keys are all different. Reads of one key share an
-    /// answer, and so do writes of one key that expect nothing there, and retimes that are the same.
-    fn take_one_per_key(&mut self) -> Self {
-        let (writes, more_writes) = first_of_each(take(&mut self.writes), |write| {
-            (&write.key, (write.expect == Expect::Absent).then_some(()))
-        });
-        let (retimes, more_retimes) = first_of_each(take(&mut self.retimes), |retime| {
-            (&retime.key, Some((retime.version, retime.times)))
-        });
-        let (deletes, more_deletes) =
-            first_of_each(take(&mut self.deletes), |delete| (&delete.key, None::<()>));
-        (self.writes, self.retimes, self.deletes) = (more_writes, more_retimes, more_deletes);
-        Self { reads: take(&mut self.reads), writes, retimes, deletes }
+    fn take(&mut self, operation: Operation, inner: AnyBackend) -> Option<BoxFuture<'static, ()>> {
+        Some(match operation {
+            Operation::Read => Box::pin(send_reads(inner, self.reads.take()?)),
+            Operation::Write => Box::pin(send_writes(inner, self.writes.take()?)),
+            Operation::Retime => {
+                let (retimes, askers) = self.retimes.take()?;
+                Box::pin(async move { answer(askers, inner.retime(&retimes).await) })
+            }
+            Operation::Delete => {
+                let (deletes, askers) = self.deletes.take()?;
+                Box::pin(async move { answer(askers, inner.delete(&deletes).await) })
+            }
+        })
     }
+}
 
-    async fn send(self, inner: &AnyBackend) {
-        send_reads(inner, self.reads).await;
-        send_writes(inner, self.writes).await;
-        send_retimes(inner, self.retimes).await;
-        for (deletes, senders) in chunks(self.deletes) {
-            answer("delete", senders, inner.delete(&deletes).await);
+/// Calls of one operation, first come first served.
+struct Queue<T, A>(VecDeque<(T, Sender<A>)>);
+
+/// Those who asked the same, in order.
+struct Askers<A> {
+    first: Sender<A>,
+    others: Vec<Sender<A>>,
+}
+
+impl<A: Clone> Askers<A> {
+    /// Answers the first, and then the others.
+    fn answer(self, answer: A, for_others: impl FnOnce(&A) -> A) {
+        if self.others.is_empty() {
+            let _ = self.first.send(answer);
+            return;
+        }
+        let shared = for_others(&answer);
+        let _ = self.first.send(answer);
+        for other in self.others {
+            let _ = other.send(shared.clone());
         }
     }
 }
 
-/// Splits changes into the first of each key, with those that share its answer, and the others.
-fn first_of_each<T, S: PartialEq>(
-    changes: Changes<T>,
-    key: impl Fn(&T) -> (&Key, Option<S>),
-) -> (Changes<T>, Changes<T>) {
-    let mut firsts: HashMap<Key, Option<S>> = HashMap::with_capacity(changes.len());
-    changes.into_iter().partition(|(change, _)| {
-        let (key, shares) = key(change);
-        match firsts.get(key) {
-            Some(first) => first.is_some() && *first == shares,
-            None => firsts.insert(key.clone(), shares).is_none(),
-        }
-    })
+/// A call of one key.
+trait Ask: Clone {
+    fn key(&self) -> &Key;
+
+    /// Whether a later call of the same key may share its answer.
+    fn answers(&self, later: &Self) -> bool;
 }
 
-async fn send_reads(inner: &AnyBackend, reads: Vec<(Key, Sender<Read>)>) {
-    let mut senders: HashMap<Key, Vec<Sender<Read>>> = HashMap::with_capacity(reads.len());
-    let mut keys = Vec::with_capacity(reads.len());
-    for (key, sender) in reads {
-        let askers = senders.entry(key.clone()).or_default();
-        if askers.is_empty() {
-            keys.push(key);
-        }
-        askers.push(sender);
-    }
-    for keys in keys.chunks(LARGEST_CALL) {
-        let answers = match keys {
-            [key] => vec![inner.read_one(key).await],
-            keys => inner.read(keys).await,
+impl<T: Ask, A> Queue<T, A> {
+    fn put(&mut self, asks: &[T]) -> Vec<oneshot::Receiver<A>> {
+        let ask = |ask: &T| {
+            let (sender, receiver) = oneshot::channel();
+            self.0.push_back((ask.clone(), sender));
+            receiver
         };
-        for (key, answer) in keys.iter().zip(answers) {
-            for sender in senders.remove(key).unwrap_or_default() {
-                let _ = sender.send(answer.clone());
+        asks.iter().map(ask).collect()
+    }
+
+    /// Takes a batch, whose keys are all different. A second call of a key waits for the next batch,
+    /// unless it shares the first one's answer.
+    fn take(&mut self) -> Option<(Vec<T>, Vec<Askers<A>>)> {
+        let (mut asks, mut askers) = (Vec::<T>::new(), Vec::<Askers<A>>::new());
+        let (mut places, mut later) = (HashMap::new(), Vec::new());
+        while asks.len() < LARGEST_BATCH && later.len() < LARGEST_BATCH {
+            let Some((ask, first)) = self.0.pop_front() else { break };
+            if first.is_closed() {
+                // Nobody waits for it any more, so it is not begun.
+                continue;
+            }
+            let place = *places.entry(ask.key().clone()).or_insert(asks.len());
+            match (asks.get(place), askers.get_mut(place)) {
+                (Some(there), Some(askers)) if there.answers(&ask) => {
+                    askers.others.push(first);
+                }
+                (Some(_), _) => later.push((ask, first)),
+                (None, _) => {
+                    asks.push(ask);
+                    askers.push(Askers { first, others: Vec::new() });
+                }
             }
         }
+        later.into_iter().rev().for_each(|ask| self.0.push_front(ask));
+        (!asks.is_empty()).then_some((asks, askers))
     }
 }
 
-async fn send_writes(inner: &AnyBackend, writes: Changes<Write>) {
-    let mut sent: Vec<Write> = Vec::with_capacity(writes.len());
-    let mut senders: HashMap<Key, Vec<Sender<Outcome>>> = HashMap::with_capacity(writes.len());
-    for (write, sender) in writes {
-        let askers = senders.entry(write.key.clone()).or_default();
-        if askers.is_empty() {
-            sent.push(write);
-        }
-        askers.push(sender);
-    }
-    for sent in sent.chunks(LARGEST_CALL) {
-        let outcomes = inner.write(sent).await;
-        for (write, outcome) in sent.iter().zip(outcomes) {
-            let mut askers = senders.remove(&write.key).unwrap_or_default().into_iter();
-            let Some(first) = askers.next() else { continue };
-            // The others come right after it.
-            let after = after(&outcome, &write.record.header);
-            let _ = first.send(outcome);
-            for sender in askers {
-                let _ = sender.send(after.clone());
-            }
-        }
+impl<T, A> Default for Queue<T, A> {
+    fn default() -> Self {
+        Self(VecDeque::new())
     }
 }
 
-async fn send_retimes(inner: &AnyBackend, retimes: Changes<Retime>) {
-    let mut sent: Vec<Retime> = Vec::with_capacity(retimes.len());
-    let mut senders: HashMap<Key, Vec<Sender<Outcome>>> = HashMap::with_capacity(retimes.len());
-    for (retime, sender) in retimes {
-        let askers = senders.entry(retime.key.clone()).or_default();
-        if askers.is_empty() {
-            sent.push(retime);
-        }
-        askers.push(sender);
+impl Ask for Key {
+    fn key(&self) -> &Key {
+        self
     }
-    for sent in sent.chunks(LARGEST_CALL) {
-        let outcomes = inner.retime(sent).await;
-        for (retime, outcome) in sent.iter().zip(outcomes) {
-            for sender in senders.remove(&retime.key).unwrap_or_default() {
-                let _ = sender.send(outcome.clone());
-            }
-        }
+
+    fn answers(&self, _later: &Self) -> bool {
+        true
     }
 }
 
-/// What a write that expects nothing comes to right after one that did, and came to this.
+impl Ask for Write {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn answers(&self, later: &Self) -> bool {
+        self.expect == Expect::Absent && later.expect == Expect::Absent
+    }
+}
+
+impl Ask for Retime {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn answers(&self, later: &Self) -> bool {
+        (self.version, self.times) == (later.version, later.times)
+    }
+}
+
+impl Ask for Delete {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn answers(&self, _later: &Self) -> bool {
+        false
+    }
+}
+
+async fn send_reads(inner: AnyBackend, (keys, askers): (Vec<Key>, Vec<Askers<Read>>)) {
+    let answers = match keys.as_slice() {
+        [key] => vec![inner.read_one(key).await],
+        keys => inner.read(keys).await,
+    };
+    for (askers, answer) in askers.into_iter().zip(answers) {
+        askers.answer(answer, Read::clone);
+    }
+}
+
+async fn send_writes(inner: AnyBackend, (writes, askers): (Vec<Write>, Vec<Askers<Outcome>>)) {
+    let outcomes = inner.write(&writes).await;
+    for ((askers, outcome), write) in askers.into_iter().zip(outcomes).zip(&writes) {
+        askers.answer(outcome, |first| after(first, &write.record.header));
+    }
+}
+
+/// Answers calls that share the outcome itself.
+fn answer(askers: Vec<Askers<Outcome>>, outcomes: Vec<Outcome>) {
+    for (askers, outcome) in askers.into_iter().zip(outcomes) {
+        askers.answer(outcome, Outcome::clone);
+    }
+}
+
+/// The outcome of a write that expects nothing, right after another one that did.
 fn after(first: &Outcome, written: &Header) -> Outcome {
     match first {
         Outcome::Done => Outcome::Refused(Some(Box::new(written.clone()))),
         other => other.clone(),
-    }
-}
-
-/// Calls that each have a backend's time.
-fn chunks<T>(changes: Changes<T>) -> impl Iterator<Item = (Vec<T>, Vec<Sender<Outcome>>)> {
-    let mut changes = changes.into_iter();
-    std::iter::from_fn(move || {
-        let (changes, senders): (Vec<_>, Vec<_>) = changes.by_ref().take(LARGEST_CALL).unzip();
-        (!changes.is_empty()).then_some((changes, senders))
-    })
-}
-
-fn answer(operation: &'static str, senders: Vec<Sender<Outcome>>, outcomes: Vec<Outcome>) {
-    let mut outcomes = outcomes.into_iter();
-    for sender in senders {
-        let outcome = outcomes.next();
-        let _ = sender.send(outcome.unwrap_or_else(|| Outcome::Unknown(gone(operation))));
     }
 }
 
@@ -227,15 +285,7 @@ impl Backend for Gather {
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Read> {
-        let receivers: Vec<_> = {
-            let mut waiting = lock(&self.waiting);
-            let ask = |key: &Key| {
-                let (sender, receiver) = oneshot::channel();
-                waiting.reads.push((key.clone(), sender));
-                receiver
-            };
-            keys.iter().map(ask).collect()
-        };
+        let receivers = lock(&self.waiting).reads.put(keys);
         let mut answers = Vec::with_capacity(receivers.len());
         for receiver in receivers {
             answers.push(receiver.await.unwrap_or_else(|_| Err(gone("read"))));
@@ -248,24 +298,15 @@ impl Backend for Gather {
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
-        let add = |waiting: &mut Waiting, write: &Write, sender| {
-            waiting.writes.push((write.clone(), sender));
-        };
-        self.outcomes("write", writes, add).await
+        self.outcomes("write", writes, |waiting| &mut waiting.writes).await
     }
 
     async fn retime(&self, retimes: &[Retime]) -> Vec<Outcome> {
-        let add = |waiting: &mut Waiting, retime: &Retime, sender| {
-            waiting.retimes.push((retime.clone(), sender));
-        };
-        self.outcomes("retime", retimes, add).await
+        self.outcomes("retime", retimes, |waiting| &mut waiting.retimes).await
     }
 
     async fn delete(&self, deletes: &[Delete]) -> Vec<Outcome> {
-        let add = |waiting: &mut Waiting, delete: &Delete, sender| {
-            waiting.deletes.push((delete.clone(), sender));
-        };
-        self.outcomes("delete", deletes, add).await
+        self.outcomes("delete", deletes, |waiting| &mut waiting.deletes).await
     }
 
     async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
@@ -289,5 +330,44 @@ impl Backend for Gather {
     }
 }
 
-/// The most keys of one call: a backend answers each within its time.
-const LARGEST_CALL: usize = 1_000;
+#[cfg(test)]
+mod tests {
+    use larder_core::{Class, Namespace};
+
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::new(&Namespace::new("n").unwrap(), Class::Entry, text.as_bytes())
+    }
+
+    fn texts(keys: &[Key]) -> Vec<&[u8]> {
+        keys.iter().map(Key::full).collect()
+    }
+
+    #[test]
+    fn a_request_that_nobody_waits_for_any_more_is_not_sent() {
+        let mut queue = Queue::<Key, Read>::default();
+        let left = queue.put(&[key("a")]);
+        drop(queue.put(&[key("b")]));
+        let (keys, askers) = queue.take().unwrap();
+        assert_eq!((texts(&keys), askers.len()), (texts(&[key("a")]), 1));
+        drop(left);
+        drop(queue.put(&[key("c")]));
+        assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn reads_of_one_key_share_an_answer_and_deletes_of_one_key_are_sent_in_turn() {
+        let mut reads = Queue::<Key, Read>::default();
+        let _waits = reads.put(&[key("a"), key("b"), key("a")]);
+        let (keys, askers) = reads.take().unwrap();
+        assert_eq!((keys.len(), askers.len(), askers[0].others.len()), (2, 2, 1));
+
+        let mut deletes = Queue::<Delete, Outcome>::default();
+        let delete = |text| Delete { key: key(text), expect: Expect::Any };
+        let _waits = deletes.put(&[delete("a"), delete("a"), delete("b")]);
+        assert_eq!(deletes.take().unwrap().0.len(), 2);
+        assert_eq!(deletes.take().unwrap().0.len(), 1);
+        assert!(deletes.take().is_none());
+    }
+}

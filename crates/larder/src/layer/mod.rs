@@ -3,5 +3,5 @@
 mod gather;
 mod timeout;
 
-pub(crate) use gather::Gather;
+pub(crate) use gather::{Gather, LARGEST_BATCH, Operation};
 pub(crate) use timeout::Timeout;

@@ -4,9 +4,8 @@
 //! ask here, and one call answers all who have asked by then.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::hash::Hash;
-use std::mem::take;
+use std::mem::replace;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -16,10 +15,13 @@ use larder_core::{BoxError, BoxFuture, Error, ErrorKind, Result};
 
 use crate::clock::LocalClock;
 use crate::key::CacheKey;
+use crate::layer::LARGEST_BATCH;
 use crate::load::chain::{Inside, Link};
+use crate::load::future_set::FutureSet;
 use crate::load::limit::LoadLimit;
 use crate::load::loader::{BoxLoader, Ended, Load, Loaded, Loader};
-use crate::runtime::{self, Sleep, oneshot, unless};
+use crate::load::together::{Moment, Together};
+use crate::runtime::{self, Sleep, Slice, oneshot, unconstrained, unless, yield_now};
 use crate::sync::lock;
 
 /// A loader of many keys, and the loads that wait for its next call.
@@ -38,9 +40,22 @@ pub(crate) struct Window {
 }
 
 struct Waiting<K: Hash + Eq, V> {
-    asks: Vec<Ask<K, V>>,
+    next: Asked<K, V>,
     /// Counts the calls: a window that was cut short must not cut the next one.
     calls: u64,
+    /// Whether a task waits for the end of the window.
+    is_open: bool,
+    /// How many had asked when the backend was last read, and how often it was read since.
+    rounds: (usize, u32),
+}
+
+/// Those whom one call of the loader answers.
+struct Asked<K: Hash + Eq, V> {
+    asks: Vec<Ask<K, V>>,
+    /// Each of them has it while it waits.
+    wanted: Arc<oneshot::Sender<()>>,
+    /// Ends when none has it.
+    unwanted: oneshot::Receiver<()>,
 }
 
 struct Ask<K: Hash + Eq, V> {
@@ -48,8 +63,14 @@ struct Ask<K: Hash + Eq, V> {
     answer: oneshot::Sender<Ended<V>>,
 }
 
+/// A load's wait for its answer.
+struct Wait<V> {
+    answer: oneshot::Receiver<Ended<V>>,
+    _wanted: Arc<oneshot::Sender<()>>,
+}
+
 type Call<K, V> = Box<dyn Fn(Vec<K>) -> BoxFuture<'static, Answers<K, V>> + Send + Sync>;
-type Answers<K, V> = Result<HashMap<K, Loaded<V>>>;
+type Answers<K, V> = Result<Vec<(K, Loaded<V>)>>;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
     /// Without a window its owner says when to call.
@@ -69,8 +90,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
             let loading = loader(keys);
             Box::pin(async move { answers(loading.await) })
         });
-        let waiting = Mutex::new(Waiting { asks: Vec::new(), calls: 0 });
-        Arc::new(Self { waiting, call, limit, window })
+        let next = Asked::new();
+        let waiting = Waiting { next, calls: 0, is_open: false, rounds: (0, 0) };
+        Arc::new(Self { waiting: Mutex::new(waiting), call, limit, window })
     }
 
     /// The loader of one key that asks here.
@@ -78,51 +100,69 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         Box::pin(Asking { asks: Arc::clone(self), answer: None })
     }
 
-    /// Calls the loader for those who have asked, in a task of its own.
-    pub(crate) fn flush(self: &Arc<Self>) {
-        let asks = lock(&self.waiting).take();
-        if !asks.is_empty() {
-            // Who asks runs in a task, so there is a runtime; a dropped answer is a failed load.
-            let _ = runtime::spawn(Arc::clone(self).run(asks));
+    /// Calls the loader for those of a batch who have asked, if this is the moment for it.
+    pub(crate) fn pass(self: &Arc<Self>, moment: Moment, together: &Arc<Together>) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.next.asks.is_empty() || (moment == Moment::Round && waiting.may_grow()) {
+            return;
         }
+        let asked = waiting.take();
+        drop(waiting);
+        let (this, room) = (Arc::clone(self), Arc::clone(together));
+        // The loader runs in a task of its own, and the answers beside the calls that wait for them.
+        together.adopt(Box::pin(async move {
+            let called = runtime::owned(Arc::clone(&this).call(asked)).await;
+            if let Ok(Some(called)) = called {
+                called.answer(Some(&room)).await;
+            }
+        }));
     }
 
-    fn put(self: &Arc<Self>, load: Load<K, V>) -> oneshot::Receiver<Ended<V>> {
+    fn put(self: &Arc<Self>, load: Load<K, V>) -> Wait<V> {
         let (answer, receiver) = oneshot::channel();
         let mut waiting = lock(&self.waiting);
-        // Who has gone away, maybe with a runtime that had the window's task, waits no longer.
-        waiting.asks.retain(|ask| !ask.answer.is_closed());
-        waiting.asks.push(Ask { load, answer });
-        let Some(window) = &self.window else { return receiver };
-        let full = (waiting.asks.len() >= window.max_keys).then(|| waiting.take());
-        let is_first = waiting.asks.len() == 1;
+        waiting.next.asks.push(Ask { load, answer });
+        let wait = Wait { answer: receiver, _wanted: Arc::clone(&waiting.next.wanted) };
+        let Some(window) = &self.window else { return wait };
+        let full = (waiting.next.asks.len() >= window.max_keys).then(|| waiting.take());
+        let opens = full.is_none() && !replace(&mut waiting.is_open, true);
         let calls = waiting.calls;
         drop(waiting);
-        if let Some(asks) = full {
-            let _ = runtime::spawn(Arc::clone(self).run(asks));
-        } else if is_first {
-            let _ = runtime::spawn(Arc::clone(self).flush_later(calls));
+        // Whoever asks runs in a task, so there is a runtime; a dropped answer is a failed load.
+        if let Some(asked) = full {
+            let _ = runtime::spawn(Arc::clone(self).run(asked));
+        } else if opens {
+            let _ = runtime::spawn(Open { asks: Arc::clone(self), calls }.wait());
         }
-        receiver
+        wait
     }
 
-    async fn flush_later(self: Arc<Self>, calls: u64) {
-        let Some(window) = &self.window else { return };
-        Sleep::new(&window.clock, window.length).await;
-        if lock(&self.waiting).calls == calls {
-            self.flush();
+    async fn run(self: Arc<Self>, asked: Asked<K, V>) {
+        if let Some(called) = self.call(asked).await {
+            called.answer(None).await;
         }
     }
 
-    async fn run(self: Arc<Self>, asks: Vec<Ask<K, V>>) {
-        let (loads, mut answers): (Vec<_>, Vec<_>) =
-            asks.into_iter().map(|ask| (ask.load, ask.answer)).unzip();
+    /// Calls the loader; none if nobody waits for its answer any more.
+    async fn call(self: Arc<Self>, asked: Asked<K, V>) -> Option<Called<K, V>> {
+        let Asked { asks, wanted, unwanted } = asked;
+        drop(wanted);
+        let mut slice = Slice::begin();
+        let (mut loads, mut senders) = (Vec::new(), Vec::new());
+        let (mut keys, mut waits) = (Vec::new(), Vec::new());
         let link = Link::default();
-        // Code in the loader that asks for one of its keys would wait for itself.
-        let link_of = |load: &Load<K, V>| load.flight.info().link.clone();
-        let waits: Vec<_> =
-            loads.iter().filter_map(|load| link_of(load).wait_for(&link).ok()).collect();
-        let keys = loads.iter().map(|load| load.key.clone()).collect();
+        // Those who have gone away, maybe with a runtime of theirs, wait no longer.
+        for Ask { load, answer } in asks.into_iter().filter(|ask| !ask.answer.is_closed()) {
+            // Code in the loader that asks for one of its keys would wait for itself.
+            waits.extend(load.flight.info().link.wait_for(&link).ok());
+            keys.push(load.key.clone());
+            loads.push(load);
+            senders.push(answer);
+            slice.pause().await;
+        }
+        if loads.is_empty() {
+            return None;
+        }
         let hash = |load: &Load<K, V>| load.inner.local.hash(&load.key);
         let call = async {
             let _permit = match &self.limit {
@@ -132,43 +172,128 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
             Inside::new(link, async { (self.call)(keys).await }).await
         };
         // Every one of them has run out of its time: nobody is left to be answered.
-        let Some(mut called) = unless(abandoned(&mut answers), call).await else { return };
-        drop(waits);
-        for (load, answer) in loads.into_iter().zip(answers) {
-            let _ = answer.send(match &mut called {
+        let answers = unless(async { drop(unwanted.await) }, call).await?;
+        let mut slice = Slice::begin();
+        for wait in waits {
+            drop(wait);
+            slice.pause().await;
+        }
+        Some(Called { loads, senders, answers })
+    }
+}
+
+/// What a loader of many keys answered, and those who wait for it.
+struct Called<K: Hash + Eq, V> {
+    loads: Vec<Load<K, V>>,
+    senders: Vec<oneshot::Sender<Ended<V>>>,
+    answers: Answers<K, V>,
+}
+
+impl<K: CacheKey, V> Called<K, V> {
+    /// Answers each. In a batch no faster than the backend takes the results: until a load has its
+    /// answer it renews its lease.
+    async fn answer(self, batch: Option<&Together>) {
+        let mut slice = Slice::begin();
+        let mut made = match self.answers {
+            Ok(answers) => Ok(by_key(answers).await),
+            Err(error) => Err(error),
+        };
+        for (count, (load, sender)) in self.loads.into_iter().zip(self.senders).enumerate() {
+            let _ = sender.send(match &mut made {
                 Ok(made) => Ok(made.remove(&load.key).unwrap_or_else(Loaded::absent)),
                 Err(error) => Err(error.clone()),
             });
+            drop(load);
+            match batch {
+                Some(batch) if count % LARGEST_BATCH == LARGEST_BATCH - 1 => {
+                    // First those who were answered go on.
+                    yield_now().await;
+                    batch.room().await;
+                }
+                _ => slice.pause().await,
+            }
+        }
+    }
+}
+
+/// The last answer for a key counts.
+async fn by_key<K: CacheKey, V>(answers: Vec<(K, Loaded<V>)>) -> HashMap<K, Loaded<V>> {
+    let mut slice = Slice::begin();
+    let mut by_key = HashMap::with_capacity(answers.len());
+    for (key, loaded) in answers {
+        by_key.insert(key, loaded);
+        slice.pause().await;
+    }
+    by_key
+}
+
+/// A window that is open until its task ends, or goes away with its runtime.
+struct Open<K: Hash + Eq, V> {
+    asks: Arc<Asks<K, V>>,
+    calls: u64,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Open<K, V> {
+    async fn wait(self) {
+        let Some(window) = &self.asks.window else { return };
+        Sleep::new(&window.clock, window.length).await;
+        if let Some(asked) = self.close() {
+            Arc::clone(&self.asks).run(asked).await;
+        }
+    }
+
+    /// Those who have asked, unless they have been taken already.
+    fn close(&self) -> Option<Asked<K, V>> {
+        let mut waiting = lock(&self.asks.waiting);
+        (waiting.calls == self.calls).then(|| waiting.take())
+    }
+}
+
+impl<K: Hash + Eq, V> Drop for Open<K, V> {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.asks.waiting);
+        if waiting.calls == self.calls {
+            waiting.is_open = false;
         }
     }
 }
 
 impl<K: Hash + Eq, V> Waiting<K, V> {
-    fn take(&mut self) -> Vec<Ask<K, V>> {
+    fn take(&mut self) -> Asked<K, V> {
         self.calls += 1;
-        take(&mut self.asks)
+        self.is_open = false;
+        self.rounds = (0, 0);
+        replace(&mut self.next, Asked::new())
+    }
+
+    /// Whether more loads of the batch are likely to ask, after another round of the backend.
+    fn may_grow(&mut self) -> bool {
+        let asked = self.next.asks.len();
+        let (before, rounds) = self.rounds;
+        self.rounds = if asked == before { (before, rounds + 1) } else { (asked, 0) };
+        self.rounds.1 < PATIENCE
     }
 }
 
-/// Ends when nobody waits for an answer any more.
-async fn abandoned<V>(answers: &mut [oneshot::Sender<Ended<V>>]) {
-    poll_fn(|context| {
-        let is_gone = |answer: &mut oneshot::Sender<_>| answer.poll_closed(context).is_ready();
-        let left = answers.iter_mut().map(is_gone).filter(|is_gone| !is_gone).count();
-        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+impl<K: Hash + Eq, V> Asked<K, V> {
+    fn new() -> Self {
+        let (wanted, unwanted) = oneshot::channel();
+        Self { asks: Vec::new(), wanted: Arc::new(wanted), unwanted }
+    }
 }
+
+/// A load asks after a few reads. Whatever reads more often than this waits for another process,
+/// which may in turn wait for what is loaded here.
+const PATIENCE: u32 = 16;
 
 /// Ends when a load that has a permit waits for one of these: they must not wait for that permit.
 async fn needed<K: CacheKey, V: Clone + Send + Sync + 'static>(loads: &[Load<K, V>]) {
-    let needed = loads.iter().map(|load| &load.flight.info().needed);
-    let mut needed: Vec<_> = needed.map(|needed| Box::pin(needed.notified())).collect();
-    poll_fn(|context| {
-        let is_needed = needed.iter_mut().any(|needed| needed.as_mut().poll(context).is_ready());
-        if is_needed { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    let (mut needed, mut slice) = (FutureSet::new(), Slice::begin());
+    for load in loads {
+        needed.push(Box::pin(unconstrained(load.flight.info().needed.notified())));
+        slice.pause().await;
+    }
+    needed.next().await;
 }
 
 fn answers<K, V, M, L, E>(loaded: std::result::Result<M, E>) -> Answers<K, V>
@@ -196,7 +321,7 @@ fn failed(error: BoxError) -> Error {
 /// A load that asks once and waits for the answer.
 struct Asking<K: Hash + Eq, V> {
     asks: Arc<Asks<K, V>>,
-    answer: Option<oneshot::Receiver<Ended<V>>>,
+    answer: Option<Wait<V>>,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Loader<K, V> for Asking<K, V> {
@@ -206,13 +331,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Loader<K, V> for Asking<K, V
         load: &mut Option<Load<K, V>>,
     ) -> Poll<Ended<V>> {
         if let Some(load) = load.take() {
-            let receiver = self.asks.put(load);
-            self.answer = Some(receiver);
+            let wait = self.asks.put(load);
+            self.answer = Some(wait);
         }
-        let Some(answer) = &mut self.answer else {
+        let Some(wait) = &mut self.answer else {
             return Poll::Ready(Err(Error::panicked("load")));
         };
-        let answered = Pin::new(answer).poll(context);
+        let answered = Pin::new(&mut wait.answer).poll(context);
         answered.map(|answered| answered.unwrap_or_else(|_| Err(Error::panicked("load"))))
     }
 }

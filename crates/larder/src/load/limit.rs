@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::runtime::{Permit, Semaphore};
+use crate::runtime::{Permit, Semaphore, Slice};
 
 /// Slots with permits: a load takes one of its key's slot.
 #[derive(Clone)]
@@ -30,7 +30,11 @@ impl LoadLimit {
     /// Waits for the permits of a load of many keys. In order of the slots, so that no two such loads
     /// wait for each other.
     pub(crate) async fn all(&self, hashes: impl Iterator<Item = u64>) -> Vec<Permit<'_>> {
-        let slots: BTreeSet<usize> = hashes.map(|hash| self.slot(hash)).collect();
+        let (mut slots, mut slice) = (BTreeSet::new(), Slice::begin());
+        for hash in hashes {
+            slots.insert(self.slot(hash));
+            slice.pause().await;
+        }
         let mut permits = Vec::with_capacity(slots.len());
         for slot in slots.into_iter().filter_map(|slot| self.slots.get(slot)) {
             permits.extend(slot.acquire().await.ok());

@@ -1,12 +1,11 @@
 //! Loading many keys with a loader that runs on the calling thread.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use larder_core::{BoxError, Error, Result};
 
-use crate::cache::many::distinct;
+use crate::cache::many::to_keys;
 use crate::cache::{Batch, Blocking};
 use crate::key::CacheKey;
 use crate::load::about::Caller;
@@ -24,7 +23,7 @@ enum Wish<K, V> {
     End(Result<Vec<(K, Result<Option<V>>)>>),
 }
 
-type Answers<K, V> = std::result::Result<HashMap<K, Loaded<V>>, BoxError>;
+type Answers<K, V> = std::result::Result<Vec<(K, Loaded<V>)>, BoxError>;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
     /// As [`Cache::get_many`](crate::Cache::get_many).
@@ -35,7 +34,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
     where
         Q: ?Sized + Lookup<K> + 'q,
     {
-        let (cache, keys, caller) = (self.cache.clone(), distinct(keys), Caller::blocking());
+        let (cache, keys, caller) = (self.cache.clone(), to_keys(keys), Caller::blocking());
         self.run(async move { cache.look_up(keys, &caller).await })?
     }
 
@@ -57,7 +56,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         E: Into<BoxError>,
     {
         self.cache.check()?;
-        let (mut batch, missing) = self.cache.held_here(distinct(keys));
+        let (batch, missing) = blocking(self.cache.held_here(to_keys(keys)));
         if missing.is_empty() {
             return Ok(batch);
         }
@@ -76,12 +75,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
                 Some(Wish::Load(keys, link, answer)) => {
                     let _ = answer.send(run(|| load(keys), link.as_ref()));
                 }
-                Some(Wish::End(results)) => {
-                    for (key, value) in results? {
-                        batch.add(key, value);
-                    }
-                    return Ok(batch);
-                }
+                Some(Wish::End(results)) => return Ok(blocking(batch.with(results?))),
                 None => return Err(Error::panicked("batch")),
             }
         }
