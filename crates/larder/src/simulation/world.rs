@@ -146,7 +146,8 @@ impl World {
             _ => self.tagged(call).load(&call.key, self.loader(call)).await,
         };
         let mut allowed = self.failures(plan.is_strict);
-        if loads && (plan.loaders_fail || plan.mix.has_faults()) {
+        // A load of the other node that hangs is a failure for those who have waited for it.
+        if loads && (plan.loaders_fail || plan.loaders_hang || plan.mix.has_faults()) {
             allowed.push(ErrorKind::Loader);
         }
         if loads && (plan.loaders_hang || plan.mix.has_faults()) {
