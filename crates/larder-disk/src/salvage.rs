@@ -33,9 +33,9 @@ pub(crate) fn copy(
     damaged: &Path,
     fresh: &Connection,
 ) -> Result<Option<(Origin, u64)>> {
-    // Others wait for the store meanwhile: they must not wait in vain.
-    let patience = i64::try_from(config.busy_timeout.as_micros() * 4 / 5).unwrap_or(MAX_MICROS);
-    let deadline = coarse() + patience.min(MAX_MICROS);
+    // Others wait for the store meanwhile. Their calls may fail, which can be tried again; records
+    // that were not saved cannot.
+    let deadline = coarse() + MAX_MICROS;
     let walk = |from: &Path| Walk::all(folder, config, from, fresh, deadline).map_err(failed);
     let first = walk(damaged)?;
     if let Some(Walked { origin, saved: saved @ 1.., has_gaps: false }) = first {
