@@ -110,7 +110,7 @@ fn rest(janitor: Guard) -> Guard {
     thread::park_timeout(SHORTEST_REST);
     let mut janitor = self::janitor();
     if !janitor.is_woken {
-        janitor = wait(janitor, PERIOD - SHORTEST_REST);
+        janitor = wait(janitor, PERIOD.saturating_sub(SHORTEST_REST));
     }
     // An exact reading, for the coarse clock's sake.
     let _ = SystemClock.now();
@@ -126,7 +126,9 @@ impl Janitor {
         if self.pid != pid {
             // A forked child has the list of its parent and none of the threads.
             (self.pid, self.is_swept, self.is_watched) = (pid, false, false);
-            self.jobs.iter_mut().for_each(|job| job.is_under_way = false);
+            for job in &mut self.jobs {
+                job.is_under_way = false;
+            }
         }
         if self.is_swept {
             return;
@@ -172,8 +174,10 @@ impl Janitor {
     }
 
     fn finish(&mut self, turn: u64, place: &Weak<dyn Sweep>) {
-        let own = self.jobs.iter_mut().find(|job| Weak::ptr_eq(&job.sweep, place));
-        own.into_iter().for_each(|job| job.is_under_way = false);
+        let mut jobs = self.jobs.iter_mut();
+        if let Some(job) = jobs.find(|job| Weak::ptr_eq(&job.sweep, place)) {
+            job.is_under_way = false;
+        }
         if self.turn == turn {
             self.began = None;
         }

@@ -153,12 +153,12 @@ where
     /// Puts the value only if there is no fresh one; whether it did.
     #[doc(alias = "add")]
     pub fn insert_if_absent(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
-        self.insert_if(key, value, &options.into(), |there| there.is_none())
+        self.insert_if(&key, value, &options.into(), |there| there.is_none())
     }
 
     /// Puts the value only in the place of a fresh one; whether it did.
     pub fn replace(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
-        self.insert_if(key, value, &options.into(), |there| there.is_some())
+        self.insert_if(&key, value, &options.into(), |there| there.is_some())
     }
 
     /// Takes the entry away; gives its value back if it was not dead.
@@ -269,16 +269,16 @@ where
 
     fn insert_if(
         &self,
-        key: K,
+        key: &K,
         value: V,
         options: &EntryOptions,
         accepts: impl Fn(Option<&V>) -> bool,
     ) -> bool {
-        let hash = self.tier.hash(&key);
+        let hash = self.tier.hash(key);
         // What is not put is dropped out here, where its end may call the cache.
-        let mut draft = Some(self.draft(&key, value, options, Seen::default()));
-        let put = || self.tier.put_if(hash, &key, &mut draft, &options.tags, accepts);
-        self.flights.change_if(hash, &key, put).is_some()
+        let mut draft = Some(self.draft(key, value, options, Seen::default()));
+        let put = || self.tier.put_if(hash, key, &mut draft, &options.tags, accepts);
+        self.flights.change_if(hash, key, put).is_some()
     }
 
     fn retime<Q: ?Sized + Lookup<K>>(

@@ -42,15 +42,15 @@ impl Authority {
         if deletes.is_empty() {
             return Ok(0);
         }
-        let mut deleted = 0;
+        let mut count = 0;
         for outcome in self.backend().delete(&deletes).await {
             match outcome {
-                Outcome::Done => deleted += 1,
+                Outcome::Done => count += 1,
                 Outcome::Refused(_) => {}
                 Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
             }
         }
-        Ok(deleted)
+        Ok(count)
     }
 
     /// The marks of these records, asked for after the records were met: an earlier answer would
