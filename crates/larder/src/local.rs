@@ -152,11 +152,19 @@ where
 
     /// Puts the value only if there is no fresh one; whether it did.
     #[doc(alias = "add")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as every insert, which mostly keeps its key"
+    )]
     pub fn insert_if_absent(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
         self.insert_if(&key, value, &options.into(), |there| there.is_none())
     }
 
     /// Puts the value only in the place of a fresh one; whether it did.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as every insert, which mostly keeps its key"
+    )]
     pub fn replace(&self, key: K, value: V, options: impl Into<EntryOptions>) -> bool {
         self.insert_if(&key, value, &options.into(), |there| there.is_some())
     }
