@@ -137,7 +137,9 @@ impl History {
         }
         for (index, place) in self.world.gates.parked().into_iter().enumerate() {
             let weight = match place {
-                Place::Source | Place::Return => plan.loader_weight,
+                // A slow loader has read its source long before it returns.
+                Place::Source if !plan.mix.is_slow() => plan.loader_weight,
+                Place::Return => plan.loader_weight,
                 _ => plan.call_weight * 2,
             };
             steps.push((Step::Release(index, place), weight));

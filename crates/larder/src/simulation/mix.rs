@@ -40,6 +40,8 @@ pub(super) struct Mix {
     tags: bool,
     /// Whether so much time passes that tags die, and processes forget what they know of them.
     tag_lives: bool,
+    /// Whether loaders are slow, and tagged values become stale and are kept long.
+    slow: bool,
     /// Whether time passes during a history, and values have a ttl and grace.
     lives: bool,
     /// The share of histories in which callers have soft timeouts.
@@ -66,6 +68,7 @@ pub(super) const KEYS: Mix = Mix {
     ],
     tags: false,
     tag_lives: false,
+    slow: false,
     lives: false,
     impatience: 0.3,
     faults: false,
@@ -92,6 +95,7 @@ pub(super) const TAGS: Mix = Mix {
     ],
     tags: true,
     tag_lives: false,
+    slow: false,
     lives: false,
     impatience: 0.3,
     faults: false,
@@ -156,6 +160,7 @@ pub(super) const LIVES: Mix = Mix {
     ],
     tags: true,
     tag_lives: false,
+    slow: false,
     lives: true,
     impatience: 0.3,
     faults: false,
@@ -181,6 +186,24 @@ pub(super) const HAND_OUTS: Mix = Mix {
         (Verb::MarkStale, 4),
     ],
     impatience: 0.7,
+    ..LIVES
+};
+
+/// Nothing but values with a tag, and loads by callers in a hurry who know nothing of it.
+pub(super) const OFFERS: Mix = Mix {
+    name: "offers",
+    verbs: &[(Verb::GetWith, 12), (Verb::Insert, 4), (Verb::InvalidateTag, 4)],
+    slow: true,
+    impatience: 1.0,
+    ..LIVES
+};
+
+/// Nothing but slow loads, and changes of both nodes.
+pub(super) const SLOW: Mix = Mix {
+    name: "slow",
+    verbs: &[(Verb::GetWith, 8), (Verb::Invalidate, 3), (Verb::InvalidateTag, 2)],
+    slow: true,
+    impatience: 0.0,
     ..LIVES
 };
 
@@ -251,6 +274,10 @@ impl Mix {
         self.tag_lives
     }
 
+    pub(super) const fn is_slow(&self) -> bool {
+        self.slow
+    }
+
     pub(super) const fn has_faults(&self) -> bool {
         self.faults
     }
@@ -267,8 +294,9 @@ impl Mix {
 
     pub(super) fn plan(self, rng: &mut Rng) -> Plan {
         let seconds = Duration::from_secs;
-        let is_tagged = self.tags && rng.f64() < 0.9;
-        let grace = if self.lives && rng.bool() { seconds(10) } else { Duration::ZERO };
+        let is_tagged = self.tags && (self.slow || rng.f64() < 0.9);
+        let grace =
+            if self.lives && (self.slow || rng.bool()) { seconds(10) } else { Duration::ZERO };
         let loaders_hang = self.lives && rng.f64() < 0.2;
         Plan {
             mix: self,
@@ -280,7 +308,7 @@ impl Mix {
             lease_limit: seconds(if self.lives && rng.bool() { 1 } else { 60 }),
             is_strict: self.faults && rng.f64() < 0.2,
             loads_at_once: (rng.f64() < 0.1).then_some(1),
-            ttl: (self.lives && rng.f64() < 0.7).then_some(seconds(6)),
+            ttl: (self.lives && (self.slow || rng.f64() < 0.7)).then_some(seconds(6)),
             grace,
             absent_ttl: if self.lives && rng.f64() < 0.3 { seconds(2) } else { Duration::ZERO },
             soft_timeout: (self.lives && rng.f64() < self.impatience)
@@ -298,8 +326,8 @@ impl Mix {
             drops_callers: rng.f64() < 0.1,
             // What is lost with a tag shows only where no change overlaps another.
             start_weight: if self.tag_lives && rng.bool() { 1 } else { rng.u32(1..12) },
-            call_weight: rng.u32(1..8),
-            loader_weight: rng.u32(1..5),
+            call_weight: if self.slow { 8 } else { rng.u32(1..8) },
+            loader_weight: if self.slow { 1 } else { rng.u32(1..5) },
             first_node: if rng.bool() { 1.0 } else { 0.6 },
         }
     }

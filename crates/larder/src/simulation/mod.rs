@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::rule::{Rule, without};
 use crate::simulation::history::Violation;
 use crate::simulation::mix::{
-    FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, STALE, TAG_ENDS, TAG_LIVES, TAGS,
+    FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, OFFERS, SLOW, STALE, TAG_ENDS, TAG_LIVES, TAGS,
 };
 use crate::simulation::oracle::Oracle;
 
@@ -117,12 +117,12 @@ fn judging_flights_at_the_join_is_missed() {
 
 #[test]
 fn joining_young_flights_alone_is_missed() {
-    is_missed(Rule::JoinYoung, HAND_OUTS, 25_000);
+    is_missed(Rule::JoinYoung, SLOW, 25_000);
 }
 
 #[test]
 fn judging_values_when_they_are_taken_is_missed() {
-    is_missed(Rule::JudgedWhenTaken, HAND_OUTS, 25_000);
+    is_missed(Rule::JudgedWhenTaken, OFFERS, 25_000);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn forgetting_only_tags_that_nobody_holds_is_missed() {
 #[test]
 #[ignore = "takes many minutes: before a release, or after a change of the protocol"]
 fn many_more_histories_keep_the_promises() {
-    for mix in [KEYS, TAGS, TAG_LIVES, LIVES, HAND_OUTS, STALE, FAULTS] {
+    for mix in [KEYS, TAGS, TAG_LIVES, LIVES, HAND_OUTS, OFFERS, SLOW, STALE, FAULTS] {
         holds_in(mix, HISTORIES..40 * HISTORIES);
     }
 }
