@@ -31,6 +31,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::error::damage;
 use crate::varint::{Input, put, put_signed};
 
 /// A statement that selects the columns that [`Found::of`] reads, in its order, and more.
@@ -105,7 +106,8 @@ pub(crate) struct Found {
 impl Found {
     /// The columns of [`select_row`]. What cannot be right is damage.
     pub(crate) fn of(row: &Row<'_>, now: StoreTime) -> rusqlite::Result<Result<Self, Damaged>> {
-        let id = row.get(0)?;
+        // Tables whose description is damaged have other ids.
+        let ValueRef::Integer(id) = row.get_ref(0)? else { return Err(damage()) };
         let dies = match row.get_ref(2)? {
             ValueRef::Null => Some(None),
             ValueRef::Integer(dies) => Some(Some(dies)),
