@@ -11,10 +11,12 @@ use larder_core::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::bound::Bound;
 use crate::change::Change;
 use crate::config::DiskConfig;
 use crate::error::{closed, of_sqlite};
 use crate::handle::{Handle, spawn, thread_ended};
+use crate::origin::Origin;
 use crate::read::{self, Read, SMALL_BYTES};
 use crate::reading::Length;
 use crate::room::{self, DiskUsage};
@@ -48,7 +50,13 @@ impl DiskBackend {
     pub fn open(config: DiskConfig) -> Result<Self> {
         config.check()?;
         let store = Store::open(&config)?;
-        Ok(Self(Arc::new(Handle::new(Shared::new(config, store)))))
+        let handle = Handle::new(Shared::new(config, store));
+        if handle.shared.is_over_bound() {
+            // Nobody may write for long.
+            handle.start_writer("open")?;
+            handle.shared.writes.push_now(Job::Tidy);
+        }
+        Ok(Self(Arc::new(handle)))
     }
 
     /// How much the store holds. Counts the records, which takes a while where there are many.
@@ -57,12 +65,18 @@ impl DiskBackend {
     /// [`Closed`](ErrorKind::Closed), and the database's own.
     pub fn usage(&self) -> Result<DiskUsage> {
         let read = self.0.shared.read("usage", |connection, _| {
-            Ok((room::records(connection)?, room::pages(connection)?.0))
+            let bound = Origin::read(connection)?.bound;
+            Ok((room::records(connection)?, room::pages(connection)?.0, bound))
         })?;
-        let (records, used) = read.map_err(|error| of_sqlite("usage", error))?;
-        let (file_bytes, log_bytes) = self.0.shared.present("usage")?.file_bytes();
-        let max_bytes = self.0.shared.config.max_bytes;
-        Ok(DiskUsage { records, used_bytes: used, file_bytes, log_bytes, max_bytes })
+        let (records, used, bound) = read.map_err(|error| of_sqlite("usage", error))?;
+        let files = self.0.shared.present("usage")?.files(false);
+        Ok(DiskUsage {
+            records,
+            used_bytes: used,
+            file_bytes: files.database,
+            log_bytes: files.log,
+            max_bytes: bound.0,
+        })
     }
 
     async fn change(&self, operation: &'static str, changes: Vec<Change>) -> Vec<Outcome> {
@@ -122,7 +136,7 @@ impl DiskBackend {
 
 impl Backend for DiskBackend {
     fn capabilities(&self) -> Capabilities {
-        capabilities(&self.0.shared.config)
+        capabilities(self.0.shared.bound.get())
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
@@ -160,7 +174,7 @@ impl Backend for DiskBackend {
     }
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
-        let max = max_value(&self.0.shared.config);
+        let max = max_value(self.0.shared.bound.get());
         let is_small = |write: &&Write| write.record.payload.len() <= max;
         let small = writes.iter().filter(is_small).cloned().map(Change::Write).collect();
         let mut outcomes = self.change("write", small).await.into_iter();
@@ -236,16 +250,12 @@ fn in_snapshot<T>(
     Ok(answer)
 }
 
-/// What a store of this configuration can do.
-pub(crate) fn capabilities(config: &DiskConfig) -> Capabilities {
-    let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(config));
-    if config.max_bytes.is_some() { capabilities.with_eviction() } else { capabilities }
+/// What a store of this bound can do.
+pub(crate) fn capabilities(bound: Bound) -> Capabilities {
+    let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(bound));
+    if bound.0.is_some() { capabilities.with_eviction() } else { capabilities }
 }
 
-fn max_value(config: &DiskConfig) -> usize {
-    let share = config.max_bytes.map_or(MAX_VALUE_BYTES, |bytes| bytes / 4);
-    usize::try_from(share.min(MAX_VALUE_BYTES)).unwrap_or(usize::MAX)
+fn max_value(bound: Bound) -> usize {
+    usize::try_from(bound.max_value_bytes()).unwrap_or(usize::MAX)
 }
-
-/// SQLite takes no longer rows.
-const MAX_VALUE_BYTES: u64 = 999_000_000;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use larder_core::{Delete, Expect, Key, Life, Outcome, Record, Retime, StoreTime, Write};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::claim::Need;
 use crate::error::damage;
 use crate::row::{self, Found, ROW_COLUMNS, StoredLife, UPSERT, Unreadable, select_row};
 
@@ -21,6 +22,31 @@ impl Change {
         match self {
             Self::Write(write) => write.record.payload.len() + write.key.full().len(),
             Self::Retime(_) | Self::Delete(_) => 0,
+        }
+    }
+
+    /// What it needs, but for the payload of a record whose life changes.
+    pub(crate) fn need(&self) -> Need {
+        let Self::Write(write) = self else { return Need::due(1) };
+        let is_dead = write.record.header.times.life() == Life::Dead;
+        Need {
+            bytes: self.bytes() as u64,
+            records: 1,
+            longest: write.record.payload.len() as u64,
+            grows: !is_dead,
+            is_due: is_dead || is_mark(&write.key),
+        }
+    }
+
+    /// What it needs in this database: a record whose life gets another length is written again,
+    /// payload and all.
+    pub(crate) fn need_in(&self, connection: Option<&Connection>) -> Need {
+        match (self, connection) {
+            (Self::Retime(retime), Some(connection)) => {
+                let bytes = row::payload_bytes(connection, &retime.key).unwrap_or(0);
+                Need { bytes, ..self.need() }
+            }
+            _ => self.need(),
         }
     }
 
@@ -141,6 +167,12 @@ fn current(
     });
     let found = found.optional()?.flatten();
     Ok(found.filter(|current| current.record.header.times.life() != Life::Dead))
+}
+
+/// Whether it is the key of what makes other records invalid: a tag, the tag sequence or the epoch.
+fn is_mark(key: &Key) -> bool {
+    let class = key.full().split(|byte| *byte == b':').nth(1);
+    matches!(class, Some([b't' | b's' | b'e', ..]))
 }
 
 /// Why the expectation is not met, if it is not.

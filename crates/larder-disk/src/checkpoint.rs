@@ -1,21 +1,19 @@
 //! Empties the log beside the thread that writes: a sync takes as long as hundreds of transactions.
 //!
-//! The writing connection does it itself only if the log has grown to its bound all the same.
+//! The writing connection does it itself only if the log has no room left for a change.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use crate::bound::Bound;
 use crate::config::DiskConfig;
 use crate::connection::PAGE_BYTES;
-use crate::room::wal_bytes;
 use crate::store::Store;
 
 /// What the log holds that the database does not, about, and the thread that moves it there.
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     logged_bytes: u64,
-    /// The same since the log was last measured.
-    unmeasured_bytes: u64,
     running: Option<JoinHandle<()>>,
 }
 
@@ -25,21 +23,11 @@ impl Checkpoints {
         let pages = u64::try_from(changes).unwrap_or(u64::MAX).saturating_mul(PAGE_BYTES);
         let logged = pages.saturating_add(bytes as u64);
         self.logged_bytes = self.logged_bytes.saturating_add(logged);
-        self.unmeasured_bytes = self.unmeasured_bytes.saturating_add(logged);
     }
 
     /// Whether the log has grown enough to be emptied.
-    pub(crate) fn is_due(&self, config: &DiskConfig) -> bool {
-        self.logged_bytes >= wal_bytes(config.max_bytes) / 4
-    }
-
-    /// Whether the log may have grown by a share of its bound since the last answer of yes.
-    pub(crate) fn is_to_be_measured(&mut self, bound: u64) -> bool {
-        let is_so = self.unmeasured_bytes > bound / 8;
-        if is_so {
-            self.unmeasured_bytes = 0;
-        }
-        is_so
+    pub(crate) fn is_due(&self, bound: Bound) -> bool {
+        self.logged_bytes >= bound.log_bytes() / 4
     }
 
     /// Whether the log holds anything.
@@ -48,7 +36,7 @@ impl Checkpoints {
     }
 
     /// Starts to empty the log, unless that is under way.
-    pub(crate) fn start(&mut self, store: &Arc<Store>, config: &DiskConfig) {
+    pub(crate) fn start(&mut self, store: &Arc<Store>, config: &DiskConfig, bound: Bound) {
         if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
         }
@@ -58,7 +46,7 @@ impl Checkpoints {
         let name = "larder-disk-log".to_owned();
         let run = move || {
             // What fails here is done by the writing connection, which tells of it.
-            let _ = store.empty_log(&config);
+            let _ = store.empty_log(&config, bound);
         };
         self.running = thread::Builder::new().name(name).spawn(run).ok();
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use larder_core::{Clock, Error, ErrorKind, Result};
 
+use crate::bound::Bound;
 use crate::event::{DiskEvent, Observer};
 
 /// Where a store lies and how it behaves.
@@ -21,7 +22,10 @@ use crate::event::{DiskEvent, Observer};
 #[derive(Clone, Debug)]
 pub struct DiskConfig {
     pub(crate) folder: PathBuf,
-    pub(crate) max_bytes: Option<u64>,
+    /// None for the store's own.
+    pub(crate) bound: Option<Bound>,
+    /// What a store that is made anew gets where that is none.
+    default_bound: Bound,
     pub(crate) durability: Durability,
     pub(crate) on_corrupt: OnCorrupt,
     pub(crate) busy_timeout: Duration,
@@ -59,7 +63,8 @@ impl DiskConfig {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
-            max_bytes: Some(1 << 30),
+            bound: None,
+            default_bound: Bound::DEFAULT,
             durability: Durability::default(),
             on_corrupt: OnCorrupt::default(),
             busy_timeout: BUSY_TIMEOUT,
@@ -93,13 +98,25 @@ impl DiskConfig {
         settings.into_iter().try_fold(Self::new(unescaped(path)?), Self::with_setting)
     }
 
-    /// The most bytes on disk, the write-ahead log included; none for no bound. Default 1 GiB.
+    /// The most bytes on disk, the write-ahead log included; none for no bound.
     ///
-    /// At least 256 KiB. Beyond it, records that were not used for longest go.
+    /// At least 256 KiB. Beyond it, records that were not used for longest go. The bound is the
+    /// store's: to open it with another one changes it for all processes, and to open it without
+    /// one changes nothing. Default: the store's own, 1 GiB for a new store.
     #[must_use]
     pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
-        self.max_bytes = bytes;
+        self.bound = Some(Bound(bytes));
         self
+    }
+
+    /// The same store once more: it keeps its bound, and has this one if it is made anew.
+    pub(crate) fn again(&self, bound: Bound) -> Self {
+        Self { bound: None, default_bound: bound, ..self.clone() }
+    }
+
+    /// The bound of a store that is made anew.
+    pub(crate) fn new_bound(&self) -> Bound {
+        self.bound.unwrap_or(self.default_bound)
     }
 
     /// When a write is answered. Default [`Durability::Relaxed`].
@@ -163,7 +180,7 @@ impl DiskConfig {
         if self.folder.as_os_str().is_empty() {
             return Err(invalid("the path is empty"));
         }
-        if self.max_bytes.is_some_and(|bytes| bytes < MIN_BYTES) {
+        if !self.new_bound().is_possible() {
             return Err(invalid("a store has at least 256 KiB"));
         }
         if self.busy_timeout > MAX_BUSY_TIMEOUT {
@@ -218,7 +235,6 @@ fn invalid(message: &'static str) -> Error {
 
 /// Below the default `backend_timeout` of a cache.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(1_500);
-const MIN_BYTES: u64 = 256 << 10;
 const MAX_BUSY_TIMEOUT: Duration = Duration::from_secs(86_400);
 const MIN_PURGE_EVERY: Duration = Duration::from_millis(1);
 
@@ -262,7 +278,7 @@ mod tests {
 
     #[test]
     fn sizes_have_binary_units() {
-        let max = |url| DiskConfig::from_url(url).unwrap().max_bytes;
+        let max = |url| DiskConfig::from_url(url).unwrap().new_bound().0;
         assert_eq!(max("file:x"), Some(1 << 30));
         assert_eq!(max("file:x?max-bytes=none"), None);
         assert_eq!(max("file:x?max-bytes=3MiB&durability=synced"), Some(3 << 20));

@@ -7,13 +7,13 @@ use larder_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use crate::aside;
+use crate::bound::Bound;
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
 use crate::error::{of_files, of_sqlite};
 use crate::folder::{Folder, UNFINISHED, unique};
 use crate::lock;
 use crate::origin::Origin;
-use crate::room::wal_bytes;
 use crate::salvage;
 use crate::schema;
 
@@ -37,10 +37,11 @@ pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, damaged: Option<&Path>
     let files = |error| of_files("open", error);
     folder.remove_unfinished().map_err(files)?;
     let path = folder.join(&unfinished(folder, config)?);
-    let connection = connection::open(&path, writer(config)).map_err(failed)?;
+    let bound = config.new_bound();
+    let connection = connection::open(&path, writer(config, bound)).map_err(failed)?;
     let now = folder.file_system_now().map_err(files)?;
     let saved = damaged.map_or(Ok(None), |from| salvage::copy(folder, config, from, &connection));
-    let (origin, saved) = saved?.unwrap_or_else(|| (Origin::new(now, now, 0), 0));
+    let (origin, saved) = saved?.unwrap_or_else(|| (Origin::new(now, now, 0, bound), 0));
     origin.write(&connection).map_err(failed)?;
     close(connection)?;
     fs::rename(path, folder.database()).map_err(files)?;
@@ -51,7 +52,8 @@ pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, damaged: Option<&Path>
 pub(crate) fn unfinished(folder: &Folder, config: &DiskConfig) -> Result<String> {
     let name = format!("{UNFINISHED}{}", unique());
     drop(folder.create_file(&name).map_err(|error| of_files("open", error))?);
-    let connection = connection::open(&folder.join(&name), writer(config)).map_err(failed)?;
+    let connection = connection::open(&folder.join(&name), writer(config, config.new_bound()));
+    let connection = connection.map_err(failed)?;
     let first = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;";
     connection.execute_batch(first).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
@@ -70,10 +72,10 @@ fn close(connection: Connection) -> Result<()> {
     connection.close().map_err(|(_, error)| failed(error))
 }
 
-pub(crate) fn writer(config: &DiskConfig) -> Role {
+pub(crate) fn writer(config: &DiskConfig, bound: Bound) -> Role {
     Role::Writer {
         durability: config.durability,
-        wal_bytes: wal_bytes(config.max_bytes),
+        wal_bytes: bound.log_bytes(),
         busy_timeout: config.busy_timeout,
     }
 }

@@ -164,7 +164,10 @@ impl Examination<'_> {
     }
 
     fn drop_all(&self, damaged: &[(i64, Key)]) -> rusqlite::Result<()> {
-        let mut connection = connection::open(&self.folder.database(), writer(self.config))?;
+        let mut connection = connection::open(
+            &self.folder.database(),
+            writer(self.config, self.config.new_bound()),
+        )?;
         for some in damaged.chunks(RECORDS_PER_STEP) {
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -193,12 +196,13 @@ impl Examination<'_> {
         let connection = self.reader()?;
         let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let size = |name: &str| fs::metadata(self.folder.join(name)).map_or(0, |found| found.len());
+        let bound = Origin::read(&connection)?.bound;
         let usage = DiskUsage {
             records: room::records(&connection)?,
             used_bytes: room::pages(&connection)?.0,
             file_bytes: size(DATABASE),
             log_bytes: size(&format!("{DATABASE}-wal")),
-            max_bytes: self.config.max_bytes,
+            max_bytes: bound.0,
         };
         Ok((schema, usage))
     }

@@ -100,6 +100,10 @@ impl Folder {
         self.join(DATABASE)
     }
 
+    pub(crate) fn log(&self) -> PathBuf {
+        self.join(&format!("{DATABASE}-wal"))
+    }
+
     /// The file whose locks keep a replacement of the database apart from writes into it.
     pub(crate) fn lock_file(&self) -> std::io::Result<File> {
         let mut options = OpenOptions::new();

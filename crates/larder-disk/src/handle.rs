@@ -90,7 +90,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Does what was asked for, and no more. Waits for the threads.
+    /// Does what was asked for, and the writing thread's share of upkeep. Waits for the threads.
     pub(crate) fn close(&self) {
         // Who closes second waits for the first.
         let _one = lock(&self.closing);

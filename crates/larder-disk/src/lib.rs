@@ -23,7 +23,7 @@
 //! - **Durability** is chosen: [`Relaxed`](Durability::Relaxed) syncs nothing on a write and never
 //!   leaves half of one; [`Synced`](Durability::Synced) answers when the disk has it.
 //! - **Room** is bounded: beyond [`max_bytes`](DiskConfig::max_bytes) what was not used for longest
-//!   goes, by second chance; leases and the versions of tags go last.
+//!   goes, by second chance; leases and locks go last. The bound is the store's, whoever opens it.
 //! - **Damage** is noticed by a check of every record, and a damaged database is set aside.
 //! - **Files** are 0600 in a folder that only its owner enters.
 //!
@@ -43,18 +43,22 @@ pub use crate::room::DiskUsage;
 
 mod aside;
 mod backend;
+mod bound;
 mod call;
 mod change;
 mod checkpoint;
+mod claim;
 mod clock;
 mod config;
 mod connection;
 mod create;
 mod error;
 mod event;
+mod evict;
 mod examine;
 mod folder;
 mod handle;
+mod limit;
 mod lock;
 mod marks;
 mod opener;

@@ -23,7 +23,7 @@ impl Opener for DiskOpener {
     }
 
     fn capabilities(&self, url: &str) -> Result<Capabilities> {
-        DiskConfig::from_url(url).map(|config| capabilities(&config))
+        DiskConfig::from_url(url).map(|config| capabilities(config.new_bound()))
     }
 
     fn open(&self, url: &str) -> Result<AnyBackend> {

@@ -1,9 +1,10 @@
-//! The store's own row: which life of it this is, and what its time counts from.
+//! The store's own row: which life of it this is, what its time counts from, and its bound.
 
 use larder_core::{StoreTime, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::bound::Bound;
 use crate::clock::Anchor;
 use crate::error::damage;
 use crate::row::{Found, select_row};
@@ -15,24 +16,26 @@ pub(crate) struct Origin {
     /// The file system's time of the creation, which is the store's time zero.
     pub(crate) created: i64,
     pub(crate) anchor: Anchor,
+    pub(crate) bound: Bound,
 }
 
 impl Origin {
     /// A life that begins now. `created` is the file system's time of the store time zero; `last`
     /// is a store time that has surely passed.
-    pub(crate) fn new(created: i64, file_system_now: i64, last: i64) -> Self {
+    pub(crate) fn new(created: i64, file_system_now: i64, last: i64, bound: Bound) -> Self {
         let anchor = Anchor::renewed(created, file_system_now, last);
-        Self { incarnation: Version::next(), created, anchor }
+        Self { incarnation: Version::next(), created, anchor, bound }
     }
 
     /// # Errors
     /// Damage if there is none or its check does not match: a wrong offset would lengthen lives.
     pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT incarnation, created, start, start_offset, checks FROM store";
+        let sql = "SELECT incarnation, created, start, start_offset, checks, max_bytes FROM store";
         let read = connection.query_row(sql, [], |row| {
             let anchor = Anchor { start: row.get(2)?, offset: row.get(3)? };
             let incarnation = Version::from_bytes(row.get(0)?);
-            let origin = Self { incarnation, created: row.get(1)?, anchor };
+            let bound = Bound::from_column(row.get(5)?).ok_or_else(damage)?;
+            let origin = Self { incarnation, created: row.get(1)?, anchor, bound };
             Ok((origin, row.get::<_, i64>(4)?))
         });
         match read {
@@ -44,17 +47,20 @@ impl Origin {
     }
 
     pub(crate) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO store VALUES (1, ?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (one) DO UPDATE
-            SET incarnation = ?1, created = ?2, start = ?3, start_offset = ?4, checks = ?5";
+        let sql = "INSERT INTO store VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)
+            ON CONFLICT (one) DO UPDATE SET incarnation = ?1, created = ?2, start = ?3,
+            start_offset = ?4, checks = ?5, max_bytes = ?6";
         let Anchor { start, offset } = &self.anchor;
-        let id = self.incarnation.to_bytes();
-        connection.execute(sql, params![id, self.created, start, offset, self.check()]).map(drop)
+        let (id, max_bytes) = (self.incarnation.to_bytes(), self.bound.column());
+        let values = params![id, self.created, start, offset, self.check(), max_bytes];
+        connection.execute(sql, values).map(drop)
     }
 
     fn check(&self) -> i64 {
         let mut covered = self.incarnation.to_bytes().to_vec();
         covered.extend(self.created.to_le_bytes());
         covered.extend(self.anchor.offset.to_le_bytes());
+        covered.extend(self.bound.column().unwrap_or(i64::MIN).to_le_bytes());
         covered.extend(self.anchor.start.as_bytes());
         xxh3_64(&covered).cast_signed()
     }

@@ -62,7 +62,7 @@ fn log(path: &Path) -> PathBuf {
 
 /// Moves what is in the log to its place; the number of the table's first page.
 fn empty_log(path: &Path, config: &DiskConfig) -> rusqlite::Result<u32> {
-    let connection = connection::open(path, create::writer(config))?;
+    let connection = connection::open(path, create::writer(config, config.new_bound()))?;
     connection.execute_batch("PRAGMA writable_schema = ON; PRAGMA wal_checkpoint(TRUNCATE)")?;
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'entries'";
     connection.query_row(sql, [], |row| row.get(0))

@@ -218,6 +218,16 @@ pub(crate) fn id_of(connection: &Connection, key: &Key) -> rusqlite::Result<Opti
     connection.prepare_cached(sql)?.query_row([name(key.name())], |row| row.get(0)).optional()
 }
 
+/// The length of the payload under a key, zero if there is none.
+pub(crate) fn payload_bytes(connection: &Connection, key: &Key) -> rusqlite::Result<u64> {
+    let sql = "SELECT length(payload) FROM entries WHERE name = ?1";
+    let length: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([name(key.name())], |row| row.get(0))
+        .optional()?;
+    Ok(length.map_or(0, i64::unsigned_abs))
+}
+
 /// The bytes of a column that holds some.
 pub(crate) fn as_bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {

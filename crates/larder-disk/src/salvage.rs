@@ -12,6 +12,7 @@ use larder_core::{Key, Kind, Life, Result, StoreTime};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::bound::Bound;
 use crate::clock::{StoreClock, coarse};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
@@ -94,7 +95,7 @@ impl Walk<'_> {
         deadline: i64,
     ) -> rusqlite::Result<Option<Walked>> {
         let Ok(damaged) = open(damaged) else { return Ok(None) };
-        let Ok(origin) = origin(folder, &damaged) else { return Ok(None) };
+        let Ok(origin) = origin(folder, &damaged, config.new_bound()) else { return Ok(None) };
         let now = StoreClock::of(&origin.anchor, config.clock.as_ref()).now();
         fresh.execute_batch("BEGIN")?;
         let mut walk = Walk {
@@ -219,18 +220,19 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What the damaged database's time counted from. If it cannot tell, from when the folder was
-/// marked: it may be older than the database, which only shortens lives.
-fn origin(folder: &Folder, damaged: &Connection) -> std::io::Result<Origin> {
+/// marked: it may be older than the database, which only shortens lives; and then the store gets this
+/// bound.
+fn origin(folder: &Folder, damaged: &Connection, bound: Bound) -> std::io::Result<Origin> {
     let now = folder.file_system_now()?;
     let last = last_stamp(damaged).map_or(0, StoreTime::as_micros);
     let Ok(mut origin) = Origin::read(damaged) else {
-        return Ok(Origin::new(folder.marked_at()?, now, last));
+        return Ok(Origin::new(folder.marked_at()?, now, last, bound));
     };
     if origin.anchor.is_current() {
         origin.incarnation = larder_core::Version::next();
         return Ok(origin);
     }
-    Ok(Origin::new(origin.created, now, last))
+    Ok(Origin::new(origin.created, now, last, origin.bound))
 }
 
 fn failed(error: rusqlite::Error) -> larder_core::Error {

@@ -23,6 +23,9 @@ const VERSION: i64 = 1;
 /// | `head`, `extra` | see [`row`](crate::row) |
 /// | `dies` | store time in microseconds at which it is dead; none for never |
 /// | `used` | 1 if it was read or written again since eviction last passed by |
+///
+/// In `store`, `max_bytes` is the bound, none for none; `hand` the id that eviction passed last;
+/// `large_log` the bytes that are kept for the log, until the store time `large_until`.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE store (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -31,7 +34,10 @@ const MIGRATIONS: [&str; 1] = ["
         start TEXT NOT NULL,
         start_offset INTEGER NOT NULL,
         checks INTEGER NOT NULL,
-        hand INTEGER NOT NULL
+        max_bytes INTEGER,
+        hand INTEGER NOT NULL,
+        large_log INTEGER NOT NULL,
+        large_until INTEGER NOT NULL
     );
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY,
@@ -105,7 +111,8 @@ pub(crate) fn verify(connection: &Connection) -> rusqlite::Result<()> {
     let asked = [
         select_row!("name, payload FROM entries INDEXED BY entries_by_name WHERE name = ?1"),
         select_row!("name, payload FROM entries INDEXED BY entries_by_death WHERE dies <= ?1"),
-        "SELECT incarnation, created, start, start_offset, checks, hand FROM store WHERE one = 1",
+        "SELECT incarnation, created, start, start_offset, checks FROM store WHERE one = 1",
+        "SELECT max_bytes, hand, large_log, large_until FROM store",
     ];
     let is_unknown = |error: &rusqlite::Error| match error {
         rusqlite::Error::SqlInputError { .. } => true,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use larder_core::{Result, StoreTime};
 use rusqlite::Connection;
 
+use crate::bound::SharedBound;
 use crate::clock::coarse;
 use crate::config::DiskConfig;
 use crate::error::closed;
@@ -36,15 +37,15 @@ pub(crate) struct Shared {
     long_reads: Queue<Errand>,
     pub(crate) pace: Pace,
     pub(crate) marks: Marks,
+    /// The store's bound, as it was last seen.
+    pub(crate) bound: SharedBound,
 }
 
 impl Shared {
     pub(crate) fn new(config: DiskConfig, store: Store) -> Self {
         let marks = Marks::default();
-        if let Some(max) = config.max_bytes {
-            let (file, _) = store.file_bytes();
-            marks.set_wanted(file > max / 2);
-        }
+        let bound = store.bound;
+        marks.set_wanted(bound.0.is_some_and(|max| store.files(true).database > max / 2));
         Self {
             config,
             store: Mutex::new(Some(Arc::new(store))),
@@ -56,6 +57,7 @@ impl Shared {
             long_reads: Queue::new(),
             pace: Pace::default(),
             marks,
+            bound: SharedBound::new(bound),
         }
     }
 
@@ -65,6 +67,15 @@ impl Shared {
             Length::Short => &self.short_reads,
             Length::Any => &self.long_reads,
         }
+    }
+
+    /// Whether the store takes more than its bound, which may have been made smaller.
+    pub(crate) fn is_over_bound(&self) -> bool {
+        let store = self.lock_store().clone();
+        store.zip(self.bound.get().0).is_some_and(|(store, max)| {
+            let files = store.files(false);
+            files.database + files.log > max
+        })
     }
 
     /// Gives up the store and its connections.
@@ -97,7 +108,9 @@ impl Shared {
         if !Arc::ptr_eq(&present, old) || present.is_current() {
             return Ok(present);
         }
-        let store = Arc::new(Store::open(&self.config)?);
+        // To open it again is not to change its bound.
+        let store = Arc::new(Store::open(&self.config.again(self.bound.get()))?);
+        self.bound.set(store.bound);
         match &mut *self.lock_store() {
             Some(present) => *present = Arc::clone(&store),
             None => return Err(closed(operation)),

@@ -11,6 +11,8 @@ use rusqlite::Connection;
 use rusqlite::ffi::SQLITE_BUSY;
 
 use crate::aside;
+use crate::bound::Bound;
+use crate::claim::Files;
 use crate::clock::{Anchor, StoreClock};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
@@ -26,9 +28,12 @@ use crate::schema::{self, Standing};
 pub(crate) struct Store {
     folder: Folder,
     path: PathBuf,
+    log: PathBuf,
     identity: Identity,
     pub(crate) incarnation: Incarnation,
     pub(crate) clock: StoreClock,
+    /// The bound when it was opened.
+    pub(crate) bound: Bound,
     lock: File,
     /// The connection that opened it, for the first who reads.
     first: Mutex<Option<Connection>>,
@@ -91,7 +96,7 @@ impl Store {
             Standing::Older(0) => return Err(Failure::Damage(damage())),
             Standing::Older(_) => {
                 let _alone = lock::alone(folder, config.busy_timeout)?;
-                schema::migrate(&connection::open(&path, writer(config))?)?;
+                schema::migrate(&connection::open(&path, writer(config, Bound::DEFAULT))?)?;
             }
         }
         schema::verify(&first)?;
@@ -101,7 +106,12 @@ impl Store {
         }
         let mut origin = Origin::read(&first)?;
         if config.clock.is_none() && !origin.anchor.is_current() {
-            origin = renew_anchor(&connection::open(&path, writer(config))?, folder)?;
+            origin = renew_anchor(&connection::open(&path, writer(config, origin.bound))?, folder)?;
+        }
+        if let Some(bound) = config.bound.filter(|bound| *bound != origin.bound) {
+            let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
+            let _hold = Hold::new(&lock, config.busy_timeout)?;
+            origin = set_bound(&connection::open(&path, writer(config, bound))?, bound)?;
         }
         let clock = StoreClock::of(&origin.anchor, config.clock.as_ref());
         // A copy of the files, as a restored backup is, is another life of the store.
@@ -110,7 +120,9 @@ impl Store {
         let incarnation = Incarnation::new(life ^ file);
         let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
         let first = Mutex::new(Some(first));
-        Ok(Self { folder: folder.clone(), path, identity, incarnation, clock, lock, first })
+        let (folder, log) = (folder.clone(), folder.log());
+        let bound = origin.bound;
+        Ok(Self { folder, path, log, identity, incarnation, clock, bound, lock, first })
     }
 
     /// Whether the database is still the one in the folder.
@@ -129,18 +141,18 @@ impl Store {
         if self.is_current() { Ok(connection) } else { Err(of_code(SQLITE_BUSY)) }
     }
 
-    pub(crate) fn writer(&self, config: &DiskConfig) -> rusqlite::Result<Connection> {
-        connection::open(&self.path, writer(config))
+    pub(crate) fn writer(&self, config: &DiskConfig, bound: Bound) -> rusqlite::Result<Connection> {
+        connection::open(&self.path, writer(config, bound))
     }
 
     /// Moves what the log holds into the database, as far as no reader needs it where it is.
-    pub(crate) fn empty_log(&self, config: &DiskConfig) -> Result<()> {
+    pub(crate) fn empty_log(&self, config: &DiskConfig, bound: Bound) -> Result<()> {
         // A lock of its own: the writing thread's ends with each of its transactions.
         let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
         let _hold = Hold::new(&lock, config.busy_timeout)?;
         if self.is_current() {
             let failed = |error| of_sqlite("checkpoint", error);
-            let connection = self.writer(config).map_err(failed)?;
+            let connection = self.writer(config, bound).map_err(failed)?;
             connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").map_err(failed)?;
         }
         Ok(())
@@ -162,11 +174,12 @@ impl Store {
         aside::set_aside(&self.folder, self.identity, config, error)
     }
 
-    /// The bytes of the database's file and of its log.
-    pub(crate) fn file_bytes(&self) -> (u64, u64) {
-        let size = |path: PathBuf| fs::metadata(path).map_or(0, |found| found.len());
-        let log = format!("{}-wal", crate::folder::DATABASE);
-        (size(self.path.clone()), size(self.folder.join(&log)))
+    /// The bytes of the database's file and of its log. Where the log is emptied before each change,
+    /// it counts as empty, whatever its length.
+    pub(crate) fn files(&self, is_emptied: bool) -> Files {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        let log = if is_emptied { 0 } else { size(&self.log) };
+        Files { database: size(&self.path), log }
     }
 
     /// See [`Folder::reserved_bytes`].
@@ -222,6 +235,16 @@ fn renew_anchor(connection: &Connection, folder: &Folder) -> Result<Origin, Fail
     let last = last_stamp(connection)?.as_micros().max(written - origin.created);
     let now = folder.file_system_now().map_err(|error| of_files("open", error))?;
     origin.anchor = Anchor::renewed(origin.created, now, last);
+    origin.write(connection)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(origin)
+}
+
+/// Changes the bound, for all that use the store.
+fn set_bound(connection: &Connection, bound: Bound) -> Result<Origin, Failure> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut origin = Origin::read(connection)?;
+    origin.bound = bound;
     origin.write(connection)?;
     connection.execute_batch("COMMIT")?;
     Ok(origin)

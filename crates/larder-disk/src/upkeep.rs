@@ -2,14 +2,14 @@
 //! notes what was used, and empties the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 
+use crate::claim::{self, Need};
 use crate::clock::coarse;
 use crate::error::of_sqlite;
-use crate::event::DiskEvent;
-use crate::lock;
-use crate::room::{self, Mercy};
+use crate::room;
 use crate::space::{self, DiskSpace, Left};
 use crate::writer::Writer;
 
@@ -19,10 +19,7 @@ impl Writer {
         if !self.is_present() {
             return;
         }
-        self.flush_marks();
-        let _ = self.purge_some();
-        let _ = self.make_room(0);
-        let _ = self.shrink();
+        self.free_room();
         // Others may have filled the disk since it was last asked.
         self.space = DiskSpace::default();
         let _ = self.make_room_on_disk(TIDY_BYTES);
@@ -32,91 +29,101 @@ impl Writer {
         }
     }
 
-    pub(crate) fn empty_log(&mut self) {
-        if let Some((store, _)) = &self.open {
-            self.checkpoints.start(store, &self.shared.config);
+    fn free_room(&mut self) {
+        self.flush_marks();
+        let _ = self.purge_some();
+        let _ = self.hold_bound();
+        let _ = self.shrink(|used| (used / 4).max(SPARE_BYTES));
+    }
+
+    /// Makes room where there is too much as it is. Otherwise it waits for no lock.
+    fn hold_bound(&mut self) -> Result<()> {
+        let (store, connection) = self.open()?;
+        let is_over = claim::is_over(connection, store.files(false));
+        if is_over.map_err(|error| of_sqlite("purge", error))? {
+            let _ = self.within_bound(&Need::bound(), |_, _| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// The same by a process that may have lived for a moment only. It hardly
+    /// waits.
+    pub(crate) fn tidy_at_the_end(&mut self) {
+        if !self.is_present() {
+            return;
+        }
+        if let Ok((_, connection)) = self.open() {
+            let _ = connection.busy_timeout(LAST_PATIENCE);
+            self.patience = LAST_PATIENCE;
+            self.is_log_kept = true;
+            self.free_room();
         }
     }
 
-    /// Waits until a log that has outgrown its bound is empty: where many write it never comes to
-    /// an end by itself.
-    pub(crate) fn bound_log(&mut self) {
-        let bound = room::wal_bytes(self.shared.config.max_bytes);
-        if !self.checkpoints.is_to_be_measured(bound) {
-            return;
+    pub(crate) fn empty_log(&mut self) {
+        if let Some((store, _)) = &self.open {
+            let bound = self.shared.bound.get();
+            self.checkpoints.start(store, &self.shared.config, bound);
         }
-        let Some((store, connection)) = &self.open else { return };
-        let busy_timeout = self.shared.config.busy_timeout;
-        // A reader that keeps the log does not keep all writers.
-        let end = coarse() + i64::try_from(busy_timeout.as_micros()).unwrap_or(0).min(MAX_WAIT);
-        let _ = connection.busy_timeout(4 * lock::STEP);
-        while store.file_bytes().1 > bound && store.is_current() && coarse() < end {
-            self.checkpoints.finish();
-            // SQLite does not wait for another that empties the log.
-            let is_busy = store.hold(lock::STEP).is_ok_and(|_hold| {
-                connection.query_row(EMPTY_LOG, [], |row| row.get(0)) == Ok(true)
-            });
-            if !is_busy {
-                break;
-            }
-            lock::pause(lock::STEP);
-        }
-        let _ = connection.busy_timeout(busy_timeout);
     }
 
     fn purge_some(&mut self) -> Result<()> {
+        if self.shared.config.purge_every.is_none() {
+            return Ok(());
+        }
         let (store, connection) = self.open()?;
         let now = store.clock.now().as_micros();
         let next = room::next_death(connection).map_err(|error| of_sqlite("purge", error))?;
         if next.is_some_and(|death| death <= now) {
-            for _ in 0..PURGE_STEPS {
-                if self.purge(PURGE_STEP)? < PURGE_STEP {
-                    break;
-                }
-            }
+            self.free_dead(MAX_FREED)?;
         }
         Ok(())
+    }
+
+    /// Frees so many dead records, if there are, and gives the room back that nobody needs.
+    pub(crate) fn purge(&mut self, limit: usize) -> Result<usize> {
+        let freed = self.free_dead(limit)?;
+        if freed < limit {
+            // What was asked for is done: the file may be shortened later.
+            let _ = self.shrink(|used| used / 8 + SPARE_BYTES_IF_ASKED);
+        }
+        Ok(freed)
+    }
+
+    fn free_dead(&mut self, limit: usize) -> Result<usize> {
+        let mut freed = 0;
+        while freed < limit {
+            let step = self.shared.bound.get().records_per_step().min((limit - freed) as u64);
+            let step_freed = self.upkeep("purge", step, |connection, now| {
+                room::purge(connection, now.as_micros(), step)
+            });
+            let count = match step_freed {
+                Ok(count) => count,
+                Err(error) if freed == 0 => return Err(error),
+                Err(_) => break,
+            };
+            freed += count;
+            if (count as u64) < step {
+                break;
+            }
+        }
+        Ok(freed)
     }
 
     pub(crate) fn flush_marks(&mut self) {
-        let ids = self.shared.marks.take();
-        if !ids.is_empty() {
-            let _ = self.upkeep("read", |connection, _| room::mark_used(connection, &ids));
-        }
-    }
-
-    /// Evicts until so many bytes more have room.
-    pub(crate) fn make_room(&mut self, bytes: u64) -> Result<()> {
-        let Some(max) = self.shared.config.max_bytes else { return Ok(()) };
-        let max = room::page_bytes(max);
-        self.uncounted = self.uncounted.saturating_add(bytes + BYTES_PER_GROUP);
-        if self.uncounted < max / 64 && bytes > 0 {
-            return Ok(());
-        }
-        self.uncounted = 0;
-        let failed = |error| of_sqlite("write", error);
-        let mut mercy = Mercy::default();
-        for _ in 0..MAX_TURNS {
-            let (used, _) = room::pages(self.open()?.1).map_err(failed)?;
-            self.shared.marks.set_wanted(used > max / 2);
-            let after = used.saturating_add(bytes);
-            if after <= max {
-                break;
-            }
-            self.flush_marks();
-            let excess = after - max + max / 32;
-            let turn = self.upkeep("write", |connection, now| {
-                room::evict(connection, excess.min(max / 8), now.as_micros(), &mercy)
-            })?;
-            if turn.evicted > 0 {
-                let records = turn.evicted;
-                self.shared.config.observer.tell(&DiskEvent::Evicted { records });
-            }
-            if !mercy.goes_on(&turn) {
+        let mut ids = self.shared.marks.take();
+        // Neighbours lie on the same page.
+        ids.sort_unstable();
+        let step =
+            usize::try_from(self.shared.bound.get().records_per_step()).unwrap_or(usize::MAX);
+        for some in ids.chunks(step) {
+            let count = some.len() as u64;
+            let noted =
+                self.upkeep("read", count, |connection, _| room::mark_used(connection, some));
+            if noted.is_err() {
                 break;
             }
         }
-        Ok(())
     }
 
     /// Makes sure that the disk has room for this, and for deletes after it.
@@ -143,21 +150,30 @@ impl Writer {
                 }
                 Left::TooLittle => break,
                 Left::InFreePages => {
-                    self.upkeep("write", |connection, _| room::give_back(connection, 16))?;
+                    self.upkeep("write", 16, |connection, _| room::give_back(connection, 16))?;
                 }
             }
         }
         Err(Error::new(ErrorKind::NoSpace, "write", "the disk is full"))
     }
 
-    /// Gives free pages back to the file system when they are more than what is in use.
-    fn shrink(&mut self) -> Result<()> {
-        let max = self.shared.config.max_bytes;
-        let (_, connection) = self.open()?;
-        let (used, all) = room::pages(connection).map_err(|error| of_sqlite("purge", error))?;
-        let is_wasteful = all - used > used.max(SPARE_BYTES);
-        if is_wasteful || max.is_some_and(|max| all > room::page_bytes(max)) {
-            self.upkeep("purge", |connection, _| room::give_back(connection, SHRINK_PAGES))?;
+    /// Gives free pages back to the file system when there are more than this function says for the
+    /// bytes that are in use.
+    fn shrink(&mut self, spare: impl Fn(u64) -> u64) -> Result<()> {
+        let end = coarse() + MAX_SHRINK_MICROS;
+        let mut is_shorter = false;
+        while coarse() <= end {
+            let failed = |error| of_sqlite("purge", error);
+            let (used, all) = room::pages(self.open()?.1).map_err(failed)?;
+            if all - used <= spare(used) {
+                break;
+            }
+            let step = self.shared.bound.get().records_per_step();
+            self.upkeep("purge", step, |connection, _| room::give_back(connection, step))?;
+            is_shorter = true;
+        }
+        if is_shorter {
+            self.truncate_log();
         }
         Ok(())
     }
@@ -165,15 +181,13 @@ impl Writer {
 
 /// A value for which a disk with some room has it.
 const TIDY_BYTES: u64 = 1;
-const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-/// Microseconds for which a log that has outgrown its bound holds up changes.
-const MAX_WAIT: i64 = 200_000;
-const PURGE_STEPS: usize = 20;
-const PURGE_STEP: usize = 1_000;
-/// Turns of the hand for one group of changes. Where all was used, the next group goes on.
-const MAX_TURNS: usize = 64;
-const SHRINK_PAGES: usize = 1_000;
+/// For how long a process that ends waits for others.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
+/// Dead records that go unasked at once.
+const MAX_FREED: usize = 20_000;
 const MAX_SHRINKS: usize = 1_000;
-const SPARE_BYTES: u64 = 4 << 20;
-/// What a group takes up beside its payloads, at least.
-const BYTES_PER_GROUP: u64 = 100;
+/// Free pages that are kept to be filled again.
+const SPARE_BYTES: u64 = 512 << 10;
+const SPARE_BYTES_IF_ASKED: u64 = 64 << 10;
+/// For so long at once the writing thread does nothing but shorten the file.
+const MAX_SHRINK_MICROS: i64 = 500_000;

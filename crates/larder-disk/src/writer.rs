@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use crate::call::{Call, Item, apply, fail};
 use crate::change::{Change, drop_damaged};
 use crate::checkpoint::Checkpoints;
+use crate::claim::Need;
 use crate::clock::coarse;
 use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
 use crate::queue::Taken;
-use crate::room;
 use crate::shared::Shared;
 use crate::space::DiskSpace;
 use crate::store::Store;
@@ -26,6 +26,8 @@ pub(crate) enum Job {
     Changes(Vec<Change>, StoreTime, oneshot::Sender<Vec<Outcome>>),
     /// To free so many dead records.
     Purge(usize, oneshot::Sender<Result<usize>>),
+    /// To do what nobody asks for, at once.
+    Tidy,
     /// To note which records were used.
     Marks,
     /// To drop a record that a reader found damaged.
@@ -39,16 +41,18 @@ pub(crate) enum Job {
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Option<(Arc<Store>, Connection)>,
-    /// Bytes written since the pages were last counted.
-    pub(crate) uncounted: u64,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) space: DiskSpace,
+    /// How long a transaction waits for others.
+    pub(crate) patience: Duration,
+    /// Whether the log could not be emptied at the last try.
+    pub(crate) is_log_kept: bool,
     /// When what nobody asks for was last done.
     tidied: i64,
 }
 
 /// Why a transaction came to nothing, or maybe did not.
-enum Broken {
+pub(crate) enum Broken {
     /// Nothing of it is there.
     Undone(rusqlite::Error),
     /// It may be there.
@@ -58,11 +62,12 @@ enum Broken {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            patience: shared.config.busy_timeout,
             shared,
             open: None,
-            uncounted: u64::MAX,
             checkpoints: Checkpoints::default(),
             space: DiskSpace::default(),
+            is_log_kept: false,
             tidied: coarse(),
         }
     }
@@ -86,9 +91,7 @@ impl Writer {
                 self.tidied = coarse();
             }
         }
-        if self.is_present() {
-            self.guarded(Self::flush_marks);
-        }
+        self.guarded(Self::tidy_at_the_end);
         self.checkpoints.finish();
     }
 
@@ -122,6 +125,10 @@ impl Writer {
                         let _ = answer.send(self.purge(limit));
                     }
                 }
+                Job::Tidy => {
+                    self.answer(&mut calls, &mut items);
+                    self.tidy();
+                }
                 Job::Marks => {
                     self.answer(&mut calls, &mut items);
                     self.flush_marks();
@@ -141,14 +148,13 @@ impl Writer {
 
     /// Does all changes, and tells each caller what became of his.
     fn answer(&mut self, calls: &mut Vec<Call>, items: &mut Vec<Item>) {
-        let max = room::transaction_bytes(self.shared.config.max_bytes);
+        let max = self.shared.bound.get().transaction_bytes();
         let mut rest = &mut items[..];
         while !rest.is_empty() {
-            let mut bytes = 0;
+            let mut need = Need::due(0);
             let mut fits = |item: &Item| {
-                let is_first = bytes == 0;
-                bytes += item.change.bytes() + 1;
-                is_first || bytes <= max
+                need = need.and(item.change.need());
+                need.log_bytes() <= max
             };
             let count = rest.iter().take(MAX_CHANGES).take_while(|item| fits(item)).count();
             let (now, later) = rest.split_at_mut(count.max(1));
@@ -169,10 +175,9 @@ impl Writer {
     fn group(&mut self, calls: &[Call], items: &mut [Item]) {
         let bytes = items.iter().map(|item| item.change.bytes()).sum::<usize>();
         self.checkpoints.note(items.len(), bytes);
-        if self.checkpoints.is_due(&self.shared.config) {
+        if self.checkpoints.is_due(self.shared.bound.get()) {
             self.empty_log();
         }
-        self.bound_log();
         match self.attempt(calls, items, bytes) {
             Ok(Ok(())) => {}
             Ok(Err(Broken::Undone(error))) if items.len() == 1 || is_busy(&error) => {
@@ -202,16 +207,16 @@ impl Writer {
         items: &mut [Item],
         bytes: usize,
     ) -> Result<Result<(), Broken>> {
-        match self.make_room(bytes as u64).and_then(|()| self.make_room_on_disk(bytes as u64)) {
+        match self.make_room_on_disk(bytes as u64) {
             // Deletes need no room: what they take on the disk is kept for them.
             Err(_) if bytes == 0 => {}
             made => made?,
         }
-        let mut done = self.transaction(|connection, now| apply(calls, items, connection, now))?;
+        let mut done = self.apply(calls, items)?;
         let ran_out = matches!(&done, Err(Broken::Undone(error)) if is_full(error));
         if bytes == 0 && ran_out && self.open()?.0.give_up_reserve() {
             self.empty_log_now();
-            done = self.transaction(|connection, now| apply(calls, items, connection, now))?;
+            done = self.apply(calls, items)?;
         }
         if done.is_ok() && self.space.is_scarce() {
             self.empty_log_now();
@@ -219,13 +224,20 @@ impl Writer {
         Ok(done)
     }
 
+    fn apply(&mut self, calls: &[Call], items: &mut [Item]) -> Result<Result<(), Broken>> {
+        let connection = self.open.as_ref().map(|(_, connection)| connection);
+        let needs = items.iter().map(|item| item.change.need_in(connection));
+        let need = needs.fold(Need::due(0), Need::and);
+        self.within_bound(&need, |connection, now| apply(calls, items, connection, now))
+    }
+
     /// Runs a transaction in the present database, and once more in the next if this one is damaged
     /// or full of what can be freed.
-    fn transaction<T>(
+    pub(crate) fn transaction<T>(
         &mut self,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
-        let patience = self.shared.config.busy_timeout;
+        let patience = self.patience;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
             let began = coarse();
@@ -279,9 +291,8 @@ impl Writer {
         if !is_open || !present.is_current() {
             self.open = None;
             let store = self.shared.replace("write", &present)?;
-            let opened = store.writer(&self.shared.config);
+            let opened = store.writer(&self.shared.config, self.shared.bound.get());
             let connection = opened.map_err(|error| of_sqlite("write", error))?;
-            self.uncounted = u64::MAX;
             self.open = Some((store, connection));
         }
         let open = self.open.as_ref().map(|(store, connection)| (store, connection));
@@ -298,23 +309,21 @@ impl Writer {
     }
 
     fn drop_damaged(&mut self, id: i64, key: &Key) {
-        let dropped = self.upkeep("read", |connection, _| drop_damaged(connection, id, key));
+        let dropped = self.upkeep("read", 1, |connection, _| drop_damaged(connection, id, key));
         if matches!(dropped, Ok(true)) {
             self.shared.config.observer.tell(&DiskEvent::Damaged);
         }
     }
 
-    pub(crate) fn purge(&mut self, limit: usize) -> Result<usize> {
-        self.upkeep("purge", |connection, now| room::purge(connection, now.as_micros(), limit))
-    }
-
-    /// A transaction of which it does not matter whether it failed surely or maybe.
+    /// A transaction that changes so many records and frees, or hardly grows. It does not matter
+    /// whether it failed surely or maybe, and it can wait.
     pub(crate) fn upkeep<T>(
         &mut self,
         operation: &'static str,
+        records: u64,
         run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.transaction(run)?.map_err(|broken| {
+        self.within_bound(&Need::upkeep(records), run)?.map_err(|broken| {
             let (Broken::Undone(error) | Broken::Unclear(error)) = broken;
             of_sqlite(operation, error)
         })

@@ -141,6 +141,9 @@ fn play(role: &str, arguments: &[&str]) {
         ("endure", [folder, lifted]) => crate::calls::endure(folder, lifted),
         ("wait", [folder, stall]) => crate::stalls::wait(folder, stall),
         ("hold", [folder]) => crate::store::hold(folder),
+        ("press", [folder, seed, max]) => {
+            crate::bound::press(folder, seed.parse().unwrap(), max.parse().unwrap());
+        }
         _ => panic!("no such role"),
     }
 }

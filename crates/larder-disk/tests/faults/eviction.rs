@@ -62,9 +62,11 @@ fn what_is_used_stays_and_what_is_not_goes() {
     let unused: Vec<_> = unused.collect();
     assert!((50..250).contains(&unused.len()), "{}", unused.len());
     assert!(unused[0] > 700, "{unused:?}");
-    for key in [lease, tag, epoch] {
+    for key in [lease, epoch] {
         assert!(block_on(store.backend.read_one(&key)).unwrap().is_some(), "{key:?}");
     }
+    // Losing it invalidates.
+    assert_eq!(block_on(store.backend.read_one(&tag)).unwrap(), None);
     assert!(store.events().iter().any(|event| format!("{event:?}").starts_with("Evicted")));
 }
 

@@ -6,6 +6,7 @@ mod child;
 mod store;
 mod value;
 
+mod bound;
 mod calls;
 mod crowds;
 mod damage;
