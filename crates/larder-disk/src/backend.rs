@@ -69,7 +69,7 @@ impl DiskBackend {
             Ok((room::records(connection)?, room::pages(connection)?.0, bound))
         })?;
         let (records, used, bound) = read.map_err(|error| of_sqlite("usage", error))?;
-        let files = self.0.shared.present("usage")?.files(false);
+        let files = self.0.shared.present("usage")?.files();
         Ok(DiskUsage {
             records,
             used_bytes: used,

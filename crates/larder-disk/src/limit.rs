@@ -24,11 +24,12 @@ impl Writer {
         let mut eviction = Eviction::new(!self.shared.marks.is_empty());
         let end = coarse() + self.patience(MAX_ROOM_WAIT);
         let mut has_to_do = false;
-        loop {
+        // On a slow disk a single round may take longer than there is time for.
+        for round in 1.. {
             let store = self.shared.present("write")?;
             let is_scarce = self.space.is_scarce();
             let ran = self.transaction(|connection, now| {
-                let files = store.files(is_scarce);
+                let files = store.files_in_transaction(is_scarce);
                 let claim = claim(connection, files, need, now.as_micros(), &mut eviction)?;
                 let is_run = has_to_do || claim.answer == Answer::Granted;
                 let done = if is_run { Some(run(connection, now)?) } else { None };
@@ -44,10 +45,12 @@ impl Writer {
             }
             let refusal = match claim.answer {
                 Answer::NoRoom => Some("the bound leaves no room for it"),
+                _ if round > LEAST_ROUNDS && coarse() > end => {
+                    Some("others took the room that was made for it")
+                }
                 Answer::LogIsFull if !self.truncate_log() => Some(
                     "the bound is reached, and another program keeps the log from being emptied",
                 ),
-                _ if coarse() > end => Some("others took the room that was made for it"),
                 _ => None,
             };
             if claim.answer == Answer::NoteUses {
@@ -61,6 +64,7 @@ impl Writer {
                 None => {}
             }
         }
+        Err(Error::new(ErrorKind::NoSpace, "write", "no room could be made for it"))
     }
 
     fn note(&mut self, claim: &Claim) {
@@ -75,19 +79,20 @@ impl Writer {
     /// Empties the log and makes it short; whether it is shorter now. Waits for readers and for others
     /// that empty it, but not where it has just waited in vain.
     pub(crate) fn truncate_log(&mut self) -> bool {
-        let end = coarse() + if self.is_log_kept { 0 } else { self.patience(MAX_LOG_WAIT) };
+        let wait = if self.is_log_kept { MIN_LOG_WAIT } else { MAX_LOG_WAIT };
+        let end = coarse() + self.patience(wait);
         self.checkpoints.finish();
         let Some((store, connection)) = &self.open else { return true };
         let busy_timeout =
             if self.is_log_kept { std::time::Duration::ZERO } else { 4 * lock::STEP };
         let _ = connection.busy_timeout(busy_timeout);
-        let before = store.files(false).log;
+        let before = store.files().log;
         let is_shorter = loop {
             let is_busy = store.hold(lock::STEP).map_or(true, |_hold| {
                 connection.query_row(EMPTY_LOG, [], |row| row.get(0)) != Ok(false)
             });
             // SQLite does not wait for another that empties the log.
-            if !is_busy || store.files(false).log < before || !store.is_current() {
+            if !is_busy || store.files().log < before || !store.is_current() {
                 break true;
             }
             if coarse() >= end {
@@ -111,4 +116,8 @@ const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 const MAX_ROOM_WAIT: i64 = 1_200_000;
 /// Microseconds for which a log that readers keep holds up changes.
 const MAX_LOG_WAIT: i64 = 700_000;
+/// The same where it has just been waited for in vain: a reader of our own may be about to end.
+const MIN_LOG_WAIT: i64 = 30_000;
+/// Rounds of making room that a change has, however long they take.
+const LEAST_ROUNDS: u32 = 8;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);

@@ -45,7 +45,7 @@ impl Shared {
     pub(crate) fn new(config: DiskConfig, store: Store) -> Self {
         let marks = Marks::default();
         let bound = store.bound;
-        marks.set_wanted(bound.0.is_some_and(|max| store.files(true).database > max / 2));
+        marks.set_wanted(bound.0.is_some_and(|max| store.files().database > max / 2));
         Self {
             config,
             store: Mutex::new(Some(Arc::new(store))),
@@ -73,7 +73,7 @@ impl Shared {
     pub(crate) fn is_over_bound(&self) -> bool {
         let store = self.lock_store().clone();
         store.zip(self.bound.get().0).is_some_and(|(store, max)| {
-            let files = store.files(false);
+            let files = store.files();
             files.database + files.log > max
         })
     }

@@ -63,14 +63,14 @@ pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqli
         let into_log = (bytes + BYTES_PER_GROUP).saturating_sub(log);
         bytes == 0 || into_log + bytes.saturating_sub(all - used) + unreserved <= free
     };
-    let log = store.files(false).log;
+    let log = store.files().log;
     if log <= free / 4 && is_enough(free, 0) {
         return Ok(Left::Enough);
     }
     let is_empty = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
     })?;
-    let log = store.files(false).log;
+    let log = store.files().log;
     let free = store.free_bytes().unwrap_or(0);
     Ok(if is_enough(free, if is_empty { log } else { 0 }) {
         Left::Enough

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct Store {
     path: PathBuf,
     log: PathBuf,
     identity: Identity,
+    /// Of the database's file, when somebody last looked whether it is current.
+    length: AtomicU64,
     pub(crate) incarnation: Incarnation,
     pub(crate) clock: StoreClock,
     /// The bound when it was opened.
@@ -49,8 +52,11 @@ pub(crate) struct Identity {
 impl Identity {
     /// Of what is at this path, if anything is.
     pub(crate) fn of(path: &Path) -> Option<Self> {
-        let found = path.symlink_metadata().ok()?;
-        Some(Self { device: found.dev(), inode: found.ino() })
+        Some(Self::of_file(&path.symlink_metadata().ok()?))
+    }
+
+    fn of_file(found: &fs::Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino() }
     }
 }
 
@@ -122,12 +128,15 @@ impl Store {
         let first = Mutex::new(Some(first));
         let (folder, log) = (folder.clone(), folder.log());
         let bound = origin.bound;
-        Ok(Self { folder, path, log, identity, incarnation, clock, bound, lock, first })
+        let length = AtomicU64::new(0);
+        Ok(Self { folder, path, log, identity, length, incarnation, clock, bound, lock, first })
     }
 
-    /// Whether the database is still the one in the folder.
+    /// Whether the database is still the one in the folder. Notes its length, too.
     pub(crate) fn is_current(&self) -> bool {
-        Identity::of(&self.path) == Some(self.identity)
+        let Ok(found) = self.path.symlink_metadata() else { return false };
+        self.length.store(found.len(), Ordering::Relaxed);
+        Identity::of_file(&found) == self.identity
     }
 
     /// A connection to read through.
@@ -174,12 +183,18 @@ impl Store {
         aside::set_aside(&self.folder, self.identity, config, error)
     }
 
-    /// The bytes of the database's file and of its log. Where the log is emptied before each change,
-    /// it counts as empty, whatever its length.
-    pub(crate) fn files(&self, is_emptied: bool) -> Files {
+    /// The bytes of the database's file and of its log.
+    pub(crate) fn files(&self) -> Files {
         let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
-        let log = if is_emptied { 0 } else { size(&self.log) };
-        Files { database: size(&self.path), log }
+        Files { database: size(&self.path), log: size(&self.log) }
+    }
+
+    /// The same for a transaction, which has just found the database to be current. A file that has
+    /// grown since has grown to pages that were within the bound. Where the log is emptied before
+    /// each change, it counts as empty, whatever its length.
+    pub(crate) fn files_in_transaction(&self, is_emptied: bool) -> Files {
+        let log = if is_emptied { 0 } else { fs::metadata(&self.log).map_or(0, |log| log.len()) };
+        Files { database: self.length.load(Ordering::Relaxed), log }
     }
 
     /// See [`Folder::reserved_bytes`].

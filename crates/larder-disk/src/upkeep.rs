@@ -39,7 +39,7 @@ impl Writer {
     /// Makes room where there is too much as it is. Otherwise it waits for no lock.
     fn hold_bound(&mut self) -> Result<()> {
         let (store, connection) = self.open()?;
-        let is_over = claim::is_over(connection, store.files(false));
+        let is_over = claim::is_over(connection, store.files());
         if is_over.map_err(|error| of_sqlite("purge", error))? {
             let _ = self.within_bound(&Need::bound(), |_, _| Ok(()))?;
         }

@@ -41,7 +41,9 @@ fn shrinks_to(folder: &Folder, bytes: u64) {
 
 /// In another process: four threads that write values of all sizes, for ever. It names no bound.
 pub(crate) fn press(folder: &str, seed: u64, max_bytes: usize) {
-    let store = Store::open(DiskConfig::new(folder)).unwrap();
+    // Sixteen threads wait for each other here, on however busy a machine.
+    let config = DiskConfig::new(folder).busy_timeout(Duration::from_secs(10));
+    let store = Store::open(config).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let store = &store;
@@ -176,7 +178,8 @@ fn another_programs_reader_costs_writes_but_neither_the_bound_nor_deletes() {
 
 fn fill(store: &Store) {
     for number in 0..90 {
-        assert!(store.put(&format!("large-{number}"), 1, 400_000).is_done());
+        let outcome = store.put(&format!("large-{number}"), 1, 400_000);
+        assert!(outcome.is_done(), "{number}: {outcome:?}");
     }
 }
 
