@@ -117,7 +117,7 @@ const MAX_ROOM_WAIT: i64 = 1_200_000;
 /// Microseconds for which a log that readers keep holds up changes.
 const MAX_LOG_WAIT: i64 = 700_000;
 /// The same where it has just been waited for in vain: a reader of our own may be about to end.
-const MIN_LOG_WAIT: i64 = 30_000;
+const MIN_LOG_WAIT: i64 = 5_000;
 /// Rounds of making room that a change has, however long they take.
 const LEAST_ROUNDS: u32 = 8;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
