@@ -12,6 +12,7 @@ use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
 
 #[path = "support/mod.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
 mod support;
 
 use self::support::{in_time, on_all, on_shared, secs, settle};

@@ -352,6 +352,7 @@ fn gated() -> (Connection, Arc<Mutex<()>>, Arc<AtomicUsize>) {
 
 /// Broken once: a backend was opened under a lock on the thread of the task that needed it.
 #[test]
+#[expect(clippy::await_holding_lock, reason = "the opening thread waits for it, and no task does")]
 fn while_a_backend_is_being_opened_timeouts_hold_and_others_go_on() {
     run(async {
         let (connection, gate, opened) = gated();
@@ -378,6 +379,7 @@ fn while_a_backend_is_being_opened_timeouts_hold_and_others_go_on() {
 }
 
 #[test]
+#[expect(clippy::await_holding_lock, reason = "the opening thread waits for it, and no task does")]
 fn what_is_closed_while_it_is_being_opened_stays_closed() {
     run(async {
         let (connection, gate, opened) = gated();

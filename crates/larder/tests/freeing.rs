@@ -14,6 +14,7 @@ use larder::{Cache, Cause, EntryOptions, LocalCache, MemoryBackend, Options};
 use larder_testkit::{Fault, ManualClock, Operation, block_on};
 
 #[path = "support/mod.rs"]
+#[expect(dead_code, reason = "what all of the tests share")]
 mod support;
 
 use self::support::{in_time, on_shared, secs};
@@ -42,7 +43,7 @@ fn what_a_tag_or_all_ends_is_told_as_removed_and_freed_unasked() {
     let cache = LocalCache::builder()
         .capacity(10_000)
         .listener(move |key: &u64, _: &u64, cause| {
-            done.lock().unwrap().send((*key, cause)).unwrap()
+            done.lock().unwrap().send((*key, cause)).unwrap();
         })
         .build()
         .unwrap();

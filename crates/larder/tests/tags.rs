@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use larder::backend::{Backend as _, Class, Delete, Expect, Key, NEVER, Namespace, Record, Times};
+use larder::backend::{
+    Backend as _, Class, Delete, Expect, Key, NEVER, Namespace, Outcome, Record, Times,
+};
 use larder::{Cache, Load, Loaded, Options, Reach};
 use larder_testkit::{Fault, Operation};
 
@@ -186,7 +188,7 @@ fn a_tag_that_is_lost_invalidates_and_brings_nothing_back() {
         let view = tagged(&cache, 1);
         view.insert("a".into(), 7).await.unwrap();
         let lost = Delete { key: tag_key("t"), expect: Expect::Any };
-        assert!(rig.store().inner().delete(&[lost]).await.iter().all(|done| done.is_done()));
+        assert!(rig.store().inner().delete(&[lost]).await.iter().all(Outcome::is_done));
         rig.advance(1);
         for cache in [&cache, &process(&rig)] {
             assert_eq!(cache.get("a").await.unwrap(), None, "{}", rig.name);
@@ -247,7 +249,7 @@ fn a_reader_extends_what_another_extension_has_cut_short() {
             token: None,
             times: Times::new(secs(HOUR), secs(HOUR)),
         };
-        assert!(rig.store().inner().retime(&[cut]).await.iter().all(|done| done.is_done()));
+        assert!(rig.store().inner().retime(&[cut]).await.iter().all(Outcome::is_done));
         assert_eq!(process(&rig).get("a").await.unwrap(), Some(7));
         assert!(life_left(&rig, "t").await >= secs(10 * HOUR), "{}", rig.name);
     });

@@ -182,7 +182,9 @@ impl<T> Driver<T> {
     fn begin_started(&mut self) -> bool {
         let started = std::mem::take(&mut *lock(&self.together.started));
         let has_started = !started.is_empty();
-        started.into_iter().for_each(|task| self.members.push(Member::Task(task)));
+        for task in started {
+            self.members.push(Member::Task(task));
+        }
         has_started
     }
 

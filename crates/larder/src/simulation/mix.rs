@@ -33,6 +33,7 @@ pub(super) enum Verb {
 
 /// A kind of histories.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings of a kind")]
 pub(super) struct Mix {
     pub(super) name: &'static str,
     /// What callers do, and how often.

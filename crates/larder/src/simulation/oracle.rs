@@ -232,19 +232,9 @@ impl Oracle {
                 Origin::Insert { change: insert } => {
                     let insert = &self.changes[insert];
                     insert.source != change.source
-                        && self.end_of(insert, value).is_some_and(|end| end < change.began)
+                        && end_of(insert, value).is_some_and(|end| end < change.began)
                 }
             }
-    }
-
-    /// When an insert was surely over. One whose answer was lost may be taken by the store when its
-    /// caller has long gone: then it is as new as that.
-    fn end_of(&self, insert: &Change, value: &Value) -> Option<Moment> {
-        if let Some((moment, _)) = insert.confirmed {
-            return Some(moment);
-        }
-        let ended = insert.ended?;
-        Some(value.stored.map_or(ended, |(moment, _)| moment.max(ended)))
     }
 
     /// Whether this value is a node's own insert: once that is over, the node holds it or nothing,
@@ -308,4 +298,14 @@ impl Oracle {
         self.note(|| format!("value {made} is {value:?}"));
         made
     }
+}
+
+/// When an insert was surely over. One whose answer was lost may be taken by the store when its
+/// caller has long gone: then it is as new as that.
+fn end_of(insert: &Change, value: &Value) -> Option<Moment> {
+    if let Some((moment, _)) = insert.confirmed {
+        return Some(moment);
+    }
+    let ended = insert.ended?;
+    Some(value.stored.map_or(ended, |(moment, _)| moment.max(ended)))
 }
