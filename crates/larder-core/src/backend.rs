@@ -130,7 +130,8 @@ pub struct Page {
 ///
 /// Implementations write plain `async fn`s. `larder_testkit::conformance!` runs the suite.
 pub trait Backend: Send + Sync + 'static {
-    /// What it can do. Constant over its life.
+    /// What it can do. Constant over its life, but for the largest value where others may change the
+    /// bound of the store.
     fn capabilities(&self) -> Capabilities;
 
     /// The live records under these keys.

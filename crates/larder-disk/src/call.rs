@@ -20,6 +20,13 @@ pub(crate) struct Item {
     pub(crate) outcome: Option<Outcome>,
 }
 
+impl Item {
+    /// Whether its caller is still there.
+    pub(crate) fn is_waited_for(&self, calls: &[Call]) -> bool {
+        calls.get(self.call).is_some_and(|call| !call.answer.is_closed())
+    }
+}
+
 /// Applies changes, but for those whose callers have gone. Each call is judged here, within the
 /// transaction: others that change the keys have to wait for its end, so what a caller has given up
 /// never lands after them.
@@ -33,7 +40,7 @@ pub(crate) fn apply(
     for item in items {
         let is_waiting = match judged {
             Some((call, is_waiting)) if call == item.call => is_waiting,
-            _ => calls.get(item.call).is_some_and(|call| !call.answer.is_closed()),
+            _ => item.is_waited_for(calls),
         };
         judged = Some((item.call, is_waiting));
         item.outcome = None;

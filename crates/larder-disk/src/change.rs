@@ -16,11 +16,18 @@ pub(crate) enum Change {
     Delete(Delete),
 }
 
+/// The versions of a tag in a record, and the length of its name.
+const TAG_BYTES: usize = 34;
+
 impl Change {
     /// How many bytes it brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Write(write) => write.record.payload.len() + write.key.full().len(),
+            Self::Write(write) => {
+                let tags = &write.record.header.tags;
+                let tags = tags.iter().map(|tag| tag.name.len() + TAG_BYTES).sum::<usize>();
+                write.record.payload.len() + write.key.full().len() + tags
+            }
             Self::Retime(_) | Self::Delete(_) => 0,
         }
     }

@@ -117,6 +117,9 @@ pub(crate) enum Answer {
     NoRoom,
 }
 
+/// The pages of tables without records, about.
+const EMPTY_BYTES: u64 = 8 * PAGE_BYTES;
+
 /// What was found and done.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
@@ -184,7 +187,9 @@ impl StoreRow {
     fn log_for(&self, connection: &Connection, need: &Need, now: i64) -> rusqlite::Result<u64> {
         let share = self.bound.log_bytes();
         let noted = if now < self.large_until { self.large_log.max(0) } else { 0 };
-        let kept = share.max(noted.unsigned_abs());
+        // A bound that has been made smaller has no room for what was noted under the larger one.
+        let largest = Need { bytes: self.bound.max_value_bytes(), ..Need::due(1) };
+        let kept = share.max(noted.unsigned_abs().min(largest.log_limit(self.bound)));
         let own = need.log_limit(self.bound);
         if !need.grows || own <= share {
             return Ok(kept);
@@ -245,6 +250,10 @@ impl Judge<'_> {
         if !self.need.grows {
             let is_full = self.files.log > 0 && !self.has_share(own) && !self.is_within(own);
             return Ok(if is_full { Answer::LogIsFull } else { Answer::Granted });
+        }
+        if self.need.records > 0 && self.need.page_bytes() + EMPTY_BYTES > self.max_pages() {
+            // Not even if all else went.
+            return Ok(Answer::NoRoom);
         }
         let mut evicted = 0;
         if self.after() > self.max_pages() {

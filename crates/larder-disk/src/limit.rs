@@ -27,9 +27,9 @@ impl Writer {
         // On a slow disk a single round may take longer than there is time for.
         for round in 1.. {
             let store = self.shared.present("write")?;
-            let is_scarce = self.space.is_scarce();
+            let is_emptied = self.space.is_scarce() && self.is_log_empty;
             let ran = self.transaction(|connection, now| {
-                let files = store.files_in_transaction(is_scarce);
+                let files = store.files_in_transaction(is_emptied);
                 let claim = claim(connection, files, need, now.as_micros(), &mut eviction)?;
                 let is_run = has_to_do || claim.answer == Answer::Granted;
                 let done = if is_run { Some(run(connection, now)?) } else { None };

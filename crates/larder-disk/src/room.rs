@@ -10,7 +10,7 @@ use crate::connection::PAGE_BYTES;
 pub struct DiskUsage {
     /// Records, the dead that are not freed yet included.
     pub records: u64,
-    /// Bytes of pages in use. What the bound is about, together with the log.
+    /// Bytes of pages in use: the files may be longer.
     pub used_bytes: u64,
     /// Bytes of the database's file, free pages included.
     pub file_bytes: u64,

@@ -17,6 +17,8 @@ pub(crate) struct DiskSpace {
     taken: u64,
     /// Whether there was plenty when it was last asked.
     is_plenty: bool,
+    /// Whether it was asked at all.
+    is_known: bool,
 }
 
 impl DiskSpace {
@@ -30,12 +32,13 @@ impl DiskSpace {
     /// Whether each change has to leave the log empty: a database that cannot grow has to hold all
     /// of it already.
     pub(crate) fn is_scarce(&self) -> bool {
-        !self.is_plenty
+        self.is_known && !self.is_plenty
     }
 
     pub(crate) fn note(&mut self, left: Left) {
         self.taken = 0;
         self.is_plenty = left == Left::Plenty;
+        self.is_known = true;
     }
 }
 

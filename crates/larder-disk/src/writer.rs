@@ -47,6 +47,8 @@ pub(crate) struct Writer {
     pub(crate) patience: Duration,
     /// Whether the log could not be emptied at the last try.
     pub(crate) is_log_kept: bool,
+    /// Whether all of the log is in the database, and nothing has been written since.
+    pub(crate) is_log_empty: bool,
     /// When what nobody asks for was last done.
     tidied: i64,
 }
@@ -68,6 +70,7 @@ impl Writer {
             checkpoints: Checkpoints::default(),
             space: DiskSpace::default(),
             is_log_kept: false,
+            is_log_empty: false,
             tidied: coarse(),
         }
     }
@@ -151,9 +154,10 @@ impl Writer {
         let max = self.shared.bound.get().transaction_bytes();
         let mut rest = &mut items[..];
         while !rest.is_empty() {
+            let connection = self.open.as_ref().map(|(_, connection)| connection);
             let mut need = Need::due(0);
             let mut fits = |item: &Item| {
-                need = need.and(item.change.need());
+                need = need.and(item.change.need_in(connection));
                 need.log_bytes() <= max
             };
             let count = rest.iter().take(MAX_CHANGES).take_while(|item| fits(item)).count();
@@ -173,6 +177,10 @@ impl Writer {
     /// Does changes in one transaction. If that fails, each in its own, so that one that cannot be
     /// stored harms no other.
     fn group(&mut self, calls: &[Call], items: &mut [Item]) {
+        // No room is made, and no lock waited for, where nobody waits.
+        if !items.iter().any(|item| item.is_waited_for(calls)) {
+            return;
+        }
         let bytes = items.iter().map(|item| item.change.bytes()).sum::<usize>();
         self.checkpoints.note(items.len(), bytes);
         if self.checkpoints.is_due(self.shared.bound.get()) {
@@ -238,6 +246,7 @@ impl Writer {
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
         let patience = self.patience;
+        self.is_log_empty = false;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
             let began = coarse();
@@ -278,10 +287,12 @@ impl Writer {
 
     /// Moves what the log holds into the database, as far as readers and the disk allow it. The log
     /// keeps its length, for what is written next.
-    fn empty_log_now(&self) {
-        if let Some((_, connection)) = &self.open {
-            let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-        }
+    fn empty_log_now(&mut self) {
+        let Some((_, connection)) = &self.open else { return };
+        let is_whole = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+        });
+        self.is_log_empty = is_whole.unwrap_or(false);
     }
 
     /// The present database and the connection that writes into it.
