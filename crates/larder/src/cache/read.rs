@@ -5,11 +5,13 @@ use std::time::Duration;
 use larder_core::{Error, ErrorKind, Key, Life, NEVER, Record, Result};
 
 use crate::cache::Cache;
+use crate::clock::LocalClock;
 use crate::info::{EntryInfo, Tier};
 use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
+use crate::runtime::Sleep;
 use crate::tier::held::Looked;
 use crate::tier::mark::Age;
 use crate::tier::scan::Met;
@@ -121,9 +123,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         use larder_core::Backend as _;
 
         self.inner.check_open()?;
-        self.inner.local.sweep();
-        let Some(shared) = &self.inner.shared else { return Ok(0) };
+        let Some(shared) = &self.inner.shared else {
+            self.inner.local.sweep();
+            return Ok(0);
+        };
         crate::runtime::require()?;
+        self.inner.sweep_in_turn().await;
         let mut purged = 0;
         loop {
             let count = shared.authority.backend().purge(PURGE).await?;
@@ -217,6 +222,17 @@ struct Stored {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Sweeps, at its turn. It does not block its thread: a listener that the sweep under way has
+    /// called may wait for this very purge, or for this runtime.
+    async fn sweep_in_turn(&self) {
+        for _ in 0..SWEEP_TRIES {
+            if self.local.try_sweep() {
+                return;
+            }
+            Sleep::new(&LocalClock::System, SWEEP_PAUSE).await;
+        }
+    }
+
     /// Whether a value or a number is under the key, without the value.
     async fn stored(&self, hash: u64, key: &K) -> Result<Option<Stored>> {
         let now = self.now();
@@ -271,5 +287,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 }
 
+/// How long a purge waits for the sweep under way: a second in all.
+const SWEEP_TRIES: usize = 200;
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 /// Dead records that are freed by one call of the backend.
 const PURGE: usize = 1_000;

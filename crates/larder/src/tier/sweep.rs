@@ -64,8 +64,19 @@ where
         self.sweep_at(Pace::AtOnce);
     }
 
+    /// The same, unless another sweep is under way; whether it did.
+    pub(crate) fn try_sweep(&self) -> bool {
+        let turn = Turn::try_take(&self.sweeps.turn);
+        turn.map(|turn| self.sweep_in(turn, Pace::AtOnce)).is_some()
+    }
+
     fn sweep_at(&self, pace: Pace) {
-        let Some(mut turn) = Turn::take(&self.sweeps.turn) else { return };
+        if let Some(turn) = Turn::take(&self.sweeps.turn) {
+            self.sweep_in(turn, pace);
+        }
+    }
+
+    fn sweep_in(&self, mut turn: Turn<'_>, pace: Pace) {
         let mut step = Step { dropped: Dropped::none(), visited: 0, pace };
         self.walk(&mut turn.swept, &mut step);
         while let Some(hashes) = self.wheel.take_due(self.clock.now()) {
@@ -205,15 +216,23 @@ impl<'a> Turn<'a> {
     /// Within a sweep it does not wait: a listener or the end of a value has asked, and may be what
     /// the other one waits for. None then: what is dead is about to be freed.
     fn take(turn: &'a Mutex<Swept>) -> Option<Self> {
-        let was_inside = INSIDE.get();
-        let swept = match turn.try_lock() {
-            Ok(swept) => swept,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) if was_inside => return None,
-            Err(TryLockError::WouldBlock) => lock(turn),
-        };
-        INSIDE.set(true);
-        Some(Self { swept, was_inside })
+        match Self::try_take(turn) {
+            None if INSIDE.get() => None,
+            None => Some(Self::new(lock(turn))),
+            taken => taken,
+        }
+    }
+
+    fn try_take(turn: &'a Mutex<Swept>) -> Option<Self> {
+        match turn.try_lock() {
+            Ok(swept) => Some(Self::new(swept)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(Self::new(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn new(swept: MutexGuard<'a, Swept>) -> Self {
+        Self { swept, was_inside: INSIDE.replace(true) }
     }
 }
 
