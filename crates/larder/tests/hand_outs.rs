@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::backend::Codec;
 use larder::{Cache, ErrorKind, MemoryBackend, Options};
-use larder_testkit::{ManualClock, block_on};
+use larder_testkit::{Fault, ManualClock, Operation, block_on};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -236,6 +236,50 @@ async fn joins_no_old_load(rig: &Rig, change: Change) {
     assert_eq!(first.await.unwrap().unwrap(), "old", "{change:?} on {}", rig.name);
     assert_eq!(late.await.unwrap().unwrap(), "new", "{change:?} on {}", rig.name);
     assert_eq!(here.get(&1).await.unwrap().as_deref(), Some("new"), "{change:?} on {}", rig.name);
+}
+
+/// The copy was a miss for the second reader, although the value was fresh.
+#[test]
+fn a_copy_whose_marks_are_due_meanwhile_is_compared_and_handed_out() {
+    on_shared(async |rig| {
+        let build = || rig.builder::<u64, String>().ttl(secs(10_000)).build().unwrap();
+        let (here, there) = (build(), build());
+        there.with(Options::new().tags([TAG])).insert(1, "new".to_owned()).await.unwrap();
+        there.with(Options::new().tags([TAG])).insert(2, "new".to_owned()).await.unwrap();
+        // From now on the marks are known.
+        assert!(here.get(&2).await.unwrap().is_some());
+        rig.clock.advance(Duration::from_millis(950));
+        rig.store().next(Operation::Read, Fault::HoldAnswer);
+        let read = |cache: Cache<u64, String>| tokio::spawn(async move { cache.get(&1).await });
+        let first = read(here.clone());
+        settle().await;
+        rig.clock.advance(Duration::from_millis(100));
+        let second = read(here.clone());
+        settle().await;
+        rig.store().release_all();
+        for reader in [first, second] {
+            let value = in_time(reader).await.unwrap().unwrap();
+            assert_eq!(value.as_deref(), Some("new"), "{}", rig.name);
+        }
+    });
+}
+
+/// By marks that were older than the record it counted as dead, and was loaded over.
+#[test]
+fn a_record_is_not_condemned_by_marks_that_are_older_than_it() {
+    on_shared(async |rig| {
+        let build = || rig.builder::<u64, String>().ttl(secs(10_000)).build().unwrap();
+        let (here, there) = (build(), build());
+        let tagged = |cache: &Cache<u64, String>| cache.with(Options::new().tags([TAG]));
+        tagged(&there).insert(2, "old".to_owned()).await.unwrap();
+        assert!(here.get(&2).await.unwrap().is_some());
+        rig.clock.advance(Duration::from_millis(100));
+        there.invalidate_tag(TAG).await.unwrap();
+        tagged(&there).insert(1, "new".to_owned()).await.unwrap();
+        let failing = || async { Err::<String, _>("it must not run") };
+        let value = tagged(&here).try_get_with(&1, failing).await;
+        assert_eq!(value.unwrap(), "new", "{}", rig.name);
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a flight is judged by: what held at its leader's arrival, and who that was.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_core::{Life, NEVER, TagVersion, Timestamp};
@@ -25,6 +26,8 @@ pub(crate) struct About {
     may_add_tags: bool,
     arrival: Arrival,
     limit: JoinLimit,
+    /// Whether it goes on without the authority, which cannot tell it or another flight of changes.
+    is_degraded: AtomicBool,
     /// The wait for the older flight whose place it took, which may hold the key's lease.
     _waiting: Option<Waiting>,
 }
@@ -113,6 +116,7 @@ impl About {
             may_add_tags,
             arrival,
             limit,
+            is_degraded: AtomicBool::new(false),
             _waiting: None,
         }
     }
@@ -131,7 +135,7 @@ impl About {
     }
 
     /// Whether a caller that arrives now may join: nothing hard or soft has happened since.
-    fn is_valid(&self, now: &Arrival, marks: &Marks) -> bool {
+    pub(crate) fn is_valid(&self, now: &Arrival, marks: &Marks) -> bool {
         let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
         let is_unmarked = self.arrival.epoch == now.epoch && marks.life(&self.seen) == Life::Fresh;
         !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
@@ -141,7 +145,13 @@ impl About {
     /// may: it has read nothing yet.
     fn is_young(&self, now: &Arrival) -> bool {
         let age = now.at.since(self.began());
-        !holds(Rule::JoinYoung) || age.is_zero() || age < self.limit.bound
+        let is_young = age.is_zero() || age < self.limit.bound;
+        is_young || self.is_degraded.load(Ordering::SeqCst) || !holds(Rule::JoinYoung)
+    }
+
+    /// Notes that the authority cannot be reached: another flight would tell no more.
+    pub(crate) fn degrade(&self) {
+        self.is_degraded.store(true, Ordering::SeqCst);
     }
 
     /// Whether the leader has used up its own time. A runtime that nobody drives keeps such a flight

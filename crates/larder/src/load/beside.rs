@@ -189,7 +189,8 @@ impl<V: Clone + 'static> Shared<V> {
         let left = header.times.kept_left();
         let longest = Term::new(wanted.settings.hard_timeout, self.authority.timeout, None).length;
         // What runs on its caller's thread can do nothing meanwhile.
-        if wanted.lease_limit.is_none() || left == NEVER || left > longest {
+        let is_counter = header.kind == Kind::Counter;
+        if is_counter || wanted.lease_limit.is_none() || left == NEVER || left > longest {
             return None;
         }
         let term = wanted.term(self.authority.timeout);

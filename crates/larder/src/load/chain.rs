@@ -2,8 +2,9 @@
 //!
 //! Code that runs inside a load knows it. When such code waits for another flight, the wait becomes
 //! an edge of a graph; a wait that would close a cycle is refused instead. All edges are made and
-//! searched under one lock, which only code inside a load ever takes, so of two loads that are
-//! about to wait for each other one sees the other's edge.
+//! searched under one lock, so of two loads that are about to wait for each other one sees the other's
+//! edge. It is a leaf: code inside a load takes it, and a flight that takes the place of an older one
+//! does under its stripe's lock.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};

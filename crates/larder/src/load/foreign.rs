@@ -31,7 +31,8 @@ impl<V: Clone + 'static> Shared<V> {
             return Ok(None);
         }
         let names = names(header).unwrap_or_default();
-        let current = self.authority.current(marks, &names, Age::Checked).await?;
+        let (age, now) = (Age::Checked, self.authority.clock.now());
+        let current = self.authority.judging(marks, &names, age, header, now).await?;
         Ok((!is_marked(header, &current)).then(|| header.clone()))
     }
 

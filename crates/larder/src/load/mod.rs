@@ -125,27 +125,39 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// A value without a loader: from here, or copied from the shared tier.
     pub(crate) async fn get(self) -> Result<Option<Held<V>>> {
         self.inner.check_open()?;
+        for _ in 0..GET_TRIES {
+            if let Some(answer) = self.try_get().await? {
+                return Ok(answer);
+            }
+        }
+        Ok(self.allowed(None))
+    }
+
+    /// The same. None if what it has waited for does not count for this caller.
+    async fn try_get(&self) -> Result<Option<Option<Held<V>>>> {
         let stale = match self.look_closer().await? {
             Close::Serve(held) | Close::Renew(held) => {
                 self.inner.stats().hit();
-                return Ok(Some(held));
+                return Ok(Some(Some(held)));
             }
             Close::Rest(looked) => Some(looked),
             // Past that it is served for nobody's want: the authority may know better.
             Close::Spent(looked) => (self.inner.now() < looked.note.copy_due).then_some(looked),
             Close::Nothing => None,
         };
-        let Some(shared) = self.inner.shared.clone() else { return Ok(self.stale(stale)) };
-        match self.fill(&shared).await? {
+        let Some(shared) = self.inner.shared.clone() else { return Ok(Some(self.stale(stale))) };
+        let answer = match self.fill(&shared).await? {
             Taken::Fresh(held) => {
                 self.inner.stats().hit();
-                Ok(Some(held))
+                Some(held)
             }
-            Taken::Aged(held) | Taken::Stale(held) => Ok(self.allowed(Some(held))),
-            Taken::Failed(error) if shared.strict => Err(error),
-            Taken::Failed(_) => Ok(self.stale(stale)),
-            Taken::Nothing => Ok(self.allowed(None)),
-        }
+            Taken::Aged(held) | Taken::Stale(held) => self.allowed(Some(held)),
+            Taken::Failed(error) if shared.strict => return Err(error),
+            Taken::Failed(_) => self.stale(stale),
+            Taken::Nothing => self.allowed(None),
+            Taken::Again | Taken::Due(_) => return Ok(None),
+        };
+        Ok(Some(answer))
     }
 
     /// Starts a load in the background, unless one is under way; whether it did.
@@ -213,7 +225,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 stats.miss();
                 Err(error)
             }
-            Taken::Fresh(_) | Taken::Aged(_) | Taken::Nothing => Ok(None),
+            Taken::Fresh(_) | Taken::Aged(_) | Taken::Nothing | Taken::Again | Taken::Due(_) => {
+                Ok(None)
+            }
         }
     }
 
@@ -308,8 +322,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let limit = self.inner.join_limit(&self.settings);
         let about = About::new(kind, now.clone(), seen, may_add_tags, limit);
         let in_place_of = |older: Option<&About>| match older {
-            Some(older) => about.after(older),
-            None => about,
+            // One that is no longer valid is not waited for.
+            Some(older) if older.is_valid(&now, marks) => about.after(older),
+            _ => about,
         };
         let meet = |met: &About| meet(met, &now, marks);
         self.inner.flights.join(self.hash, &self.key, K::clone, in_place_of, meet)
@@ -329,7 +344,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// How this caller judges what a flight that began then found.
     pub(crate) fn judge_since(&self, began: Timestamp) -> Judge<'_> {
         let marks = self.inner.local.marks();
-        Judge { marks, now: self.inner.now(), arrived: self.arrived, began }
+        let (now, arrived) = (self.inner.now(), self.arrived);
+        Judge { marks, now, arrived, began, are_marks_checked: false }
     }
 
     /// A stale value that was found here, if it is not dead by now.
@@ -349,6 +365,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.aim.past_absence && held.is_absent()
     }
 }
+
+/// How often a `get` looks anew. Its own read answers it, unless the time stands still no longer.
+const GET_TRIES: usize = 3;
 
 /// Notes that the load this code runs in, if it runs in one, waits for another.
 pub(crate) fn waiting<O>(follower: &Follower<O, About>) -> Result<Option<Waiting>> {

@@ -37,8 +37,12 @@ pub(crate) enum Taken<V> {
     Aged(Held<V>),
     /// A stale value in the place of a fresh one.
     Stale(Held<V>),
-    /// Nothing that counts for this caller.
+    /// Nothing.
     Nothing,
+    /// Nothing that counts for this caller: the next look may find more.
+    Again,
+    /// Something whose marks must be compared with the backend's first.
+    Due(Landed<V>),
     Failed(Error),
 }
 
@@ -47,8 +51,10 @@ pub(crate) enum Taken<V> {
 enum Standing {
     Fresh,
     Stale,
-    /// Its marks or its copy must be compared with the backend's first.
+    /// Its marks must be compared with the backend's first.
     Due,
+    /// The copy must be compared with the backend's record first.
+    Old,
     Dead,
 }
 
@@ -60,6 +66,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) arrived: Timestamp,
     /// When the flight began.
     pub(crate) began: Timestamp,
+    /// Whether the caller has compared the marks, so that those that are known here are of now.
+    pub(crate) are_marks_checked: bool,
 }
 
 impl Judge<'_> {
@@ -71,14 +79,16 @@ impl Judge<'_> {
             Landed::Found(looked) => match self.standing(&looked) {
                 Standing::Fresh => Taken::Fresh(looked.held),
                 Standing::Stale => Taken::Aged(looked.held),
-                Standing::Due | Standing::Dead => Taken::Nothing,
+                Standing::Due => Taken::Due(Landed::Found(looked)),
+                Standing::Old | Standing::Dead => Taken::Again,
             },
             Landed::Stale(looked) if self.came_before() => Taken::Stale(looked.held),
-            Landed::Stale(looked) => self.take_stale(looked).map_or(Taken::Nothing, Taken::Stale),
+            Landed::Stale(looked) => self.take_offer(looked),
             Landed::FellBack(looked, error) => match self.standing(&looked) {
                 Standing::Fresh | Standing::Stale => Taken::Stale(looked.held),
+                Standing::Due => Taken::Due(Landed::FellBack(looked, error)),
                 // The next look compares it, and no other load is due yet.
-                Standing::Due => Taken::Nothing,
+                Standing::Old => Taken::Again,
                 Standing::Dead => Taken::Failed(error),
             },
             Landed::Miss => Taken::Nothing,
@@ -86,11 +96,20 @@ impl Judge<'_> {
         }
     }
 
-    /// A stale value that is offered in the place of one that is still to come.
+    /// What the caller gets of a stale value that is offered while its load goes on.
+    pub(crate) fn take_offer<V>(&self, looked: Looked<V>) -> Taken<V> {
+        match self.standing(&looked) {
+            Standing::Fresh | Standing::Stale => Taken::Stale(looked.held),
+            Standing::Due => Taken::Due(Landed::Stale(looked)),
+            Standing::Old | Standing::Dead => Taken::Again,
+        }
+    }
+
+    /// A stale value that the caller itself has found.
     pub(crate) fn take_stale<V>(&self, looked: Looked<V>) -> Option<Held<V>> {
         match self.standing(&looked) {
             Standing::Fresh | Standing::Stale => Some(looked.held),
-            Standing::Due | Standing::Dead => None,
+            Standing::Due | Standing::Old | Standing::Dead => None,
         }
     }
 
@@ -100,14 +119,16 @@ impl Judge<'_> {
 
     fn standing<V>(&self, looked: &Looked<V>) -> Standing {
         let note = &looked.note;
-        let is_due = !self.came_before() && note.copy_due.min(note.marks_due) <= self.arrived;
+        let is_due = |due: Timestamp| !self.came_before() && due <= self.arrived;
         let marked = self.marks.life(&looked.seen);
         if !holds(Rule::JudgedWhenTaken) {
             return if looked.life == Life::Fresh { Standing::Fresh } else { Standing::Stale };
         }
         if marked == Life::Dead || looked.kept_until <= self.now {
             Standing::Dead
-        } else if is_due {
+        } else if is_due(note.copy_due) {
+            Standing::Old
+        } else if is_due(note.marks_due) && !self.are_marks_checked {
             Standing::Due
         } else if marked == Life::Stale || looked.is_marked || looked.fresh_until <= self.now {
             Standing::Stale

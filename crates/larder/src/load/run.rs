@@ -162,6 +162,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
             }
             Err(error) => {
                 self.inner.tell(&Event::SharedFailed(error));
+                self.ticket.info().degrade();
                 let trusted = local.filter(|looked| self.inner.now() < looked.note.copy_due);
                 self.ready(trusted, Fence::Degraded(seen), tag_changes)
             }

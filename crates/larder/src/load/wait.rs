@@ -6,61 +6,102 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::{Error, ErrorKind};
 
+use crate::event::Event;
 use crate::key::CacheKey;
 use crate::load::Request;
 use crate::load::about::About;
 use crate::load::flight::Follower;
 use crate::load::outcome::{Judge, Landed, Taken};
 use crate::runtime::Sleep;
+use crate::tier::held::Looked;
+use crate::tier::mark::Age;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
-    /// Waits for a flight as long as this caller's own timeouts allow. Nothing if nobody runs it any
-    /// more.
+    /// Waits for a flight as long as this caller's own timeouts allow.
     pub(crate) async fn wait(&self, follower: Follower<Landed<V>, About>) -> Taken<V> {
         let mut follower = pin!(follower);
         let clock = self.inner.clock();
         let mut soft = pin!(Sleep::new(clock, self.settings.soft_timeout));
         let mut hard = pin!(Sleep::new(clock, self.settings.hard_timeout));
         let mut soft_is_over = false;
-        poll_fn(|context| {
-            match follower.as_mut().poll(context) {
-                Poll::Ready(landed) => return Poll::Ready(self.take(&follower, landed)),
-                Poll::Pending => {}
+        let mut are_marks_checked = false;
+        loop {
+            let taken = poll_fn(|context| {
+                if let Poll::Ready(landed) = follower.as_mut().poll(context) {
+                    return Poll::Ready(self.take(&follower, landed, are_marks_checked));
+                }
+                soft_is_over = soft_is_over || soft.as_mut().poll(context).is_ready();
+                let hard_is_over = hard.as_mut().poll(context).is_ready();
+                if (soft_is_over || hard_is_over)
+                    && let Some(Landed::Stale(offered)) = follower.offered()
+                {
+                    match self.judge(&follower, are_marks_checked).take_offer(offered) {
+                        // What this caller may not have is no reason to stop waiting.
+                        Taken::Again => {}
+                        taken => return Poll::Ready(taken),
+                    }
+                }
+                if hard_is_over {
+                    let error = Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
+                    return Poll::Ready(Taken::Failed(error));
+                }
+                Poll::Pending
+            })
+            .await;
+            match taken {
+                Taken::Due(landed) => self.check_marks_of(&landed).await,
+                taken => return taken,
             }
-            soft_is_over = soft_is_over || soft.as_mut().poll(context).is_ready();
-            let hard_is_over = hard.as_mut().poll(context).is_ready();
-            if (soft_is_over || hard_is_over)
-                && let Some(Landed::Stale(offered)) = follower.offered()
-                && let Some(held) = self.judge(&follower).take_stale(offered)
-            {
-                return Poll::Ready(Taken::Stale(held));
-            }
-            if hard_is_over {
-                let error = Error::new(ErrorKind::Timeout, "load", "the hard timeout ran out");
-                return Poll::Ready(Taken::Failed(error));
-            }
-            Poll::Pending
-        })
-        .await
+            are_marks_checked = true;
+        }
     }
 
-    /// The same for a flight that has ended, without a clock; else the follower again.
+    /// The same for a flight that has ended and whose values need no comparing, without a clock; else
+    /// the follower again.
     pub(crate) fn take_ended(
         &self,
         mut follower: Follower<Landed<V>, About>,
     ) -> Result<Taken<V>, Follower<Landed<V>, About>> {
         let mut context = Context::from_waker(Waker::noop());
         match Pin::new(&mut follower).poll(&mut context) {
-            Poll::Ready(landed) => Ok(self.take(&follower, landed)),
+            Poll::Ready(landed) => match self.take(&follower, landed, false) {
+                Taken::Due(_) => Err(follower),
+                taken => Ok(taken),
+            },
             Poll::Pending => Err(follower),
         }
     }
 
-    fn take(&self, follower: &Follower<Landed<V>, About>, landed: Option<Landed<V>>) -> Taken<V> {
-        landed.map_or(Taken::Nothing, |landed| self.judge(follower).take(landed))
+    /// Asks for the marks of a value, so that those that are known here are of now. Where the authority
+    /// does not answer, those that are known count.
+    async fn check_marks_of(&self, landed: &Landed<V>) {
+        let (Some(shared), Some(looked)) = (&self.inner.shared, looked(landed)) else { return };
+        let (marks, names) = (self.inner.local.marks(), looked.seen.names());
+        let current = Box::pin(shared.authority.current(marks, &names, Age::Checked)).await;
+        if let Err(error) = current {
+            self.inner.tell(&Event::SharedFailed(error));
+        }
     }
 
-    fn judge(&self, follower: &Follower<Landed<V>, About>) -> Judge<'_> {
-        self.judge_since(follower.info().began())
+    fn take(
+        &self,
+        follower: &Follower<Landed<V>, About>,
+        landed: Option<Landed<V>>,
+        are_marks_checked: bool,
+    ) -> Taken<V> {
+        let judge = self.judge(follower, are_marks_checked);
+        // Nobody runs the flight any more.
+        landed.map_or(Taken::Again, |landed| judge.take(landed))
+    }
+
+    fn judge(&self, follower: &Follower<Landed<V>, About>, are_marks_checked: bool) -> Judge<'_> {
+        Judge { are_marks_checked, ..self.judge_since(follower.info().began()) }
+    }
+}
+
+fn looked<V>(landed: &Landed<V>) -> Option<&Looked<V>> {
+    match landed {
+        Landed::Found(looked) | Landed::Stale(looked) | Landed::FellBack(looked, _) => Some(looked),
+        Landed::Loaded(_) | Landed::Miss | Landed::Failed(_) => None,
     }
 }

@@ -110,6 +110,23 @@ impl Authority {
         Err(contended("read marks"))
     }
 
+    /// The marks that a record is judged by which was asked for at `asked`. Remembered ones may be older
+    /// than the record's: before they condemn it, they are asked for again.
+    pub(crate) async fn judging(
+        &self,
+        marks: &Marks,
+        names: &[Arc<str>],
+        age: Age,
+        header: &Header,
+        asked: Timestamp,
+    ) -> Result<Current> {
+        let current = self.current(marks, names, age).await?;
+        if is_marked(header, &current) && current.checked < asked {
+            return self.current(marks, names, Age::Now).await;
+        }
+        Ok(current)
+    }
+
     /// The tag sequence: it changes before and with every change of any tag.
     pub(crate) async fn sequence(&self) -> Result<Version> {
         let key = self.key(Class::Sequence, "");

@@ -155,7 +155,7 @@ impl<V: 'static> Shared<V> {
                 return Ok(Found::Unusable(record.header));
             }
         };
-        let current = self.authority.current(marks, &names, age).await?;
+        let current = self.authority.judging(marks, &names, age, &record.header, began).await?;
         let life = life(&record.header, &current);
         if life == Life::Dead {
             return Ok(Found::Unusable(record.header));
