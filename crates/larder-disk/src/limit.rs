@@ -48,7 +48,7 @@ impl Writer {
                 _ if round > LEAST_ROUNDS && coarse() > end => {
                     Some("others took the room that was made for it")
                 }
-                Answer::LogIsFull if !self.truncate_log() => Some(
+                Answer::LogIsFull if !self.truncate_log() && self.is_log_kept_for_long() => Some(
                     "the bound is reached, and another program keeps the log from being emptied",
                 ),
                 _ => None,
@@ -79,12 +79,12 @@ impl Writer {
     /// Empties the log and makes it short; whether it is shorter now. Waits for readers and for others
     /// that empty it, but not where it has just waited in vain.
     pub(crate) fn truncate_log(&mut self) -> bool {
-        let wait = if self.is_log_kept { MIN_LOG_WAIT } else { MAX_LOG_WAIT };
+        let wait = if self.is_log_kept_for_long() { MIN_LOG_WAIT } else { MAX_LOG_WAIT };
         let end = coarse() + self.patience(wait);
         self.checkpoints.finish();
         let Some((store, connection)) = &self.open else { return true };
         let busy_timeout =
-            if self.is_log_kept { std::time::Duration::ZERO } else { 4 * lock::STEP };
+            if self.is_log_kept_for_long() { std::time::Duration::ZERO } else { 4 * lock::STEP };
         let _ = connection.busy_timeout(busy_timeout);
         let before = store.files().log;
         let is_shorter = loop {
@@ -101,8 +101,16 @@ impl Writer {
             lock::pause(PAUSE);
         };
         let _ = connection.busy_timeout(self.patience);
-        self.is_log_kept = !is_shorter;
+        self.log_kept_since = match self.log_kept_since {
+            _ if is_shorter => None,
+            since => since.or(Some(coarse())),
+        };
         is_shorter
+    }
+
+    /// Whether it is not just others that read and write now and then who keep the log.
+    fn is_log_kept_for_long(&self) -> bool {
+        self.log_kept_since.is_some_and(|since| coarse() - since > LONG_KEPT)
     }
 
     /// Microseconds to wait, at most so many.
@@ -118,6 +126,8 @@ const MAX_ROOM_WAIT: i64 = 1_200_000;
 const MAX_LOG_WAIT: i64 = 700_000;
 /// The same where it has just been waited for in vain: a reader of our own may be about to end.
 const MIN_LOG_WAIT: i64 = 5_000;
+/// A log that has been kept for longer than this, in microseconds, is kept by one reader.
+const LONG_KEPT: i64 = 2_000_000;
 /// Rounds of making room that a change has, however long they take.
 const LEAST_ROUNDS: u32 = 8;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);

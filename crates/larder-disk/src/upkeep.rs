@@ -55,7 +55,7 @@ impl Writer {
         if let Ok((_, connection)) = self.open() {
             let _ = connection.busy_timeout(LAST_PATIENCE);
             self.patience = LAST_PATIENCE;
-            self.is_log_kept = true;
+            self.log_kept_since = Some(0);
             self.free_room();
         }
     }

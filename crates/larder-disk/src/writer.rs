@@ -45,8 +45,8 @@ pub(crate) struct Writer {
     pub(crate) space: DiskSpace,
     /// How long a transaction waits for others.
     pub(crate) patience: Duration,
-    /// Whether the log could not be emptied at the last try.
-    pub(crate) is_log_kept: bool,
+    /// Since when the log could not be emptied.
+    pub(crate) log_kept_since: Option<i64>,
     /// Whether all of the log is in the database, and nothing has been written since.
     pub(crate) is_log_empty: bool,
     /// When what nobody asks for was last done.
@@ -69,7 +69,7 @@ impl Writer {
             open: None,
             checkpoints: Checkpoints::default(),
             space: DiskSpace::default(),
-            is_log_kept: false,
+            log_kept_since: None,
             is_log_empty: false,
             tidied: coarse(),
         }

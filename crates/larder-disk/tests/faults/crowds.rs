@@ -13,7 +13,9 @@ use crate::value;
 
 /// In another process: four threads that do all there is to do, for ever.
 pub(crate) fn bustle(folder: &str, seed: u64) {
-    let store = Store::open(DiskConfig::new(folder).max_bytes(Some(MAX_BYTES))).unwrap();
+    // All wait for each other here, on however busy a machine.
+    let config = DiskConfig::new(folder).busy_timeout(Duration::from_secs(10));
+    let store = Store::open(config.max_bytes(Some(MAX_BYTES))).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let store = &store;

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 use larder_core::{ErrorKind, Outcome};
 use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
@@ -230,7 +231,8 @@ fn f35_sixteen_that_create_at_once_share_one_store() {
             let open = |number: u64| {
                 let folder = &folder;
                 scope.spawn(move || {
-                    let store = Store::open(folder.config()).unwrap();
+                    let config = folder.config().busy_timeout(Duration::from_secs(10));
+                    let store = Store::open(config).unwrap();
                     assert!(store.put(&format!("key-{number}"), number, 100).is_done());
                     store
                 })
