@@ -97,7 +97,7 @@ fn f10_a_folder_that_is_gone_is_made_anew() {
         fs::remove_dir_all(folder.path()).unwrap();
         if round == 2 {
             // A reader notices as well as a writer does, a moment later.
-            pause(std::time::Duration::from_millis(120));
+            pause(Duration::from_millis(120));
             assert_eq!(store.get("key").unwrap(), None);
             assert!(folder.path().is_dir());
         }
