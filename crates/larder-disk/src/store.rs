@@ -14,11 +14,11 @@ use rusqlite::ffi::SQLITE_BUSY;
 use crate::aside;
 use crate::bound::Bound;
 use crate::claim::Files;
-use crate::clock::{Anchor, StoreClock};
+use crate::clock::{Anchor, StoreClock, coarse};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
 use crate::create::{create, writer};
-use crate::error::{damage, is_damage, of_code, of_files, of_sqlite};
+use crate::error::{damage, is_busy, is_damage, of_code, of_files, of_sqlite};
 use crate::folder::Folder;
 use crate::lock::{self, Hold};
 use crate::origin::{Origin, last_stamp};
@@ -60,14 +60,25 @@ impl Identity {
     }
 }
 
+/// For so many microseconds an opening waits for others.
+const OPEN_PATIENCE: i64 = 5_000_000;
+const OPEN_PAUSE: Duration = Duration::from_millis(2);
+
+fn is_of_busy(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.and_then(|source| source.downcast_ref::<rusqlite::Error>()).is_some_and(is_busy)
+}
+
 impl Store {
     /// Opens the database, creates it if there is none, and replaces it if it is damaged.
     ///
     /// # Errors
     /// Those of an unsafe folder, of another program's or a newer database, and the system's own.
     pub(crate) fn open(config: &DiskConfig) -> Result<Self> {
-        let mut last = None;
-        for _ in 0..TRIES {
+        let (mut last, mut tries) = (None, 0);
+        let end = coarse() + OPEN_PATIENCE;
+        while tries < TRIES {
+            tries += 1;
             let folder = Folder::open(&config.folder)?;
             create(&folder, config)?;
             let Some(identity) = Identity::of(&folder.database()) else { continue };
@@ -78,6 +89,11 @@ impl Store {
                 }
                 Err(Failure::Damage(error)) => {
                     aside::set_aside(&folder, identity, config, error)?;
+                }
+                // Others that open and close hold it for moments only.
+                Err(Failure::Other(error)) if is_of_busy(&error) && coarse() < end => {
+                    tries -= 1;
+                    lock::pause(OPEN_PAUSE);
                 }
                 // Without a byte of room a database cannot be opened.
                 Err(Failure::Other(error)) if folder.give_up_reserve() => last = Some(error),
