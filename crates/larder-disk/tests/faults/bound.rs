@@ -26,7 +26,7 @@ fn with_tolerance(max: u64) -> u64 {
     max + max / 20
 }
 
-fn is_no_space(outcome: &Outcome) -> bool {
+pub(crate) fn is_no_space(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace)
 }
 
