@@ -12,6 +12,7 @@ use crate::event::DiskEvent;
 use crate::folder::{COMPANIONS, DATABASE, Folder, SET_ASIDE, unique};
 use crate::lock;
 use crate::store::Identity;
+use crate::wait::Until;
 
 /// Replaces a damaged database, unless somebody has done so.
 ///
@@ -31,7 +32,7 @@ pub(crate) fn set_aside(
         let message = "the folder is not marked as a store's, and its database is damaged";
         return Err(Error::new(ErrorKind::InvalidInput, "open", message));
     }
-    let alone = lock::alone(folder, config.busy_timeout)?;
+    let alone = lock::alone(folder, Until::after(config.busy_timeout))?;
     if Identity::of(&folder.database()) != Some(damaged) {
         return Ok(());
     }

@@ -13,7 +13,11 @@ use crate::error::of_code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Reader,
-    Writer { durability: Durability, wal_bytes: u64, busy_timeout: Duration },
+    /// Others' transactions it does not wait for by itself: see [`begin`](crate::transaction::begin).
+    Writer {
+        durability: Durability,
+        wal_bytes: u64,
+    },
 }
 
 /// The size of a page: SQLite's default, and the file system's block.
@@ -29,15 +33,14 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         // SQLite makes do with reading, and would go on so when the file can be written again.
         return Err(of_code(SQLITE_READONLY));
     }
+    // Readers never wait for writers; for a moment all may wait for a recovery.
+    connection.busy_timeout(RECOVERY_TIMEOUT)?;
     connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
     match role {
         Role::Reader => {
-            // Readers never wait for writers; for a moment they may wait for a recovery.
-            connection.busy_timeout(READER_TIMEOUT)?;
             connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -16000;")?;
         }
-        Role::Writer { durability, wal_bytes, busy_timeout } => {
-            connection.busy_timeout(busy_timeout)?;
+        Role::Writer { durability, wal_bytes } => {
             let synchronous = match durability {
                 Durability::Relaxed => "NORMAL",
                 Durability::Synced => "FULL",
@@ -48,9 +51,10 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
                  PRAGMA journal_size_limit = {wal_bytes}; PRAGMA cache_size = -16000;
                  PRAGMA temp_store = MEMORY;"
             ))?;
+            connection.busy_timeout(Duration::ZERO)?;
         }
     }
     Ok(connection)
 }
 
-const READER_TIMEOUT: Duration = Duration::from_millis(50);
+const RECOVERY_TIMEOUT: Duration = Duration::from_millis(50);

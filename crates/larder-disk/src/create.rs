@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -16,13 +17,14 @@ use crate::lock;
 use crate::origin::Origin;
 use crate::salvage;
 use crate::schema;
+use crate::wait::Until;
 
 /// Puts a database into the folder, unless there is one.
-pub(crate) fn create(folder: &Folder, config: &DiskConfig) -> Result<()> {
+pub(crate) fn create(folder: &Folder, config: &DiskConfig, until: Until) -> Result<()> {
     if folder.has_database() {
         return Ok(());
     }
-    let _alone = lock::alone(folder, config.busy_timeout)?;
+    let _alone = lock::alone(folder, until)?;
     if folder.has_database() {
         return Ok(());
     }
@@ -57,7 +59,7 @@ pub(crate) fn unfinished(folder: &Folder, config: &DiskConfig) -> Result<String>
     let first = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;";
     connection.execute_batch(first).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
-    schema::migrate(&connection)?;
+    schema::migrate(&connection, Until::after(Duration::ZERO))?;
     close(connection)?;
     Ok(name)
 }
@@ -73,11 +75,7 @@ fn close(connection: Connection) -> Result<()> {
 }
 
 pub(crate) fn writer(config: &DiskConfig, bound: Bound) -> Role {
-    Role::Writer {
-        durability: config.durability,
-        wal_bytes: bound.log_bytes(),
-        busy_timeout: config.busy_timeout,
-    }
+    Role::Writer { durability: config.durability, wal_bytes: bound.log_bytes() }
 }
 
 fn failed(error: rusqlite::Error) -> Error {

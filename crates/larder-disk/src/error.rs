@@ -45,6 +45,18 @@ pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+/// Whether opening may have failed because the disk has no room: then SQLite tells of an I/O error.
+pub(crate) fn is_maybe_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    is_full(error) || matches!(code, Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
+}
+
+/// Whether this error comes from one of the driver's of which `is_so`.
+pub(crate) fn has_code(error: &Error, is_so: fn(&rusqlite::Error) -> bool) -> bool {
+    let source = std::error::Error::source(error);
+    source.and_then(|source| source.downcast_ref()).is_some_and(is_so)
+}
+
 /// Whether others were in the way.
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))

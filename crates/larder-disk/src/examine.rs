@@ -26,6 +26,8 @@ use crate::room::{self, DiskUsage};
 use crate::row::{self, Found, ROW_COLUMNS, Unreadable, select_row};
 use crate::schema;
 use crate::store::Identity;
+use crate::transaction::{Broken, begin, finish};
+use crate::wait::Until;
 
 /// What an examination may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +104,7 @@ impl Examination<'_> {
             return Ok(());
         }
         // Whoever is about to finish one holds the lock.
-        let alone = lock::alone(self.folder, self.config.busy_timeout)?;
+        let alone = lock::alone(self.folder, self.until())?;
         let unfinished = count()?;
         if unfinished > 0 && self.how == Examine::Repair {
             self.folder.remove_unfinished().map_err(files)?;
@@ -153,7 +155,7 @@ impl Examination<'_> {
         let records = damaged.len() as u64;
         if self.how == Examine::Repair {
             let lock = self.folder.lock_file().map_err(files)?;
-            let _hold = Hold::new(&lock, self.config.busy_timeout)?;
+            let _hold = Hold::new(&lock, self.until())?;
             match self.drop_all(damaged) {
                 Err(error) if is_damage(&error) => return Ok(Some(error.to_string())),
                 done => done.map_err(|error| of_sqlite("examine", error))?,
@@ -164,17 +166,16 @@ impl Examination<'_> {
     }
 
     fn drop_all(&self, damaged: &[(i64, Key)]) -> rusqlite::Result<()> {
-        let mut connection = connection::open(
+        let connection = connection::open(
             &self.folder.database(),
             writer(self.config, self.config.new_bound()),
         )?;
         for some in damaged.chunks(RECORDS_PER_STEP) {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            for (id, key) in some {
-                drop_damaged(&transaction, *id, key)?;
-            }
-            transaction.commit()?;
+            begin(&connection, self.until())?;
+            let all = |connection: &Connection| {
+                some.iter().try_for_each(|(id, key)| drop_damaged(connection, *id, key).map(drop))
+            };
+            finish(&connection, all).map_err(Broken::error)?;
         }
         Ok(())
     }
@@ -211,6 +212,11 @@ impl Examination<'_> {
         let connection = connection::open(&self.folder.database(), Role::Reader)?;
         connection.busy_timeout(Duration::from_secs(1))?;
         Ok(connection)
+    }
+
+    /// For how long it waits for others.
+    fn until(&self) -> Until {
+        Until::after(self.config.busy_timeout)
     }
 
     fn tell(&self, report: &mut Report, problem: Problem) {

@@ -78,6 +78,8 @@ mod schema;
 mod shared;
 mod space;
 mod store;
+mod transaction;
 mod upkeep;
 mod varint;
+mod wait;
 mod writer;

@@ -1,13 +1,17 @@
 //! Changes within the bound: room is made for them, or they are refused.
 
+use std::time::Duration;
+
 use larder_core::{Error, ErrorKind, Result, StoreTime};
 use rusqlite::Connection;
 
 use crate::claim::{Answer, Claim, Eviction, Need, claim};
 use crate::clock::coarse;
 use crate::event::DiskEvent;
-use crate::lock;
-use crate::writer::{Broken, Writer};
+use crate::store::{LogRun, Store};
+use crate::transaction::Broken;
+use crate::wait::Until;
+use crate::writer::Writer;
 
 impl Writer {
     /// Runs a change in a transaction in which there is room for it, after as many as it takes to make
@@ -22,13 +26,13 @@ impl Writer {
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
         let mut eviction = Eviction::new(!self.shared.marks.is_empty());
-        let end = coarse() + self.patience(MAX_ROOM_WAIT);
+        let until = Until::after(self.patience);
         let mut has_to_do = false;
         // On a slow disk a single round may take longer than there is time for.
         for round in 1.. {
             let store = self.shared.present("write")?;
             let is_emptied = self.space.is_scarce() && self.is_log_empty;
-            let ran = self.transaction(|connection, now| {
+            let ran = self.transaction(until, |connection, now| {
                 let files = store.files_in_transaction(is_emptied);
                 let claim = claim(connection, files, need, now.as_micros(), &mut eviction)?;
                 let is_run = has_to_do || claim.answer == Answer::Granted;
@@ -45,12 +49,12 @@ impl Writer {
             }
             let refusal = match claim.answer {
                 Answer::NoRoom => Some("the bound leaves no room for it"),
-                _ if round > LEAST_ROUNDS && coarse() > end => {
+                _ if round > LEAST_ROUNDS && until.is_over() => {
                     Some("others took the room that was made for it")
                 }
-                Answer::LogIsFull if !self.truncate_log() && self.is_log_kept_for_long() => Some(
-                    "the bound is reached, and another program keeps the log from being emptied",
-                ),
+                Answer::LogIsFull if !self.truncate_log(until) && self.is_log_kept_for_long() => {
+                    Some("the bound is reached, and a reader keeps the log from being emptied")
+                }
                 _ => None,
             };
             if claim.answer == Answer::NoteUses {
@@ -76,58 +80,87 @@ impl Writer {
         }
     }
 
-    /// Empties the log and makes it short; whether it is shorter now. Waits for readers and for others
-    /// that empty it, but not where it has just waited in vain.
-    pub(crate) fn truncate_log(&mut self) -> bool {
-        let wait = if self.is_log_kept_for_long() { MIN_LOG_WAIT } else { MAX_LOG_WAIT };
-        let end = coarse() + self.patience(wait);
+    /// Empties the log and makes it short; whether somebody has. Waits for readers and for others that
+    /// empty it, but not where one log has been kept for long.
+    pub(crate) fn truncate_log(&mut self, until: Until) -> bool {
         self.checkpoints.finish();
         let Some((store, connection)) = &self.open else { return true };
-        let busy_timeout =
-            if self.is_log_kept_for_long() { std::time::Duration::ZERO } else { 4 * lock::STEP };
-        let _ = connection.busy_timeout(busy_timeout);
-        let before = store.files().log;
-        let is_shorter = loop {
-            let is_busy = store.hold(lock::STEP).map_or(true, |_hold| {
-                connection.query_row(EMPTY_LOG, [], |row| row.get(0)) != Ok(false)
-            });
-            // SQLite does not wait for another that empties the log.
-            if !is_busy || store.files().log < before || !store.is_current() {
-                break true;
-            }
-            if coarse() >= end {
-                break false;
-            }
-            lock::pause(PAUSE);
+        let before = store.log_run();
+        let is_kept_for_long = self.kept_log.is_some_and(|kept| kept.is_for_long(before));
+        let is_emptied = if is_kept_for_long {
+            let until = until.or_after(MIN_LOG_WAIT);
+            until.wait_for(|| try_truncate(store, connection, before, Duration::ZERO)).is_some()
+        } else {
+            wait_and_truncate(store, connection, before, until)
         };
-        let _ = connection.busy_timeout(self.patience);
-        self.log_kept_since = match self.log_kept_since {
-            _ if is_shorter => None,
-            since => since.or(Some(coarse())),
-        };
-        is_shorter
+        let known = self.kept_log.take().filter(|kept| kept.run == before);
+        if !is_emptied {
+            self.kept_log = Some(known.unwrap_or(KeptLog { run: before, since: coarse() }));
+        }
+        is_emptied
     }
 
-    /// Whether it is not just others that read and write now and then who keep the log.
     fn is_log_kept_for_long(&self) -> bool {
-        self.log_kept_since.is_some_and(|since| coarse() - since > LONG_KEPT)
-    }
-
-    /// Microseconds to wait, at most so many.
-    fn patience(&self, max: i64) -> i64 {
-        i64::try_from(self.patience.as_micros()).unwrap_or(max).min(max)
+        self.kept_log.is_some_and(|kept| kept.is_for_long(kept.run))
     }
 }
 
+/// A log that could not be emptied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptLog {
+    run: LogRun,
+    since: i64,
+}
+
+impl KeptLog {
+    /// Whether it is this log, and has been for so long that one reader must keep it. Many that read
+    /// for moments keep none: while a process waits for them nobody writes, and who begins to read
+    /// then does not need the log.
+    fn is_for_long(self, run: LogRun) -> bool {
+        self.run == run && coarse() - self.since > LONG_KEPT
+    }
+}
+
+/// Waits for readers at times, and gives those who write as much time in between.
+fn wait_and_truncate(store: &Store, connection: &Connection, before: LogRun, until: Until) -> bool {
+    loop {
+        let for_readers = until.left().clamp(MIN_READER_WAIT, MAX_READER_WAIT);
+        let pause = || until.or_after(for_readers);
+        if try_truncate(store, connection, before, for_readers).is_some()
+            || pause()
+                .wait_for(|| try_truncate(store, connection, before, Duration::ZERO))
+                .is_some()
+        {
+            return true;
+        }
+        if until.is_over() {
+            return false;
+        }
+    }
+}
+
+/// Empties the log, if all who read it end in this time; none if not. Somebody else may have done it.
+fn try_truncate(
+    store: &Store,
+    connection: &Connection,
+    before: LogRun,
+    for_readers: Duration,
+) -> Option<()> {
+    let _hold = store.try_hold().ok()??;
+    let _ = connection.busy_timeout(for_readers);
+    let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(true);
+    let _ = connection.busy_timeout(Duration::ZERO);
+    (!is_busy || store.log_run() != before || !store.is_current()).then_some(())
+}
+
 const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-/// Microseconds for which a change waits for room: less than callers wait for the backend.
-const MAX_ROOM_WAIT: i64 = 1_200_000;
-/// Microseconds for which a log that readers keep holds up changes.
-const MAX_LOG_WAIT: i64 = 700_000;
-/// The same where it has just been waited for in vain: a reader of our own may be about to end.
-const MIN_LOG_WAIT: i64 = 5_000;
-/// A log that has been kept for longer than this, in microseconds, is kept by one reader.
+/// How long nobody writes while the log's readers are waited for: more than the time for which a
+/// thread has to wait for a processor.
+const MAX_READER_WAIT: Duration = Duration::from_millis(200);
+const MIN_READER_WAIT: Duration = Duration::from_millis(5);
+/// How long a log is waited for that has long been kept: a reader of our own may be about to end.
+const MIN_LOG_WAIT: Duration = Duration::from_millis(5);
+/// In microseconds.
 const LONG_KEPT: i64 = 2_000_000;
 /// Rounds of making room that a change has, however long they take.
 const LEAST_ROUNDS: u32 = 8;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);

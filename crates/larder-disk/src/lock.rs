@@ -3,12 +3,12 @@
 //! Without it a change could be confirmed into a file that has just been set aside.
 
 use std::fs::{File, TryLockError};
-use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 
 use crate::error::of_files;
 use crate::folder::Folder;
+use crate::wait::Until;
 
 /// While it lives, the database is not replaced.
 pub(crate) struct Hold<'a>(&'a File);
@@ -16,9 +16,14 @@ pub(crate) struct Hold<'a>(&'a File);
 impl<'a> Hold<'a> {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if another is alone for longer than this.
-    pub(crate) fn new(lock: &'a File, timeout: Duration) -> Result<Self> {
-        patiently(timeout, || lock.try_lock_shared())?;
+    pub(crate) fn new(lock: &'a File, until: Until) -> Result<Self> {
+        wait(until, || lock.try_lock_shared())?;
         Ok(Self(lock))
+    }
+
+    /// The same at once; none if another is alone.
+    pub(crate) fn try_new(lock: &'a File) -> Result<Option<Self>> {
+        Ok(settle(lock.try_lock_shared())?.map(|()| Self(lock)))
     }
 }
 
@@ -33,35 +38,25 @@ impl Drop for Hold<'_> {
 ///
 /// # Errors
 /// [`Unavailable`](ErrorKind::Unavailable) if others keep it for longer than this.
-pub(crate) fn alone(folder: &Folder, timeout: Duration) -> Result<File> {
+pub(crate) fn alone(folder: &Folder, until: Until) -> Result<File> {
     let file = folder.lock_file().map_err(|error| of_files("open", error))?;
-    patiently(timeout, || file.try_lock())?;
+    wait(until, || file.try_lock())?;
     Ok(file)
 }
 
-fn patiently(
-    timeout: Duration,
-    mut attempt: impl FnMut() -> Result<(), TryLockError>,
-) -> Result<()> {
-    let mut left = timeout.as_millis() / STEP.as_millis();
-    loop {
-        match attempt() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if left > 0 => pause(STEP),
-            Err(TryLockError::WouldBlock) => {
-                let message = "another process keeps the store locked";
-                return Err(Error::new(ErrorKind::Unavailable, "lock", message));
-            }
-            Err(TryLockError::Error(error)) => return Err(of_files("lock", error)),
-        }
-        left -= 1;
+fn wait(until: Until, mut attempt: impl FnMut() -> Result<(), TryLockError>) -> Result<()> {
+    let locked = until.wait_for(|| settle(attempt()).transpose());
+    locked.unwrap_or_else(|| {
+        let message = "another process keeps the store locked";
+        Err(Error::new(ErrorKind::Unavailable, "lock", message))
+    })
+}
+
+/// None if others have it.
+fn settle(locked: Result<(), TryLockError>) -> Result<Option<()>> {
+    match locked {
+        Ok(()) => Ok(Some(())),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(of_files("lock", error)),
     }
 }
-
-#[expect(clippy::disallowed_methods, reason = "waits for another process's lock, not for a clock")]
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
-}
-
-/// How long to wait before the next look.
-pub(crate) const STEP: Duration = Duration::from_millis(5);

@@ -9,6 +9,8 @@ use rusqlite::ffi::SQLITE_ERROR;
 
 use crate::error::{damage, of_sqlite};
 use crate::row::select_row;
+use crate::transaction::begin;
+use crate::wait::Until;
 
 /// `LRDR`, in the database's header: whose file it is.
 const APPLICATION: i64 = 0x4C52_4452;
@@ -92,9 +94,9 @@ pub(crate) fn standing(connection: &Connection) -> rusqlite::Result<Result<Stand
 ///
 /// # Errors
 /// As [`standing`], and the database's own.
-pub(crate) fn migrate(connection: &Connection) -> Result<()> {
+pub(crate) fn migrate(connection: &Connection, until: Until) -> Result<()> {
     let failed = |error| of_sqlite("open", error);
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+    begin(connection, until).map_err(failed)?;
     let migrated = standing(connection).map_err(failed).and_then(|standing| match standing? {
         Standing::Current => Ok(()),
         Standing::Older(version) => steps(connection, version).map_err(failed),

@@ -1,7 +1,7 @@
 //! The database in its folder: opened, created, migrated, or set aside when it is damaged.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,15 +14,19 @@ use rusqlite::ffi::SQLITE_BUSY;
 use crate::aside;
 use crate::bound::Bound;
 use crate::claim::Files;
-use crate::clock::{Anchor, StoreClock, coarse};
+use crate::clock::{Anchor, StoreClock};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
 use crate::create::{create, writer};
-use crate::error::{damage, is_busy, is_damage, of_code, of_files, of_sqlite};
+use crate::error::{
+    damage, has_code, is_busy, is_damage, is_maybe_full, of_code, of_files, of_sqlite,
+};
 use crate::folder::Folder;
 use crate::lock::{self, Hold};
 use crate::origin::{Origin, last_stamp};
 use crate::schema::{self, Standing};
+use crate::transaction::begin;
+use crate::wait::Until;
 
 /// An open database. When it goes or another takes its place, another `Store` does, too.
 #[derive(Debug)]
@@ -49,6 +53,11 @@ pub(crate) struct Identity {
     inode: u64,
 }
 
+/// Which of the logs that follow each other in one file: SQLite writes other salts into the header of
+/// each (<https://www.sqlite.org/fileformat2.html#walformat>). None if it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogRun(Option<[u8; 8]>);
+
 impl Identity {
     /// Of what is at this path, if anything is.
     pub(crate) fn of(path: &Path) -> Option<Self> {
@@ -60,14 +69,8 @@ impl Identity {
     }
 }
 
-/// For so many microseconds an opening waits for others.
-const OPEN_PATIENCE: i64 = 5_000_000;
-const OPEN_PAUSE: Duration = Duration::from_millis(2);
-
-fn is_of_busy(error: &Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.and_then(|source| source.downcast_ref::<rusqlite::Error>()).is_some_and(is_busy)
-}
+/// An opening waits so long for others, if calls do not wait longer.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Opens the database, creates it if there is none, and replaces it if it is damaged.
@@ -75,40 +78,56 @@ impl Store {
     /// # Errors
     /// Those of an unsafe folder, of another program's or a newer database, and the system's own.
     pub(crate) fn open(config: &DiskConfig) -> Result<Self> {
-        let (mut last, mut tries) = (None, 0);
-        let end = coarse() + OPEN_PATIENCE;
-        while tries < TRIES {
-            tries += 1;
-            let folder = Folder::open(&config.folder)?;
-            create(&folder, config)?;
-            let Some(identity) = Identity::of(&folder.database()) else { continue };
-            match Self::open_present(&folder, identity, config) {
-                Ok(store) => {
-                    folder.mark().map_err(|error| of_files("open", error))?;
-                    return Ok(store);
-                }
-                Err(Failure::Damage(error)) => {
-                    aside::set_aside(&folder, identity, config, error)?;
-                }
+        let until = Until::after(config.busy_timeout.max(OPEN_PATIENCE));
+        let mut last = None;
+        for _ in 0..TRIES {
+            let opened = until.wait_for(|| match Self::try_open(config, until) {
                 // Others that open and close hold it for moments only.
-                Err(Failure::Other(error)) if is_of_busy(&error) && coarse() < end => {
-                    tries -= 1;
-                    lock::pause(OPEN_PAUSE);
+                Err(error) if has_code(&error, is_busy) => {
+                    last = Some(error);
+                    None
                 }
-                // Without a byte of room a database cannot be opened.
-                Err(Failure::Other(error)) if folder.give_up_reserve() => last = Some(error),
-                Err(Failure::Other(error)) if error.is_retryable() => last = Some(error),
-                Err(Failure::Other(error)) => return Err(error),
+                opened => Some(opened),
+            });
+            match opened {
+                Some(Ok(Some(store))) => return Ok(store),
+                Some(Ok(None)) => {}
+                Some(Err(error)) if error.is_retryable() => last = Some(error),
+                Some(Err(error)) => return Err(error),
+                None => break,
             }
         }
         let gone = || Error::new(ErrorKind::Unavailable, "open", "the database does not stay");
         Err(last.unwrap_or_else(gone))
     }
 
+    /// None if what kept it from being opened has been put out of the way.
+    fn try_open(config: &DiskConfig, until: Until) -> Result<Option<Self>> {
+        let folder = Folder::open(&config.folder)?;
+        create(&folder, config, until)?;
+        let Some(identity) = Identity::of(&folder.database()) else { return Ok(None) };
+        match Self::open_present(&folder, identity, config, until) {
+            Ok(store) => {
+                folder.mark().map_err(|error| of_files("open", error))?;
+                Ok(Some(store))
+            }
+            Err(Failure::Damage(error)) => {
+                aside::set_aside(&folder, identity, config, error)?;
+                Ok(None)
+            }
+            // Without a byte of room a database cannot be opened.
+            Err(Failure::Other(error)) if has_code(&error, is_maybe_full) => {
+                if folder.give_up_reserve() { Ok(None) } else { Err(error) }
+            }
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
     fn open_present(
         folder: &Folder,
         identity: Identity,
         config: &DiskConfig,
+        until: Until,
     ) -> Result<Self, Failure> {
         let path = folder.database();
         let first = connection::open(&path, Role::Reader)?;
@@ -117,8 +136,9 @@ impl Store {
             // A database gets its name when it has its tables.
             Standing::Older(0) => return Err(Failure::Damage(damage())),
             Standing::Older(_) => {
-                let _alone = lock::alone(folder, config.busy_timeout)?;
-                schema::migrate(&connection::open(&path, writer(config, Bound::DEFAULT))?)?;
+                let _alone = lock::alone(folder, until)?;
+                let connection = connection::open(&path, writer(config, Bound::DEFAULT))?;
+                schema::migrate(&connection, until)?;
             }
         }
         schema::verify(&first)?;
@@ -128,12 +148,13 @@ impl Store {
         }
         let mut origin = Origin::read(&first)?;
         if config.clock.is_none() && !origin.anchor.is_current() {
-            origin = renew_anchor(&connection::open(&path, writer(config, origin.bound))?, folder)?;
+            let connection = connection::open(&path, writer(config, origin.bound))?;
+            origin = renew_anchor(&connection, folder, until)?;
         }
         if let Some(bound) = config.bound.filter(|bound| *bound != origin.bound) {
             let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
-            let _hold = Hold::new(&lock, config.busy_timeout)?;
-            origin = set_bound(&connection::open(&path, writer(config, bound))?, bound)?;
+            let _hold = Hold::new(&lock, until)?;
+            origin = set_bound(&connection::open(&path, writer(config, bound))?, bound, until)?;
         }
         let clock = StoreClock::of(&origin.anchor, config.clock.as_ref());
         // A copy of the files, as a restored backup is, is another life of the store.
@@ -174,7 +195,7 @@ impl Store {
     pub(crate) fn empty_log(&self, config: &DiskConfig, bound: Bound) -> Result<()> {
         // A lock of its own: the writing thread's ends with each of its transactions.
         let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
-        let _hold = Hold::new(&lock, config.busy_timeout)?;
+        let _hold = Hold::new(&lock, Until::after(config.busy_timeout))?;
         if self.is_current() {
             let failed = |error| of_sqlite("checkpoint", error);
             let connection = self.writer(config, bound).map_err(failed)?;
@@ -183,12 +204,9 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the database from being replaced until the guard goes.
-    ///
-    /// # Errors
-    /// [`Unavailable`](ErrorKind::Unavailable) if another is alone with it for longer than this.
-    pub(crate) fn hold(&self, timeout: Duration) -> Result<Hold<'_>> {
-        Hold::new(&self.lock, timeout)
+    /// Keeps the database from being replaced until the guard goes; none if another is alone with it.
+    pub(crate) fn try_hold(&self) -> Result<Option<Hold<'_>>> {
+        Hold::try_new(&self.lock)
     }
 
     /// Replaces the database, if nobody has done so yet.
@@ -203,6 +221,13 @@ impl Store {
     pub(crate) fn files(&self) -> Files {
         let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
         Files { database: size(&self.path), log: size(&self.log) }
+    }
+
+    /// Which log it is that is there now.
+    pub(crate) fn log_run(&self) -> LogRun {
+        let mut salts = [0; 8];
+        let is_read = File::open(&self.log).and_then(|log| log.read_exact_at(&mut salts, 16));
+        LogRun(is_read.is_ok().then_some(salts))
     }
 
     /// The same for a transaction, which has just found the database to be current. A file that has
@@ -254,8 +279,8 @@ impl From<Error> for Failure {
 }
 
 /// Ties the store's time to this start of the machine, unless another process just has.
-fn renew_anchor(connection: &Connection, folder: &Folder) -> Result<Origin, Failure> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+fn renew_anchor(connection: &Connection, folder: &Folder, until: Until) -> Result<Origin, Failure> {
+    begin(connection, until)?;
     let mut origin = Origin::read(connection)?;
     if origin.anchor.is_current() {
         connection.execute_batch("ROLLBACK")?;
@@ -272,8 +297,8 @@ fn renew_anchor(connection: &Connection, folder: &Folder) -> Result<Origin, Fail
 }
 
 /// Changes the bound, for all that use the store.
-fn set_bound(connection: &Connection, bound: Bound) -> Result<Origin, Failure> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+fn set_bound(connection: &Connection, bound: Bound, until: Until) -> Result<Origin, Failure> {
+    begin(connection, until)?;
     let mut origin = Origin::read(connection)?;
     origin.bound = bound;
     origin.write(connection)?;

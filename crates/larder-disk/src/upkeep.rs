@@ -11,6 +11,7 @@ use crate::clock::coarse;
 use crate::error::of_sqlite;
 use crate::room;
 use crate::space::{self, DiskSpace, Left};
+use crate::wait::Until;
 use crate::writer::Writer;
 
 impl Writer {
@@ -27,6 +28,14 @@ impl Writer {
         if self.checkpoints.has_logged() {
             self.empty_log();
         }
+    }
+
+    /// Does what nobody has asked for: it hardly waits for others.
+    pub(crate) fn unasked(&mut self, run: impl FnOnce(&mut Self)) {
+        let usual = self.patience;
+        self.patience = usual.min(UNASKED_PATIENCE);
+        run(self);
+        self.patience = usual;
     }
 
     fn free_room(&mut self) {
@@ -46,16 +55,12 @@ impl Writer {
         Ok(())
     }
 
-    /// The same by a process that may have lived for a moment only. It hardly
-    /// waits.
+    /// The same by a process that may have lived for a moment only.
     pub(crate) fn tidy_at_the_end(&mut self) {
         if !self.is_present() {
             return;
         }
-        if let Ok((_, connection)) = self.open() {
-            let _ = connection.busy_timeout(LAST_PATIENCE);
-            self.patience = LAST_PATIENCE;
-            self.log_kept_since = Some(0);
+        if self.open().is_ok() {
             self.free_room();
         }
     }
@@ -173,7 +178,7 @@ impl Writer {
             is_shorter = true;
         }
         if is_shorter {
-            self.truncate_log();
+            self.truncate_log(Until::after(self.patience));
         }
         Ok(())
     }
@@ -181,8 +186,8 @@ impl Writer {
 
 /// A value for which a disk with some room has it.
 const TIDY_BYTES: u64 = 1;
-/// For how long a process that ends waits for others.
-const LAST_PATIENCE: Duration = Duration::from_millis(100);
+/// For how long what nobody asked for waits for others: those who ask wait behind it.
+const UNASKED_PATIENCE: Duration = Duration::from_millis(100);
 /// Dead records that go unasked at once.
 const MAX_FREED: usize = 20_000;
 const MAX_SHRINKS: usize = 1_000;

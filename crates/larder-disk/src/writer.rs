@@ -15,10 +15,13 @@ use crate::claim::Need;
 use crate::clock::coarse;
 use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
+use crate::limit::KeptLog;
 use crate::queue::Taken;
 use crate::shared::Shared;
 use crate::space::DiskSpace;
 use crate::store::Store;
+use crate::transaction::{Broken, begin_in, finish};
+use crate::wait::Until;
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
@@ -43,22 +46,14 @@ pub(crate) struct Writer {
     pub(crate) open: Option<(Arc<Store>, Connection)>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) space: DiskSpace,
-    /// How long a transaction waits for others.
+    /// How long a change waits for others.
     pub(crate) patience: Duration,
-    /// Since when the log could not be emptied.
-    pub(crate) log_kept_since: Option<i64>,
+    /// The log that could not be emptied, and since when.
+    pub(crate) kept_log: Option<KeptLog>,
     /// Whether all of the log is in the database, and nothing has been written since.
     pub(crate) is_log_empty: bool,
     /// When what nobody asks for was last done.
     tidied: i64,
-}
-
-/// Why a transaction came to nothing, or maybe did not.
-pub(crate) enum Broken {
-    /// Nothing of it is there.
-    Undone(rusqlite::Error),
-    /// It may be there.
-    Unclear(rusqlite::Error),
 }
 
 impl Writer {
@@ -69,7 +64,7 @@ impl Writer {
             open: None,
             checkpoints: Checkpoints::default(),
             space: DiskSpace::default(),
-            log_kept_since: None,
+            kept_log: None,
             is_log_empty: false,
             tidied: coarse(),
         }
@@ -90,11 +85,11 @@ impl Writer {
             let every = self.shared.config.purge_every.map(|every| every.as_micros());
             if every.is_some_and(|every| i128::from(coarse() - self.tidied) >= every.cast_signed())
             {
-                self.guarded(Self::tidy);
+                self.guarded(|writer| writer.unasked(Self::tidy));
                 self.tidied = coarse();
             }
         }
-        self.guarded(Self::tidy_at_the_end);
+        self.guarded(|writer| writer.unasked(Self::tidy_at_the_end));
         self.checkpoints.finish();
     }
 
@@ -130,15 +125,15 @@ impl Writer {
                 }
                 Job::Tidy => {
                     self.answer(&mut calls, &mut items);
-                    self.tidy();
+                    self.unasked(Self::tidy);
                 }
                 Job::Marks => {
                     self.answer(&mut calls, &mut items);
-                    self.flush_marks();
+                    self.unasked(Self::flush_marks);
                 }
                 Job::DropDamaged(id, key) => {
                     self.answer(&mut calls, &mut items);
-                    self.drop_damaged(id, &key);
+                    self.unasked(|writer| writer.drop_damaged(id, &key));
                 }
                 Job::Check(store, error, answer) => {
                     self.answer(&mut calls, &mut items);
@@ -243,23 +238,23 @@ impl Writer {
     /// or full of what can be freed.
     pub(crate) fn transaction<T>(
         &mut self,
+        until: Until,
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
-        let patience = self.patience;
         self.is_log_empty = false;
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
-            let began = coarse();
-            let hold = store.hold(patience)?;
-            let waited = Duration::from_micros(u64::try_from(coarse() - began).unwrap_or(0));
-            let _ = connection.busy_timeout(patience.saturating_sub(waited));
-            if !store.is_current() {
-                drop(hold);
+            let done = match begin_in(store, connection, until)? {
+                Ok(Some(_hold)) => {
+                    Some(finish(connection, |connection| run(connection, store.clock.now())))
+                }
+                Ok(None) => None,
+                Err(error) => Some(Err(Broken::Undone(error))),
+            };
+            let Some(done) = done else {
                 self.open = None;
                 continue;
-            }
-            let done = in_transaction(connection, |connection| run(connection, store.clock.now()));
-            drop(hold);
+            };
             match done {
                 Err(Broken::Undone(error)) if is_damage(&error) && !is_last => {
                     let store = Arc::clone(store);
@@ -334,28 +329,9 @@ impl Writer {
         records: u64,
         run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.within_bound(&Need::upkeep(records), run)?.map_err(|broken| {
-            let (Broken::Undone(error) | Broken::Unclear(error)) = broken;
-            of_sqlite(operation, error)
-        })
+        let done = self.within_bound(&Need::upkeep(records), run)?;
+        done.map_err(|broken| of_sqlite(operation, broken.error()))
     }
-}
-
-fn in_transaction<T>(
-    connection: &Connection,
-    run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, Broken> {
-    let step = |sql| connection.prepare_cached(sql).and_then(|mut sql| sql.execute([]));
-    step("BEGIN IMMEDIATE").map_err(Broken::Undone)?;
-    let done = run(connection).map_err(Broken::Undone).and_then(|done| match step("COMMIT") {
-        Ok(_) => Ok(done),
-        Err(error) if is_full(&error) || is_busy(&error) => Err(Broken::Undone(error)),
-        Err(error) => Err(Broken::Unclear(error)),
-    });
-    if done.is_err() && !connection.is_autocommit() {
-        let _ = step("ROLLBACK");
-    }
-    done
 }
 
 /// Changes in one transaction: others must not wait for long.

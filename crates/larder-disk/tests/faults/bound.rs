@@ -41,9 +41,7 @@ fn shrinks_to(folder: &Folder, bytes: u64) {
 
 /// In another process: four threads that write values of all sizes, for ever. It names no bound.
 pub(crate) fn press(folder: &str, seed: u64, max_bytes: usize) {
-    // Sixteen threads wait for each other here, on however busy a machine.
-    let config = DiskConfig::new(folder).busy_timeout(Duration::from_secs(10));
-    let store = Store::open(config).unwrap();
+    let store = Store::open(DiskConfig::new(folder)).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let store = &store;
