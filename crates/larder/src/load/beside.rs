@@ -102,21 +102,22 @@ impl<V: Clone + 'static> Shared<V> {
         let key = self.authority.beside(wanted.key, header.version);
         let term = wanted.term(self.authority.timeout);
         let record = Record::lease(term.length);
-        let own = OwnLease { key: key.clone(), version: record.header.version, term };
+        let version = record.header.version;
+        let own = |is_answered| OwnLease { key: key.clone(), version, term, is_answered };
         let mut over = Expect::Absent;
         for _ in 0..TRIES {
             let there = match self.authority.write(&key, record.clone(), over).await {
-                Outcome::Done => return Ok(Beside::Run(Some(own))),
+                Outcome::Done => return Ok(Beside::Run(Some(own(true)))),
                 Outcome::Refused(there) => there,
                 // One timeout is enough: what comes next would have another.
                 Outcome::Failed(error) if error.kind() == ErrorKind::Timeout => return Err(error),
                 Outcome::Unknown(error) if error.kind() == ErrorKind::Timeout => {
-                    (wanted.take_back)(own);
+                    (wanted.take_back)(own(false));
                     return Err(error);
                 }
                 Outcome::Failed(_) => return Ok(Beside::Run(None)),
                 // It may be there.
-                Outcome::Unknown(_) => return Ok(Beside::Run(Some(own))),
+                Outcome::Unknown(_) => return Ok(Beside::Run(Some(own(false)))),
             };
             over = match there {
                 // It has run out in between.
@@ -196,6 +197,7 @@ impl<V: Clone + 'static> Shared<V> {
         let term = wanted.term(self.authority.timeout);
         let at = self.authority.clock.now().after(left.saturating_sub(AHEAD.min(left / 2)));
         let record = lease_record(term, &lease.current);
-        Some(Successor { record, at, term, is_sent: AtomicBool::new(false) })
+        let (is_sent, is_answered) = (AtomicBool::new(false), AtomicBool::new(false));
+        Some(Successor { record, at, term, is_sent, is_answered })
     }
 }

@@ -4,13 +4,15 @@
 //! step takes as long as a call may. `close` waits for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use larder_core::{Expect, Key, Outcome, Record, Times};
+use larder_core::{Backend as _, Expect, Key, Outcome, Record, Times};
 
 use crate::key::CacheKey;
 use crate::load::inner::Inner;
 use crate::load::lease::{Lease, OwnLease};
+use crate::runtime::Sleep;
 use crate::tier::shared::Shared;
 
 /// How a load has ended, for the processes that wait for it.
@@ -50,6 +52,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             key: key.clone(),
             version: successor.record.header.version,
             term: successor.term,
+            is_answered: successor.is_answered.load(Ordering::SeqCst),
         });
         let leases: Vec<_> = own.into_iter().chain(successor).collect();
         self.take_back(shared, key, leases, end);
@@ -94,7 +97,13 @@ impl<V: Clone + 'static> Shared<V> {
                 return;
             }
         }
-        // One that is lost has run out or been taken.
-        let _ = self.authority.delete(&lease.key, expect).await;
+        // One that is not there has run out or been taken.
+        let outcome = self.authority.delete(&lease.key, expect.clone()).await;
+        if !lease.is_answered && !outcome.is_done() {
+            // Or it is still on its way.
+            let settles_within = self.authority.backend().capabilities().settles_within;
+            Sleep::new(&self.authority.clock, settles_within).await;
+            let _ = self.authority.delete(&lease.key, expect).await;
+        }
     }
 }

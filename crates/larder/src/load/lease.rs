@@ -53,6 +53,8 @@ pub(crate) struct OwnLease {
     pub(crate) key: Key,
     pub(crate) version: Version,
     pub(crate) term: Term,
+    /// Whether the store has answered that it is there. One that is not may still land.
+    pub(crate) is_answered: bool,
 }
 
 /// A lease under the key, to be written over a record that dies before its load has to end.
@@ -63,6 +65,8 @@ pub(crate) struct Successor {
     pub(crate) term: Term,
     /// Whether it may have been written.
     pub(crate) is_sent: AtomicBool,
+    /// Whether the store has answered.
+    pub(crate) is_answered: AtomicBool,
 }
 
 /// What an attempt to fence a load comes to.
@@ -213,7 +217,8 @@ impl<V: Clone + 'static> Shared<V> {
         lease.expect = Expect::Version(version, None);
         match self.authority.write(wanted.key, record, over).await {
             Outcome::Done => {
-                lease.own = Some(OwnLease { key: wanted.key.clone(), version, term });
+                let key = wanted.key.clone();
+                lease.own = Some(OwnLease { key, version, term, is_answered: true });
                 Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
             }
             Outcome::Refused(there) => {
@@ -225,7 +230,8 @@ impl<V: Clone + 'static> Shared<V> {
             Outcome::Failed(error) => Err(error),
             Outcome::Unknown(error) => {
                 // It may be there, and then others would wait for it.
-                (wanted.take_back)(OwnLease { key: wanted.key.clone(), version, term });
+                let key = wanted.key.clone();
+                (wanted.take_back)(OwnLease { key, version, term, is_answered: false });
                 Err(error)
             }
         }

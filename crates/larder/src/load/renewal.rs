@@ -75,7 +75,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         successor.is_sent.store(true, Ordering::SeqCst);
         let (record, expect) = (successor.record.clone(), lease.expect.clone());
         let version = record.header.version;
-        match shared.authority.write(key, record, expect).await {
+        let outcome = shared.authority.write(key, record, expect).await;
+        successor.is_answered.store(!matches!(outcome, Outcome::Unknown(_)), Ordering::SeqCst);
+        match outcome {
             Outcome::Done | Outcome::Unknown(_) => {}
             // A change has taken the record, or it is dead already.
             Outcome::Refused(_) => return pending().await,
@@ -89,7 +91,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             let expect = Expect::Version(own.version, None);
             let _ = shared.authority.delete(&own.key, expect).await;
         }
-        self.renew(shared, &OwnLease { key: key.clone(), version, term: successor.term }).await;
+        let (key, term) = (key.clone(), successor.term);
+        self.renew(shared, &OwnLease { key, version, term, is_answered: true }).await;
     }
 
     async fn renew(&self, shared: &Shared<V>, own: &OwnLease) {

@@ -1,6 +1,7 @@
 //! The memory backend behind gates: every call is on its way until the scheduler lets it arrive.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
@@ -15,12 +16,16 @@ use crate::simulation::gate::{Gates, Order, Place};
 use crate::simulation::oracle::Oracle;
 use crate::sync::lock;
 
+/// How long a change may be on its way when nobody waits for it any more.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
+
 /// A store that is as slow and as unlucky as the scheduler wants.
 #[derive(Clone)]
 pub(super) struct Remote {
     memory: MemoryBackend,
     gates: Gates,
-    late: Arc<Mutex<Vec<Change>>>,
+    /// And until when each may arrive.
+    late: Arc<Mutex<Vec<(Change, Timestamp)>>>,
     clock: ManualClock,
     oracle: Arc<Mutex<Oracle>>,
 }
@@ -50,8 +55,23 @@ impl Remote {
 
     /// Lets one of them arrive.
     pub(super) async fn arrive(&self, index: usize) {
-        let change = lock(&self.late).remove(index);
+        let (change, _) = lock(&self.late).remove(index);
         drop(self.apply(&change).await);
+    }
+
+    /// Lets time pass. What may not arrive later arrives before.
+    pub(super) async fn pass(&self, duration: Duration) {
+        let end = self.clock.now().after(duration);
+        loop {
+            let is_due = |(_, last): &(Change, Timestamp)| *last < end;
+            let Some(index) = lock(&self.late).iter().position(is_due) else { break };
+            self.arrive(index).await;
+        }
+        self.clock.advance(duration);
+    }
+
+    fn be_late(&self, change: Change) {
+        lock(&self.late).push((change, self.clock.now().after(SETTLES_WITHIN)));
     }
 
     async fn apply(&self, change: &Change) -> Vec<Outcome> {
@@ -95,7 +115,7 @@ impl Remote {
                 return Outcome::Failed(Error::new(ErrorKind::Unavailable, "change", message));
             }
             Order::Late => {
-                lock(&self.late).push(change);
+                self.be_late(change);
                 return Outcome::Unknown(lost());
             }
             _ => {}
@@ -115,7 +135,7 @@ struct Sent<'a> {
 
 impl Drop for Sent<'_> {
     fn drop(&mut self) {
-        lock(&self.remote.late).extend(self.change.take());
+        self.change.take().into_iter().for_each(|change| self.remote.be_late(change));
     }
 }
 
@@ -125,7 +145,7 @@ fn lost() -> Error {
 
 impl Backend for Remote {
     fn capabilities(&self) -> Capabilities {
-        self.memory.capabilities()
+        self.memory.capabilities().with_settles_within(SETTLES_WITHIN)
     }
 
     /// The contract does not say that a batch is one step, so each key is read in a step of its own.

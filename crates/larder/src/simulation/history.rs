@@ -115,7 +115,7 @@ impl History {
                 Step::Wait => {
                     if let Some(duration) = self.world.plan.step(&mut self.rng) {
                         self.world.oracle().note(|| format!("{duration:?} pass"));
-                        self.world.clock.advance(duration);
+                        self.world.remote.pass(duration).await;
                     }
                 }
                 Step::Forget => self.world.nodes[self.rng.usize(0..2)].forget_tags(),
@@ -274,7 +274,7 @@ impl History {
             } else if alive() == 0 {
                 return;
             } else {
-                self.world.clock.advance(std::time::Duration::from_millis(150));
+                self.world.remote.pass(std::time::Duration::from_millis(150)).await;
             }
         }
     }
