@@ -89,6 +89,9 @@ impl DiskBackend {
             Ok(store) => store.clock.now(),
             Err(error) => return all(Outcome::Failed(error)),
         };
+        if let Err(error) = self.0.start_writer(operation) {
+            return all(Outcome::Failed(error));
+        }
         let bytes = changes.iter().map(Change::bytes).sum();
         let answered = self.ask(operation, bytes, |answer| Job::Changes(changes, asked, answer));
         match answered.await {
@@ -98,14 +101,13 @@ impl DiskBackend {
         }
     }
 
-    /// Has the writing thread do a job, and waits for its answer.
+    /// Has the writing thread, which has been started, do a job, and waits for its answer.
     async fn ask<T>(
         &self,
         operation: &'static str,
         bytes: usize,
         job: impl FnOnce(oneshot::Sender<T>) -> Job,
     ) -> Result<T> {
-        self.0.start_writer(operation)?;
         let (answer, answered) = oneshot::channel();
         if !self.0.shared.writes.push(job(answer), bytes).await {
             return Err(closed(operation));
@@ -205,6 +207,7 @@ impl Backend for DiskBackend {
 
     async fn purge(&self, limit: usize) -> Result<usize> {
         self.0.shared.present("purge")?;
+        self.0.start_writer("purge")?;
         self.ask("purge", 0, |answer| Job::Purge(limit, answer)).await?
     }
 

@@ -309,6 +309,41 @@ fn a_value_that_dies_during_a_failing_load_leaves_nothing() {
 }
 
 #[test]
+fn a_lease_that_lands_after_its_load_has_failed_is_taken_back() {
+    on_shared(async |rig| {
+        rig.store().settle_within(secs(1));
+        let short = Duration::from_millis(300);
+        let caches = processes(1, || rig.builder().ttl(short).grace(short));
+        end_with(&rig, Source::open(1).ask_all(&caches).await, 1).await;
+        pass(&rig, short).await;
+        let source = Source::closed(0);
+        let loadings = source.ask_all(&caches).await;
+        // The value dies soon, so that a lease is to take its place.
+        rig.store().next(Operation::Write, Fault::ApplyLate);
+        pass(&rig, Duration::from_millis(200)).await;
+        assert_eq!(rig.store().late(), 1);
+        source.gate.add_permits(1);
+        let _ = end(&rig, loadings).await;
+        let landed = rig.store().release_late().await;
+        assert!(landed[0].is_done() && leases(&rig) == 1, "{landed:?}");
+        pass(&rig, secs(1)).await;
+        assert_eq!(leases(&rig), 0);
+    });
+}
+
+#[test]
+fn what_was_read_is_fallen_back_on_where_the_store_stops_answering() {
+    on_shared(async |rig| {
+        let caches = processes(2, || builder(&rig));
+        end_with(&rig, Source::open(1).ask_all(&caches[..1]).await, 1).await;
+        pass(&rig, secs(11)).await;
+        rig.store().every(Operation::Write, Fault::Hold);
+        rig.store().every(Operation::Delete, Fault::Hold);
+        end_with(&rig, Source::open(0).ask_all(&caches[1..]).await, 1).await;
+    });
+}
+
+#[test]
 fn a_load_on_its_callers_thread_replaces_a_value_that_dies_before_it_may_end() {
     for rig in Rig::with_store() {
         let short = Duration::from_millis(300);

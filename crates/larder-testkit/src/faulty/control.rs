@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use larder_core::Key;
 
@@ -35,6 +36,7 @@ struct State {
     once: HashMap<(Operation, usize), Fault>,
     every: Vec<Every>,
     late: Vec<Late>,
+    settles_within: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -108,6 +110,14 @@ impl Control {
 
     pub(super) fn take_late(&self) -> Vec<Late> {
         std::mem::take(&mut self.lock().late)
+    }
+
+    pub(super) fn settle_within(&self, duration: Duration) {
+        self.lock().settles_within = Some(duration);
+    }
+
+    pub(super) fn settles_within(&self) -> Option<Duration> {
+        self.lock().settles_within
     }
 
     pub(super) fn late(&self) -> usize {

@@ -199,6 +199,12 @@ impl<B: Backend> Faulty<B> {
         outcomes
     }
 
+    /// Says in its capabilities that a change may land so late after it was sent. Default: what the
+    /// backend says. Whoever orders [`Fault::ApplyLate`] keeps to it.
+    pub fn settle_within(&self, duration: Duration) {
+        self.0.control.settle_within(duration);
+    }
+
     /// Drops a record behind everybody's back, as a store does that evicts.
     pub async fn lose(&self, key: &Key) {
         let delete = Delete { key: key.clone(), expect: Expect::Any };

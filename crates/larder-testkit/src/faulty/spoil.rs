@@ -13,7 +13,11 @@ use super::{Fault, Faulty, Operation};
 #[deny(clippy::missing_trait_methods, reason = "a wrapper passes everything through")]
 impl<B: Backend> Backend for Faulty<B> {
     fn capabilities(&self) -> Capabilities {
-        self.inner().capabilities()
+        let capabilities = self.inner().capabilities();
+        match self.0.control.settles_within() {
+            Some(duration) => capabilities.with_settles_within(duration),
+            None => capabilities,
+        }
     }
 
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {

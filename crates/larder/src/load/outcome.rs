@@ -107,9 +107,9 @@ impl Judge<'_> {
 
     /// A stale value that the caller itself has found.
     pub(crate) fn take_stale<V>(&self, looked: Looked<V>) -> Option<Held<V>> {
-        match self.standing(&looked) {
-            Standing::Fresh | Standing::Stale => Some(looked.held),
-            Standing::Due | Standing::Old | Standing::Dead => None,
+        match self.take_offer(looked) {
+            Taken::Stale(held) => Some(held),
+            _ => None,
         }
     }
 

@@ -141,7 +141,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
         let now = self.inner.now();
         let is_sure = |looked: &&Looked<V>| now < looked.note.marks_due.min(looked.note.copy_due);
         self.offer(local.as_ref().filter(is_sure));
-        match self.fence(&shared, &key, local.as_ref()).await {
+        let mut read = None;
+        match self.fence(&shared, &key, local.as_ref(), &mut read).await {
             Ok(Fenced::Held(lease, previous)) => {
                 self.ready(previous, Fence::Lease(key, lease), tag_changes)
             }
@@ -164,17 +165,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
                 self.inner.tell(&Event::SharedFailed(error));
                 self.ticket.info().degrade();
                 let trusted = local.filter(|looked| self.inner.now() < looked.note.copy_due);
-                self.ready(trusted, Fence::Degraded(seen), tag_changes)
+                self.ready(read.or(trusted), Fence::Degraded(seen), tag_changes)
             }
         }
     }
 
-    /// Reads the authority, and takes a fence there unless it has the answer.
+    /// Reads the authority, and takes a fence there unless it has the answer. What was `read` and is no
+    /// answer may be fallen back on, also where no fence can be taken.
     async fn fence(
         &self,
         shared: &Arc<Shared<V>>,
         key: &Key,
         local: Option<&Looked<V>>,
+        read: &mut Option<Looked<V>>,
     ) -> Result<Fenced<V>> {
         let marks = self.inner.local.marks();
         let found = shared.find(key, marks, Age::Checked, local).await?;
@@ -184,6 +187,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
                 return Ok(Fenced::Answered(looked.clone()));
             }
             self.offer(Some(looked));
+            *read = Some(looked.clone());
         }
         let hard_timeout = self.settings.hard_timeout;
         let wanted = Wanted {

@@ -34,7 +34,9 @@ impl Loads {
     pub(super) fn note(&self, plan: &Plan, oracle: &mut Oracle, load: Load) {
         // A short lease runs out where its load is slow to begin.
         let is_lost = plan.loses_records || plan.lease_limit < LONG;
-        if plan.mix.name != STALE.name || !plan.waits_for_leases || is_lost {
+        // Whoever has waited for as long as his load may take loads himself.
+        let is_impatient = plan.hard_timeout < LONG;
+        if plan.mix.name != STALE.name || !plan.waits_for_leases || is_lost || is_impatient {
             return;
         }
         let mut loads = lock(&self.0);
