@@ -1,7 +1,6 @@
-//! `purge`: frees the room of what is dead.
+//! `purge`: frees the room of dead entries.
 
 use clap::Args;
-use larder::backend::Backend as _;
 use serde_json::json;
 
 use crate::cli::Common;
@@ -10,7 +9,7 @@ use crate::exit::Failure;
 use crate::output::Printer;
 use crate::store::Store;
 
-/// Free the room of entries that are dead, in all namespaces
+/// Free the room of expired entries in all namespaces, and of invalidated ones in one
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Purge {
@@ -24,24 +23,18 @@ impl Purge {
         store: &Store,
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
-        let mut purged = 0;
-        loop {
-            let page = store.backend.purge(PAGE).await?;
-            purged += page;
-            if page < PAGE {
-                break;
-            }
-        }
+        let purged = store.names()?.purge().await?;
         printer.result(&json!({ "purged": purged }), &purged.to_string())?;
         Ok(Answer::Yes)
     }
 }
 
-const PAGE: usize = 1_000;
-
 const EXAMPLES: &str = "\
-Prints how many there were. It need not be called: dead entries are never served, and every run that
-keeps an answer frees some.
+Expired entries are freed in all namespaces. Entries that a tag's invalidation or a program's
+`invalidate_all` has ended are freed in the namespace that is meant. Prints how many records were
+freed. It need not be called: dead entries are never served, and every run that keeps an answer
+frees some that have expired.
 
 Examples:
-  larder purge";
+  larder purge
+  larder purge --namespace run";

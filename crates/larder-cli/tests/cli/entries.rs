@@ -142,16 +142,23 @@ fn inspection_tells_state_and_life() {
     assert_eq!(bench.json("inspect a")[0]["state"], "invalidated");
 }
 
-#[test]
-fn what_a_program_stored_is_shown_as_json() {
-    let bench = Bench::new();
+/// Runs this over a program's cache in the namespace `shop` of the bench's store.
+fn as_a_program(bench: &Bench, run: impl AsyncFnOnce(&Cache<String, (String, u8)>)) {
     let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let cache = Cache::<String, (String, u8)>::builder().namespace("shop");
-        let cache = cache.backend_with(backend, MessagePack).build().unwrap();
-        cache.insert("k".to_owned(), ("soup".to_owned(), 7)).await.unwrap();
+        let cache = Cache::builder().namespace("shop").backend_with(backend, MessagePack);
+        let cache = cache.build().unwrap();
+        run(&cache).await;
         cache.close().await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_program_stored_is_shown_as_json() {
+    let bench = Bench::new();
+    as_a_program(&bench, async |cache| {
+        cache.insert("k".to_owned(), ("soup".to_owned(), 7)).await.unwrap();
     });
     assert_eq!(bench.tell("get k --namespace shop"), ok("[\"soup\",7]"));
     assert_eq!(bench.json("get k --namespace shop")[0]["value"], json!(["soup", 7]));
@@ -171,6 +178,22 @@ fn room_is_shown_and_freed() {
     assert_eq!(stats["values"], 1);
     assert!(stats["records"].as_u64().unwrap() >= 1 && stats["file_bytes"].as_u64().unwrap() > 0);
     assert!(bench.tell("stats").1.contains("values\t1\n"));
+}
+
+#[test]
+fn a_purge_frees_what_a_tag_or_everything_has_ended_in_its_namespace() {
+    let bench = Bench::new();
+    for key in ["a", "b", "c"] {
+        assert_eq!(bench.tell(&format!("set {key} x --tag {key} --namespace shop")), ok(""));
+    }
+    assert_eq!(bench.tell("tag invalidate a --namespace shop"), ok(""));
+    assert_eq!(bench.tell("purge"), ok("0\n"), "another namespace");
+    assert_eq!(bench.tell("purge --namespace shop"), ok("1\n"));
+    assert_eq!(bench.tell("count --namespace shop"), ok("2\n"));
+    as_a_program(&bench, async |cache| {
+        cache.invalidate_all().await.unwrap();
+    });
+    assert_eq!(bench.json("purge --namespace shop"), [json!({ "purged": 2 })]);
 }
 
 #[test]
