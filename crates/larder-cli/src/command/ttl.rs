@@ -71,14 +71,21 @@ impl SetTtl {
         let Some(record) = store.record(&self.key).await? else { return Ok(false) };
         let is_changed = match record.header.kind {
             Kind::Counter => {
-                if store.names()?.ttl(&self.key).await?.is_none() {
+                let numbers = store.names()?;
+                if numbers.ttl(&self.key).await?.is_none() {
                     return Ok(false);
                 }
                 let life = match ttl {
                     Ttl::For(life) => life,
                     _ => NEVER,
                 };
-                store.swap().set_life(&store.key(&self.key), Times::new(life, life)).await?
+                let times = Times::new(life, life);
+                let is_changed = store.swap().set_life(&store.key(&self.key), times).await?;
+                if is_changed {
+                    // The swap knows no tags; reading a counter makes its tags live as long as it.
+                    numbers.counter(&self.key).await?;
+                }
+                is_changed
             }
             _ => store.entries(record.header.codec)?.set_ttl(&self.key, ttl).await?,
         };

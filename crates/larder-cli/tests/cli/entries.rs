@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use larder::{Cache, MessagePack};
+use larder::backend::{Backend as _, Class, Key, Namespace};
+use larder::{Cache, MessagePack, Options};
 use larder_disk::{DiskBackend, DiskConfig};
 use serde_json::{Value, json};
 
@@ -194,6 +195,23 @@ fn a_purge_frees_what_a_tag_or_everything_has_ended_in_its_namespace() {
         cache.invalidate_all().await.unwrap();
     });
     assert_eq!(bench.json("purge --namespace shop"), [json!({ "purged": 2 })]);
+}
+
+#[test]
+fn the_tags_of_a_counter_live_as_long_as_its_new_life() {
+    let bench = Bench::new();
+    as_a_program(&bench, async |cache| {
+        let minute = Options::new().ttl(Duration::from_secs(60)).tags(["t"]);
+        cache.with(minute).incr("n", 1).await.unwrap();
+    });
+    assert_eq!(bench.tell("ttl n 30days --namespace shop"), ok(""));
+    let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tag = Key::new(&Namespace::new("shop").unwrap(), Class::Tag, b"t");
+    let tag = runtime.block_on(backend.read_one(&tag)).unwrap().unwrap();
+    assert!(tag.header.times.kept_left() > Duration::from_secs(29 * 86_400), "{tag:?}");
+    assert_eq!(bench.tell("ttl n 0s --namespace shop"), ok(""));
+    assert_eq!(bench.tell("get n --namespace shop"), no());
 }
 
 #[test]
