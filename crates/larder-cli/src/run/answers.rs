@@ -51,7 +51,7 @@ impl Answers {
         let cache = cache.with(options.tags(run.tags.iter().map(String::as_str)));
         let noted_for = run.ttl().saturating_add(run.grace());
         let failures = store
-            .with_namespace(&format!("{}{FAILURES}", run.namespace()))?
+            .with_namespace(FAILURES)?
             .cache_with(MessagePack, |builder| builder.ttl(noted_for))?;
         Ok(Self { cache, failures, store, trouble })
     }
@@ -70,17 +70,24 @@ impl Answers {
 
     /// The status and the age of the key's last refresh, if that failed.
     pub(super) async fn last_failure(&self, key: &str) -> Option<(u8, Duration)> {
-        let status = self.failures.get(key).await.ok().flatten()?;
-        let info = self.failures.entry_info(key).await.ok().flatten()?;
+        let name = self.failure_of(key);
+        let status = self.failures.get(&name).await.ok().flatten()?;
+        let info = self.failures.entry_info(&name).await.ok().flatten()?;
         Some((status, info.age.unwrap_or_default()))
     }
 
     /// Notes how the key's refresh ended.
-    pub(super) async fn note_refresh(&self, key: String, failed: Option<u8>) {
+    pub(super) async fn note_refresh(&self, key: &str, failed: Option<u8>) {
         let _ = match failed {
-            Some(status) => self.failures.insert(key, status).await,
-            None => self.failures.invalidate(&key).await,
+            Some(status) => self.failures.insert(self.failure_of(key), status).await,
+            None => self.failures.invalidate(&self.failure_of(key)).await,
         };
+    }
+
+    /// The key of the failure of an answer's refresh: the full key of the answer's record, which
+    /// names the namespace too.
+    fn failure_of(&self, key: &str) -> String {
+        String::from_utf8_lossy(self.store.key(key).full()).into_owned()
     }
 
     /// Frees some of the room of what is dead: no process lives long enough to do it by itself.
@@ -114,7 +121,8 @@ impl Trouble {
 
 /// How long after a failed refresh the next may begin.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// What the namespace of refreshes that failed ends with.
-const FAILURES: &str = "-failures";
+/// The namespace of the failed refreshes of all namespaces. A name made from the answer's own could
+/// exceed the limit on a namespace's length.
+const FAILURES: &str = "run-failures";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const PURGED_AT_ONCE: usize = 1_000;

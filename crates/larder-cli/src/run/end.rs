@@ -100,8 +100,6 @@ pub(super) enum Unkept {
     Failed,
     /// Its output is not whole.
     Gap(Gap),
-    /// It has not run: another process has just made the answer anew, or failed to.
-    NotDue,
 }
 
 impl fmt::Display for Unkept {
@@ -110,7 +108,6 @@ impl fmt::Display for Unkept {
             Self::Failed => "the command failed",
             Self::Gap(Gap::TooLong) => "its output is longer than what is kept",
             Self::Gap(Gap::Unread) => "its output was not read to the end",
-            Self::NotDue => "another process has just run it",
         })
     }
 }

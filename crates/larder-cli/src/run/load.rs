@@ -71,7 +71,7 @@ pub(super) async fn run_uncached(run: &Run, stdin: Option<Bytes>) -> End {
 }
 
 /// The future of a loader.
-pub(super) type BoxAnswer = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Unkept>> + Send>>;
+type BoxAnswer = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Unkept>> + Send>>;
 
 fn task(run: &Run, stdin: Option<Bytes>, echo: Echo) -> Task {
     Task {

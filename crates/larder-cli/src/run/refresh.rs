@@ -8,15 +8,13 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use larder::backend::Version;
-use larder::{Life, Load, Result};
+use larder::{Life, Options, Result};
 
 use crate::exit::{OK, OWN_FAILURE};
-use crate::run::answer::Answer;
 use crate::run::answers::{Answers, RETRY_AFTER};
 use crate::run::echo::Echo;
-use crate::run::end::Unkept;
 use crate::run::foreground::{open, runtime, stdin};
-use crate::run::load::{BoxAnswer, Own, loader};
+use crate::run::load::{Own, loader};
 use crate::run::{Run, arguments};
 
 /// The hidden sub-command.
@@ -58,15 +56,23 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
     if !is_due(run, &answers, &key).await? {
         return Ok(());
     }
-    // Stores of their own: one has no copies of what this one has looked at; to close the other is
-    // to wait for the end of the load.
-    let (_, judging) = open(run, url, stdin.as_deref())?;
+    // A store of its own, without copies of what this one has looked at. It knows when an answer has
+    // come of age, so under its lease it finds what another process has made anew meanwhile.
     let (_, loading) = open(run, url, stdin.as_deref())?;
-    let loader = make_anew(run, stdin, key.clone(), judging);
-    loading.cache.refresh(&key, loader)?;
-    loading.cache.close().await?;
+    let options = Options::new();
+    let cache = loading.cache.with(match run.refresh_after {
+        Some(after) => options.refresh_after(after),
+        None => options,
+    });
+    let own = Own::default();
+    let loaded = cache.load(&key, loader(run, stdin, Echo::Silent, own.clone())).await;
+    // To close it is to wait for a load that goes on behind.
+    cache.close().await?;
+    if let Some((end, unkept)) = own.take() {
+        answers.note_refresh(&key, unkept.map(|_| end.code())).await;
+    }
     answers.tidy().await;
-    Ok(())
+    loaded.map(drop)
 }
 
 /// Whether nobody has refreshed it, or failed to, since it was found to be due.
@@ -78,32 +84,6 @@ async fn is_due(run: &Run, answers: &Answers, key: &str) -> Result<bool> {
     Ok(kept.is_some_and(|kept| {
         kept.life != Life::Fresh || run.refresh_after.is_some_and(|after| kept.age >= after)
     }))
-}
-
-/// A loader that runs the command, and notes how it went.
-///
-/// Of all processes that find the answer due, one at a time comes to run it: the load's lease keeps
-/// the others away. One that comes after another's end finds out here.
-fn make_anew(
-    run: &Run,
-    stdin: Option<Bytes>,
-    key: String,
-    answers: Answers,
-) -> impl FnOnce(Load<String, Answer>) -> BoxAnswer + Send + use<> {
-    let (run, own) = (run.clone(), Own::default());
-    let load_it = loader(&run, stdin, Echo::Silent, own.clone());
-    move |load| {
-        Box::pin(async move {
-            if !is_due(&run, &answers, &key).await.unwrap_or(true) {
-                return Err(Unkept::NotDue);
-            }
-            let answer = load_it(load).await;
-            if let Some((end, unkept)) = own.take() {
-                answers.note_refresh(key, unkept.map(|_| end.code())).await;
-            }
-            answer
-        })
-    }
 }
 
 /// A file with this content and no name, which only who has it open can read.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use larder::backend::{Backend as _, Class, Namespace};
+use larder_disk::{DiskBackend, DiskConfig};
+
 use crate::support::{Bench, Running, pause, text, until};
 
 #[test]
@@ -71,6 +74,47 @@ fn a_failing_refresh_keeps_the_success_and_says_so() {
     assert!(bench.run(options, &script).output().unwrap().status.success());
     pause(Duration::from_millis(300));
     assert_eq!(bench.runs(), runs);
+}
+
+#[test]
+fn the_longest_namespace_has_answers_and_failing_refreshes() {
+    let bench = Bench::new();
+    let script = bench.counted("[ ! -e broken ] && echo good || exit 7");
+    let options = format!("--namespace {} --ttl 100ms --grace 1h -v", "n".repeat(128));
+    let first = bench.run(&options, &script).output().unwrap();
+    assert_eq!(text(&first.stderr), "larder: kept for 100ms\n");
+    std::fs::write(bench.path("broken"), "").unwrap();
+    pause(Duration::from_millis(200));
+    until("the failure is told", || {
+        let again = bench.run(&options, &script).output().unwrap();
+        assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), "good\n"));
+        text(&again.stderr).contains("failed with status 7")
+    });
+}
+
+#[test]
+fn refreshes_that_come_late_leave_no_failure() {
+    let bench = Bench::new();
+    let script = bench.counted("true");
+    let refresh = || {
+        let mut command = bench.larder(["__refresh", "--key", "a", "--ttl", "200ms"]);
+        command.args(["--grace", "1h", "--", "sh", "-c", &script]);
+        command
+    };
+    assert!(bench.run("--key a --ttl 200ms --grace 1h", &script).status().unwrap().success());
+    let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let beside = Namespace::new("run").unwrap().class_prefix(Class::Refresh);
+    for round in 1..4 {
+        pause(Duration::from_millis(300));
+        let refreshes: Vec<_> = (0..6).map(|_| Running::start(&mut refresh())).collect();
+        for refresh in refreshes {
+            assert!(refresh.wait().status.success());
+        }
+        let left = runtime.block_on(backend.scan(&beside, None, 10)).unwrap();
+        assert!(left.records.is_empty(), "a failure is left: {left:?}");
+        assert!(bench.runs() > round, "{}", bench.runs());
+    }
 }
 
 #[test]
