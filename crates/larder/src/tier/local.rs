@@ -27,7 +27,8 @@ pub(crate) struct LocalTier<K, V, N = ()> {
     pub(super) engine: Engine<K, Slot<V, N>>,
     pub(super) marks: Marks,
     pub(super) clock: LocalClock,
-    hasher: foldhash::fast::RandomState,
+    // The fast form leaves keys in order in a few shards, in one process of a thousand.
+    hasher: foldhash::quality::RandomState,
     pub(super) idle: Option<Idle>,
     pub(super) grace: Duration,
     keeps: bool,
@@ -111,7 +112,7 @@ where
                 move || this.upgrade().iter().for_each(|this| this.sweep_soon())
             }),
             clock: config.clock,
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: foldhash::quality::RandomState::default(),
             idle: config.tti.map(Idle::new).or_else(|| config.tracks_use.then(Idle::endless)),
             grace: config.grace,
             keeps: config.keeps,
