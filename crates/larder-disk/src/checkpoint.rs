@@ -5,10 +5,21 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use rusqlite::Connection;
+
 use crate::bound::Bound;
 use crate::config::DiskConfig;
 use crate::connection::PAGE_BYTES;
 use crate::store::Store;
+
+/// Moves what the log holds into the database, as far as nobody needs it where it is; whether that was
+/// all of it.
+pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        let is_busy: bool = row.get(0)?;
+        Ok(!is_busy && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+    })
+}
 
 /// What the log holds that the database does not, about, and the thread that moves it there.
 #[derive(Default)]

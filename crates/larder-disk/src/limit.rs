@@ -27,12 +27,15 @@ impl Writer {
     ) -> Result<Result<T, Broken>> {
         let mut eviction = Eviction::new(!self.shared.marks.is_empty());
         let until = Until::after(self.patience);
+        // What is due is done although the log stays as it is, so it has time left for that.
+        let share = if need.is_due { self.patience / 2 } else { self.patience };
+        let for_log = until.or_after(share);
         let mut has_to_do = false;
         // On a slow disk a single round may take longer than there is time for.
         for round in 1.. {
             let store = self.shared.present("write")?;
             let is_emptied = self.space.is_scarce() && self.is_log_empty;
-            let ran = self.transaction(until, |connection, now| {
+            let ran = self.transaction(until.at_least(LEAST_WAIT), |connection, now| {
                 let files = store.files_in_transaction(is_emptied);
                 let claim = claim(connection, files, need, now.as_micros(), &mut eviction)?;
                 let is_run = has_to_do || claim.answer == Answer::Granted;
@@ -49,16 +52,16 @@ impl Writer {
             }
             let refusal = match claim.answer {
                 Answer::NoRoom => Some("the bound leaves no room for it"),
+                Answer::LogIsFull if !self.truncate_log(for_log.at_least(MAX_READER_WAIT)) => {
+                    Some("the bound is reached, and a reader keeps the log from being emptied")
+                }
                 _ if round > LEAST_ROUNDS && until.is_over() => {
                     Some("others took the room that was made for it")
-                }
-                Answer::LogIsFull if !self.truncate_log(until) && self.is_log_kept_for_long() => {
-                    Some("the bound is reached, and a reader keeps the log from being emptied")
                 }
                 _ => None,
             };
             if claim.answer == Answer::NoteUses {
-                self.flush_marks();
+                self.unasked(Self::flush_marks);
                 eviction.has_uses = false;
             }
             match refusal {
@@ -93,15 +96,13 @@ impl Writer {
         } else {
             wait_and_truncate(store, connection, before, until)
         };
-        let known = self.kept_log.take().filter(|kept| kept.run == before);
+        let known = self.kept_log.take().filter(|kept| kept.is_still(before));
         if !is_emptied {
-            self.kept_log = Some(known.unwrap_or(KeptLog { run: before, since: coarse() }));
+            let now = coarse();
+            let since = known.map_or(now, |known| known.since);
+            self.kept_log = Some(KeptLog { run: before, since, last: now });
         }
         is_emptied
-    }
-
-    fn is_log_kept_for_long(&self) -> bool {
-        self.kept_log.is_some_and(|kept| kept.is_for_long(kept.run))
     }
 }
 
@@ -110,6 +111,8 @@ impl Writer {
 pub(crate) struct KeptLog {
     run: LogRun,
     since: i64,
+    /// When it was last tried in vain.
+    last: i64,
 }
 
 impl KeptLog {
@@ -117,12 +120,22 @@ impl KeptLog {
     /// for moments keep none: while a process waits for them nobody writes, and who begins to read
     /// then does not need the log.
     fn is_for_long(self, run: LogRun) -> bool {
-        self.run == run && coarse() - self.since > LONG_KEPT
+        self.is_still(run) && coarse() - self.since > LONG_KEPT
+    }
+
+    /// Whether nobody has emptied it since. A try of long ago says nothing about the readers of now.
+    fn is_still(self, run: LogRun) -> bool {
+        self.run == run && coarse() - self.last <= LONG_UNTRIED
     }
 }
 
 /// Waits for readers at times, and gives those who write as much time in between.
-fn wait_and_truncate(store: &Store, connection: &Connection, before: LogRun, until: Until) -> bool {
+pub(crate) fn wait_and_truncate(
+    store: &Store,
+    connection: &Connection,
+    before: LogRun,
+    until: Until,
+) -> bool {
     loop {
         let for_readers = until.left().clamp(MIN_READER_WAIT, MAX_READER_WAIT);
         let pause = || until.or_after(for_readers);
@@ -162,5 +175,8 @@ const MIN_READER_WAIT: Duration = Duration::from_millis(5);
 const MIN_LOG_WAIT: Duration = Duration::from_millis(5);
 /// In microseconds.
 const LONG_KEPT: i64 = 2_000_000;
+const LONG_UNTRIED: i64 = 10_000_000;
+/// For how long a change waits for the write lock, however late it is.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Rounds of making room that a change has, however long they take.
 const LEAST_ROUNDS: u32 = 8;

@@ -6,6 +6,7 @@
 
 use rusqlite::Connection;
 
+use crate::checkpoint::empty_log;
 use crate::reserve::RESERVED_BYTES;
 use crate::room;
 use crate::store::Store;
@@ -70,9 +71,7 @@ pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqli
     if log <= free / 4 && is_enough(free, 0) {
         return Ok(Left::Enough);
     }
-    let is_empty = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
-    })?;
+    let is_empty = empty_log(connection)?;
     let log = store.files().log;
     let free = store.free_bytes().unwrap_or(0);
     Ok(if is_enough(free, if is_empty { log } else { 0 }) {

@@ -13,6 +13,7 @@ use rusqlite::ffi::SQLITE_BUSY;
 
 use crate::aside;
 use crate::bound::Bound;
+use crate::checkpoint::empty_log;
 use crate::claim::Files;
 use crate::clock::{Anchor, StoreClock};
 use crate::config::DiskConfig;
@@ -116,8 +117,14 @@ impl Store {
                 Ok(None)
             }
             // Without a byte of room a database cannot be opened.
-            Err(Failure::Other(error)) if has_code(&error, is_maybe_full) => {
-                if folder.give_up_reserve() { Ok(None) } else { Err(error) }
+            Err(Failure::Other(error))
+                if error.kind() == ErrorKind::NoSpace || has_code(&error, is_maybe_full) =>
+            {
+                if folder.give_up_reserve() {
+                    Ok(None)
+                } else {
+                    Err(error)
+                }
             }
             Err(Failure::Other(error)) => Err(error),
         }
@@ -195,11 +202,12 @@ impl Store {
     pub(crate) fn empty_log(&self, config: &DiskConfig, bound: Bound) -> Result<()> {
         // A lock of its own: the writing thread's ends with each of its transactions.
         let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
-        let _hold = Hold::new(&lock, Until::after(config.busy_timeout))?;
-        if self.is_current() {
+        // The writing thread may wait for this, so it waits for nobody.
+        let hold = Hold::try_new(&lock)?;
+        if hold.is_some() && self.is_current() {
             let failed = |error| of_sqlite("checkpoint", error);
             let connection = self.writer(config, bound).map_err(failed)?;
-            connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").map_err(failed)?;
+            empty_log(&connection).map_err(failed)?;
         }
         Ok(())
     }

@@ -90,7 +90,9 @@ impl Writer {
         let freed = self.free_dead(limit)?;
         if freed < limit {
             // What was asked for is done: the file may be shortened later.
-            let _ = self.shrink(|used| used / 8 + SPARE_BYTES_IF_ASKED);
+            self.unasked(|writer| {
+                let _ = writer.shrink(|used| used / 8 + SPARE_BYTES_IF_ASKED);
+            });
         }
         Ok(freed)
     }

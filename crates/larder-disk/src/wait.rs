@@ -21,6 +21,11 @@ impl Until {
         Self(self.0.min(Self::after(timeout).0))
     }
 
+    /// The same, or later.
+    pub(crate) fn at_least(self, timeout: Duration) -> Self {
+        Self(self.0.max(Self::after(timeout).0))
+    }
+
     pub(crate) fn is_over(self) -> bool {
         coarse() >= self.0
     }
@@ -84,5 +89,6 @@ mod tests {
         assert!(long.or_after(Duration::ZERO).is_over());
         assert!(!long.is_over() && Until::after(Duration::ZERO).or_after(Duration::MAX).is_over());
         assert!(long.left() > Duration::from_secs(3_000));
+        assert!(!Until::after(Duration::ZERO).at_least(Duration::MAX).is_over());
     }
 }

@@ -10,12 +10,12 @@ use tokio::sync::oneshot;
 
 use crate::call::{Call, Item, apply, fail};
 use crate::change::{Change, drop_damaged};
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, empty_log};
 use crate::claim::Need;
 use crate::clock::coarse;
 use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
-use crate::limit::KeptLog;
+use crate::limit::{KeptLog, wait_and_truncate};
 use crate::queue::Taken;
 use crate::shared::Shared;
 use crate::space::DiskSpace;
@@ -97,6 +97,7 @@ impl Writer {
     fn guarded(&mut self, run: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
             self.open = None;
+            self.patience = self.shared.config.busy_timeout;
         }
     }
 
@@ -268,7 +269,7 @@ impl Writer {
                 }
                 Err(Broken::Undone(error)) if is_full(&error) && !is_last => {
                     // The log keeps the room of what was undone until it is emptied.
-                    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                    wait_and_truncate(store, connection, store.log_run(), until);
                 }
                 done => {
                     self.checkpoints.note(1, 0);
@@ -284,10 +285,7 @@ impl Writer {
     /// keeps its length, for what is written next.
     fn empty_log_now(&mut self) {
         let Some((_, connection)) = &self.open else { return };
-        let is_whole = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
-        });
-        self.is_log_empty = is_whole.unwrap_or(false);
+        self.is_log_empty = empty_log(connection).unwrap_or(false);
     }
 
     /// The present database and the connection that writes into it.

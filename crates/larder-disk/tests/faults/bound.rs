@@ -174,6 +174,35 @@ fn another_programs_reader_costs_writes_but_neither_the_bound_nor_deletes() {
     assert!(bytes_on_disk(&folder) <= with_tolerance(max), "{}", bytes_on_disk(&folder));
 }
 
+#[test]
+fn deletes_of_all_handles_are_done_while_a_reader_keeps_the_log() {
+    let folder = Folder::new();
+    let max = 4 * MIB;
+    drop(Store::open(folder.config().max_bytes(Some(max))).unwrap());
+    let reader = Connection::open(folder.path().join("larder.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    reader.query_row("SELECT count(*) FROM entries", [], |_| Ok(())).unwrap();
+    std::thread::scope(|scope| {
+        for handle in 0..3 {
+            let store = Store::open(folder.config()).unwrap();
+            scope.spawn(move || {
+                let watch = Watch::start();
+                for number in 0.. {
+                    let text = format!("key-{handle}-{number}");
+                    let outcome = store.put(&text, 1, 4_000);
+                    assert!(outcome.is_done() || is_no_space(&outcome), "{outcome:?}");
+                    let outcome = store.delete(&text);
+                    assert!(outcome.is_done(), "{outcome:?}");
+                    if watch.passed() > Duration::from_secs(6) {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    assert!(bytes_on_disk(&folder) <= with_tolerance(max), "{}", bytes_on_disk(&folder));
+}
+
 fn fill(store: &Store) {
     for number in 0..90 {
         let outcome = store.put(&format!("large-{number}"), 1, 400_000);
