@@ -24,6 +24,8 @@ pub(crate) const SET_ASIDE: &str = "larder.damaged-";
 pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Held shared by who writes, alone by who creates, migrates or replaces the database.
 const LOCK: &str = "larder.lock";
+/// Held shared by who waits for others that write.
+const QUEUE: &str = "larder.queue";
 /// Takes up room that deletes may need.
 pub(crate) const RESERVE: &str = "larder.reserve";
 /// Known to backup programs (the cache directory tagging specification); ours has a second line.
@@ -54,7 +56,7 @@ impl Folder {
     }
 
     fn judge_names(&self) -> Result<()> {
-        for name in [DATABASE, LOCK, RESERVE, MARKER] {
+        for name in [DATABASE, LOCK, QUEUE, RESERVE, MARKER] {
             judge_file(&self.join(name))?;
         }
         for companion in COMPANIONS {
@@ -106,9 +108,17 @@ impl Folder {
 
     /// The file whose locks keep a replacement of the database apart from writes into it.
     pub(crate) fn lock_file(&self) -> std::io::Result<File> {
+        self.file_of_locks(LOCK)
+    }
+
+    pub(crate) fn queue_file(&self) -> std::io::Result<File> {
+        self.file_of_locks(QUEUE)
+    }
+
+    fn file_of_locks(&self, name: &str) -> std::io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        let file = private(&mut options).open(self.join(LOCK))?;
+        let file = private(&mut options).open(self.join(name))?;
         if file.metadata()?.mode() & 0o777 != 0o600 {
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
@@ -211,8 +221,7 @@ impl Folder {
 /// Whether no other program has files of this name. The marker others have, too.
 fn is_ours(name: &str) -> bool {
     let companion = name.strip_prefix(DATABASE);
-    name == LOCK
-        || name == RESERVE
+    [LOCK, QUEUE, RESERVE].contains(&name)
         || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
         || name.starts_with(UNFINISHED)
         || name.starts_with(SET_ASIDE)

@@ -34,6 +34,37 @@ impl Drop for Hold<'_> {
     }
 }
 
+/// Who waits for others that write, by a shared lock of a file of its own.
+///
+/// The database's write lock goes to whoever asks first when it is free: mostly to the process that has
+/// just had it, for the others look a thousand times a second, and it is free for microseconds. So
+/// whoever waits says so here, and whoever has written for a while lets them go first.
+#[derive(Debug)]
+pub(crate) struct Queue(File);
+
+impl Queue {
+    pub(crate) fn open(folder: &Folder) -> Result<Self> {
+        folder.queue_file().map(Self).map_err(|error| of_files("open", error))
+    }
+
+    /// Says that somebody waits, until the guard goes; none for the moment in which another looks.
+    pub(crate) fn join(&self) -> Option<Hold<'_>> {
+        Hold::try_new(&self.0).ok().flatten()
+    }
+
+    /// Whether others wait. Not to be asked by who waits himself.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self.0.try_lock() {
+            Ok(()) => {
+                // It goes with the file at the latest.
+                let _ = self.0.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+}
+
 /// The folder's lock, with nobody writing and nobody else replacing, until the file is closed.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use crate::error::{
     damage, has_code, is_busy, is_damage, is_maybe_full, of_code, of_files, of_sqlite,
 };
 use crate::folder::Folder;
-use crate::lock::{self, Hold};
+use crate::lock::{self, Hold, Queue};
 use crate::origin::{Origin, last_stamp};
 use crate::schema::{self, Standing};
 use crate::transaction::begin;
@@ -43,6 +43,8 @@ pub(crate) struct Store {
     /// The bound when it was opened.
     pub(crate) bound: Bound,
     lock: File,
+    /// Of those who wait for others that write.
+    pub(crate) queue: Queue,
     /// The connection that opened it, for the first who reads.
     first: Mutex<Option<Connection>>,
 }
@@ -169,11 +171,24 @@ impl Store {
         let life = u128::from_be_bytes(origin.incarnation.to_bytes());
         let incarnation = Incarnation::new(life ^ file);
         let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
+        let queue = Queue::open(folder)?;
         let first = Mutex::new(Some(first));
         let (folder, log) = (folder.clone(), folder.log());
         let bound = origin.bound;
         let length = AtomicU64::new(0);
-        Ok(Self { folder, path, log, identity, length, incarnation, clock, bound, lock, first })
+        Ok(Self {
+            folder,
+            path,
+            log,
+            identity,
+            length,
+            incarnation,
+            clock,
+            bound,
+            lock,
+            queue,
+            first,
+        })
     }
 
     /// Whether the database is still the one in the folder. Notes its length, too.

@@ -43,8 +43,13 @@ pub(crate) fn begin_in<'a>(
     connection: &Connection,
     until: Until,
 ) -> Result<rusqlite::Result<Option<Hold<'a>>>> {
+    let mut place = None;
     let begun = until.wait_for(|| {
-        if let Err(error) = try_begin(connection)? {
+        let Some(begun) = try_begin(connection) else {
+            place = place.take().or_else(|| store.queue.join());
+            return None;
+        };
+        if let Err(error) = begun {
             return Some(Ok(Err(error)));
         }
         let came = match store.try_hold() {

@@ -44,14 +44,14 @@ impl Until {
             if self.is_over() {
                 return None;
             }
-            pause();
+            pause(PAUSE);
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "waits for another process's lock, not for a clock")]
-fn pause() {
-    std::thread::sleep(PAUSE);
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// A transaction takes less; who waits for one that takes long costs a hundredth of a processor.

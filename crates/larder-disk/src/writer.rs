@@ -12,7 +12,7 @@ use crate::call::{Call, Item, apply, fail};
 use crate::change::{Change, drop_damaged};
 use crate::checkpoint::{Checkpoints, empty_log};
 use crate::claim::Need;
-use crate::clock::coarse;
+use crate::clock::{coarse, exact};
 use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
 use crate::limit::{KeptLog, wait_and_truncate};
@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use crate::space::DiskSpace;
 use crate::store::Store;
 use crate::transaction::{Broken, begin_in, finish};
-use crate::wait::Until;
+use crate::wait::{Until, pause};
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) kept_log: Option<KeptLog>,
     /// Whether all of the log is in the database, and nothing has been written since.
     pub(crate) is_log_empty: bool,
+    /// When this process began to write without a pause for others.
+    turn_began: Option<i64>,
     /// When what nobody asks for was last done.
     tidied: i64,
 }
@@ -66,6 +68,7 @@ impl Writer {
             space: DiskSpace::default(),
             kept_log: None,
             is_log_empty: false,
+            turn_began: None,
             tidied: coarse(),
         }
     }
@@ -243,6 +246,7 @@ impl Writer {
         mut run: impl FnMut(&Connection, StoreTime) -> rusqlite::Result<T>,
     ) -> Result<Result<T, Broken>> {
         self.is_log_empty = false;
+        self.give_way();
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
             let done = match begin_in(store, connection, until)? {
@@ -279,6 +283,21 @@ impl Writer {
         }
         let message = "the database was replaced at every try";
         Err(Error::new(ErrorKind::Unavailable, "write", message))
+    }
+
+    /// Lets others write first, if some wait and this process has written for a while.
+    fn give_way(&mut self) {
+        let now = exact();
+        let began = *self.turn_began.get_or_insert(now);
+        if now - began < TURN {
+            return;
+        }
+        if let Some((store, _)) = &self.open
+            && store.queue.is_awaited()
+        {
+            pause(GIVEN_WAY);
+        }
+        self.turn_began = None;
     }
 
     /// Moves what the log holds into the database, as far as readers and the disk allow it. The log
@@ -334,3 +353,7 @@ impl Writer {
 
 /// Changes in one transaction: others must not wait for long.
 const MAX_CHANGES: usize = 4_096;
+/// Microseconds for which a process writes before it looks whether others wait.
+const TURN: i64 = 10_000;
+/// Long enough for those who wait to look once or twice.
+const GIVEN_WAY: Duration = Duration::from_millis(2);
