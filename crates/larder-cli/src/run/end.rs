@@ -100,12 +100,15 @@ pub(super) enum Unkept {
     Failed,
     /// Its output is not whole.
     Gap(Gap),
+    /// It has not run: another process has just run it in vain, or its answer is gone.
+    Resting,
 }
 
 impl fmt::Display for Unkept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Failed => "the command failed",
+            Self::Resting => "another process has just run it in vain",
             Self::Gap(Gap::TooLong) => "its output is longer than what is kept",
             Self::Gap(Gap::Unread) => "its output was not read to the end",
         })

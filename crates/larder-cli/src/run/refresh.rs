@@ -4,15 +4,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use larder::backend::Version;
-use larder::{Life, Options, Result};
+use larder::{Life, Load, Loaded, Result};
 
 use crate::exit::{OK, OWN_FAILURE};
+use crate::run::answer::Answer;
 use crate::run::answers::{Answers, RETRY_AFTER};
 use crate::run::echo::Echo;
+use crate::run::end::Unkept;
 use crate::run::foreground::{open, runtime, stdin};
 use crate::run::load::{Own, loader};
 use crate::run::{Run, arguments};
@@ -53,38 +56,70 @@ pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
 
 async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<()> {
     let (key, answers) = open(run, url, stdin.as_deref())?;
-    if !is_due(run, &answers, &key).await? {
+    if standing(run, &answers, &key).await? != Standing::Due {
         return Ok(());
     }
-    // A store of its own, without copies of what this one has looked at. It knows when an answer has
-    // come of age, so under its lease it finds what another process has made anew meanwhile.
+    // Stores of their own: one has no copies of what this one has looked at; to close the other is
+    // to wait for the end of the load.
+    let (_, judging) = open(run, url, stdin.as_deref())?;
     let (_, loading) = open(run, url, stdin.as_deref())?;
-    let options = Options::new();
-    let cache = loading.cache.with(match run.refresh_after {
-        Some(after) => options.refresh_after(after),
-        None => options,
-    });
-    let own = Own::default();
-    let loaded = cache.load(&key, loader(run, stdin, Echo::Silent, own.clone())).await;
-    // To close it is to wait for a load that goes on behind.
-    cache.close().await?;
-    if let Some((end, unkept)) = own.take() {
-        answers.note_refresh(&key, unkept.map(|_| end.code())).await;
-    }
+    let loader = make_anew(run, stdin, key.clone(), judging);
+    loading.cache.refresh(&key, loader)?;
+    loading.cache.close().await?;
     answers.tidy().await;
-    loaded.map(drop)
+    Ok(())
 }
 
-/// Whether nobody has refreshed it, or failed to, since it was found to be due.
-async fn is_due(run: &Run, answers: &Answers, key: &str) -> Result<bool> {
-    if answers.last_failure(key).await.is_some_and(|(_, age)| age < RETRY_AFTER) {
-        return Ok(false);
-    }
-    let kept = answers.look(key).await?;
-    Ok(kept.is_some_and(|kept| {
-        kept.life != Life::Fresh || run.refresh_after.is_some_and(|after| kept.age >= after)
-    }))
+/// How an answer that was found to be due stands by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Due,
+    /// Another process has made it anew.
+    Fresh,
+    /// Another process has failed to, or the answer is gone.
+    Resting,
 }
+
+async fn standing(run: &Run, answers: &Answers, key: &str) -> Result<Standing> {
+    if answers.last_failure(key).await.is_some_and(|(_, age)| age < RETRY_AFTER) {
+        return Ok(Standing::Resting);
+    }
+    let Some(kept) = answers.look(key).await? else { return Ok(Standing::Resting) };
+    let is_aged = run.refresh_after.is_some_and(|after| kept.age >= after);
+    Ok(if kept.life != Life::Fresh || is_aged { Standing::Due } else { Standing::Fresh })
+}
+
+/// A loader that runs the command, and notes how it went.
+///
+/// Of all processes that find the answer due, one at a time comes to run it: the load's lease keeps
+/// the others away. One that comes after another's end finds out here, and leaves the answer that the
+/// other has made a moment ago as it is.
+fn make_anew(
+    run: &Run,
+    stdin: Option<Bytes>,
+    key: String,
+    answers: Answers,
+) -> impl FnOnce(Load<String, Answer>) -> BoxLoaded + Send + use<> {
+    let (run, own) = (run.clone(), Own::default());
+    let load_it = loader(&run, stdin, Echo::Silent, own.clone());
+    move |load| {
+        Box::pin(async move {
+            match standing(&run, &answers, &key).await.unwrap_or(Standing::Due) {
+                Standing::Due => {}
+                Standing::Fresh => return Ok(Loaded::not_modified()),
+                Standing::Resting => return Err(Unkept::Resting),
+            }
+            let answer = load_it(load).await;
+            if let Some((end, unkept)) = own.take() {
+                answers.note_refresh(&key, unkept.map(|_| end.code())).await;
+            }
+            answer.map(Loaded::new)
+        })
+    }
+}
+
+/// The future of such a loader.
+type BoxLoaded = Pin<Box<dyn Future<Output = std::result::Result<Loaded<Answer>, Unkept>> + Send>>;
 
 /// A file with this content and no name, which only who has it open can read.
 fn unnamed_file(content: &[u8]) -> io::Result<File> {
