@@ -103,10 +103,10 @@ impl Store {
         let folder = config.folder().to_owned();
         // A process that lives for milliseconds leaves the purge to those that write.
         let config = config.purge_every(None).on_event(|event| {
-            if let DiskEvent::SetAside { path, saved } = event {
+            if let DiskEvent::SetAside { path } = event {
                 let path = path.display();
                 remark(&format!(
-                    "the store was damaged; it lies in {path} now, {saved} records were saved"
+                    "the store was damaged: it was moved to {path}, and an empty one took its place"
                 ));
             }
         });

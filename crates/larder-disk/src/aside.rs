@@ -1,4 +1,7 @@
-//! What becomes of a damaged database: it is renamed, and what it still tells goes into a fresh one.
+//! A damaged database is put away under a dated name, and an empty one takes its place.
+//!
+//! Nothing is copied out of it: a page that cannot be trusted may hold what has been deleted since,
+//! and a cache is filled again by its loaders.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,13 +39,13 @@ pub(crate) fn set_aside(
     if Identity::of(&folder.database()) != Some(damaged) {
         return Ok(());
     }
+    let bound = create::bound_of(&folder.database());
     let Some(name) = put_away(folder)? else { return Ok(()) };
-    let path = folder.join(&name);
-    // Saving is a favour: where it fails, the next open makes an empty database.
-    let saved = create::fresh(folder, config, Some(&path)).unwrap_or(0);
+    // Where this fails, the next who opens the store creates it.
+    let _ = create::fresh(folder, config, config.bound.or(bound));
     prune(folder).map_err(files)?;
     drop(alone);
-    config.observer.tell(&DiskEvent::SetAside { path, saved });
+    config.observer.tell(&DiskEvent::SetAside { path: folder.join(&name) });
     Ok(())
 }
 

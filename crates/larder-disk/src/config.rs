@@ -50,7 +50,8 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnCorrupt {
-    /// It is renamed, what can be read of it goes into a fresh one, and an event tells.
+    /// It is renamed, an empty one takes its place, and [`DiskEvent::SetAside`] tells. The newest three
+    /// are kept. Nothing of a damaged database is served after that.
     #[default]
     SetAside,
     /// Calls fail with [`Unavailable`](ErrorKind::Unavailable), and nothing is touched.

@@ -15,7 +15,6 @@ use crate::error::{of_files, of_sqlite};
 use crate::folder::{Folder, UNFINISHED, unique};
 use crate::lock;
 use crate::origin::Origin;
-use crate::salvage;
 use crate::schema;
 use crate::wait::Until;
 
@@ -30,38 +29,33 @@ pub(crate) fn create(folder: &Folder, config: &DiskConfig, until: Until) -> Resu
     }
     // The log of another database would be taken for the new one's.
     aside::put_away(folder)?;
-    fresh(folder, config, None).map(drop)
+    fresh(folder, config, None)
 }
 
-/// Puts a database into the folder that has none, with what can be saved of a damaged one; how many
-/// records that is. The lock is held.
-pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, damaged: Option<&Path>) -> Result<u64> {
+/// Puts an empty database into the folder that has none, with this bound. The lock is held.
+pub(crate) fn fresh(folder: &Folder, config: &DiskConfig, bound: Option<Bound>) -> Result<()> {
     let files = |error| of_files("open", error);
     folder.remove_unfinished().map_err(files)?;
-    let path = folder.join(&unfinished(folder, config)?);
-    let bound = config.new_bound();
-    let connection = connection::open(&path, writer(config, bound)).map_err(failed)?;
-    let now = folder.file_system_now().map_err(files)?;
-    let saved = damaged.map_or(Ok(None), |from| salvage::copy(folder, config, from, &connection));
-    let (origin, saved) = saved?.unwrap_or_else(|| (Origin::new(now, now, 0, bound), 0));
-    origin.write(&connection).map_err(failed)?;
-    close(connection)?;
-    fs::rename(path, folder.database()).map_err(files)?;
-    Ok(saved)
-}
-
-/// The name of a new file with empty tables, which nobody has open.
-pub(crate) fn unfinished(folder: &Folder, config: &DiskConfig) -> Result<String> {
     let name = format!("{UNFINISHED}{}", unique());
-    drop(folder.create_file(&name).map_err(|error| of_files("open", error))?);
-    let connection = connection::open(&folder.join(&name), writer(config, config.new_bound()));
-    let connection = connection.map_err(failed)?;
+    drop(folder.create_file(&name).map_err(files)?);
+    let path = folder.join(&name);
+    let bound = bound.unwrap_or(config.new_bound());
+    let connection = connection::open(&path, writer(config, bound)).map_err(failed)?;
     let first = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;";
     connection.execute_batch(first).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
     schema::migrate(&connection, Until::after(Duration::ZERO))?;
+    let origin = Origin::new(folder.file_system_now().map_err(files)?, bound);
+    origin.write(&connection).map_err(failed)?;
     close(connection)?;
-    Ok(name)
+    fs::rename(path, folder.database()).map_err(files)
+}
+
+/// The bound of a damaged database, if its own row can still be read: the check of that row says
+/// whether it is right.
+pub(crate) fn bound_of(damaged: &Path) -> Option<Bound> {
+    let connection = connection::open(damaged, Role::Reader).ok()?;
+    Origin::read(&connection).ok().map(|origin| origin.bound)
 }
 
 /// Closes a database that is whole without its log: what fails in closing nobody is told.

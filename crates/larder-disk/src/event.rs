@@ -9,12 +9,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskEvent {
-    /// The database was damaged: it lies here now, and a fresh one has taken its place.
+    /// The database was damaged: it was renamed, and an empty one has taken its place.
     SetAside {
         /// Where the damaged database lies.
         path: PathBuf,
-        /// How many records were saved into the fresh one.
-        saved: u64,
     },
     /// The database had gone or had been replaced: the one in its place is used from now on.
     Reopened,

@@ -3,8 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +15,6 @@ use crate::config::{DiskConfig, OnCorrupt};
 use crate::connection::{self, Role};
 use crate::create::writer;
 use crate::error::{is_damage, of_files, of_sqlite};
-use crate::event::DiskEvent;
 use crate::folder::{DATABASE, Folder, UNFINISHED};
 use crate::lock::{self, Hold};
 use crate::origin::Origin;
@@ -125,9 +122,11 @@ impl Examination<'_> {
             Err(Unfit::Other(error)) => return Err(error),
         };
         if let Some(message) = damage {
-            let saved =
-                (self.how == Examine::Repair).then(|| self.replace(identity)).transpose()?;
-            self.tell(report, Problem::DamagedDatabase { message, saved });
+            if self.how == Examine::Repair {
+                let config = self.config.clone().on_corrupt(OnCorrupt::SetAside);
+                aside::set_aside(self.folder, identity, &config, crate::error::damage())?;
+            }
+            self.tell(report, Problem::DamagedDatabase { message });
         }
         if let Ok((schema, usage)) = self.usage() {
             report.schema = Some(schema);
@@ -178,19 +177,6 @@ impl Examination<'_> {
             finish(&connection, all).map_err(Broken::error)?;
         }
         Ok(())
-    }
-
-    /// Sets the database aside; how many records were saved.
-    fn replace(&self, damaged: Identity) -> Result<u64> {
-        let saved = Arc::new(AtomicU64::new(0));
-        let heard = Arc::clone(&saved);
-        let config = self.config.clone().on_corrupt(OnCorrupt::SetAside).on_event(move |event| {
-            if let DiskEvent::SetAside { saved, .. } = event {
-                heard.store(*saved, Ordering::Relaxed);
-            }
-        });
-        aside::set_aside(self.folder, damaged, &config, crate::error::damage())?;
-        Ok(saved.load(Ordering::Relaxed))
     }
 
     fn usage(&self) -> Result<(i64, DiskUsage), Unfit> {

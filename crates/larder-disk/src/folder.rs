@@ -194,11 +194,6 @@ impl Folder {
         fs::rename(self.join(&name), self.join(MARKER))
     }
 
-    /// When the folder was marked by the file system's clock, in microseconds since 1970.
-    pub(crate) fn marked_at(&self) -> std::io::Result<i64> {
-        Ok(modified(&rustix::fs::stat(self.join(MARKER))?))
-    }
-
     pub(crate) fn is_marked(&self) -> std::io::Result<bool> {
         let mut options = OpenOptions::new();
         options.read(true);

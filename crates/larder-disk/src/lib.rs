@@ -24,7 +24,8 @@
 //!   leaves half of one; [`Synced`](Durability::Synced) answers when the disk has it.
 //! - **Room** is bounded: beyond [`max_bytes`](DiskConfig::max_bytes) what was not used for longest
 //!   goes, by second chance; leases and locks go last. The bound is the store's, whoever opens it.
-//! - **Damage** is noticed by a check of every record, and a damaged database is set aside.
+//! - **Damage** is noticed by a check of every record: a damaged record is a miss. A damaged database
+//!   is put away under a dated name, and an empty one takes its place.
 //! - **Files** are 0600 in a folder that only its owner enters.
 //!
 //! # Limits
@@ -68,12 +69,10 @@ mod queue;
 mod read;
 mod readers;
 mod reading;
-mod rebuild;
 mod report;
 mod reserve;
 mod room;
 mod row;
-mod salvage;
 mod schema;
 mod shared;
 mod space;

@@ -20,11 +20,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A life that begins now. `created` is the file system's time of the store time zero; `last`
-    /// is a store time that has surely passed.
-    pub(crate) fn new(created: i64, file_system_now: i64, last: i64, bound: Bound) -> Self {
-        let anchor = Anchor::renewed(created, file_system_now, last);
-        Self { incarnation: Version::next(), created, anchor, bound }
+    /// A life that begins now, by the file system's time.
+    pub(crate) fn new(now: i64, bound: Bound) -> Self {
+        let anchor = Anchor::renewed(now, now, 0);
+        Self { incarnation: Version::next(), created: now, anchor, bound }
     }
 
     /// # Errors

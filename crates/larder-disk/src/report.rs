@@ -62,8 +62,6 @@ pub enum Problem {
     DamagedDatabase {
         /// What SQLite says of it.
         message: String,
-        /// How many records were saved into the one that has taken its place; none if none has.
-        saved: Option<u64>,
     },
 }
 
@@ -75,7 +73,7 @@ impl Problem {
             Self::Open { .. } => "take the rights of others away",
             Self::Unfinished { .. } => "remove them",
             Self::DamagedRecords { .. } => "drop them",
-            Self::DamagedDatabase { .. } => "set it aside and save what can be read of it",
+            Self::DamagedDatabase { .. } => "set it aside and create an empty one",
         }
     }
 }
@@ -89,12 +87,7 @@ impl fmt::Display for Problem {
             }
             Self::Unfinished { files } => write!(f, "{files} files of unfinished databases"),
             Self::DamagedRecords { records } => write!(f, "{records} damaged records"),
-            Self::DamagedDatabase { message, saved: None } => {
-                write!(f, "the database is damaged: {message}")
-            }
-            Self::DamagedDatabase { message, saved: Some(saved) } => {
-                write!(f, "the database was damaged: {message}; {saved} records were saved")
-            }
+            Self::DamagedDatabase { message } => write!(f, "the database is damaged: {message}"),
         }
     }
 }

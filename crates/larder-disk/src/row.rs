@@ -50,11 +50,6 @@ pub(crate) const UPSERT: &str =
     "INSERT INTO entries (name, head, dies, used, extra, payload) VALUES (?1, ?2, ?3, 0, ?4, ?5)
     ON CONFLICT (name) DO UPDATE SET head = ?2, dies = ?3, used = 1, extra = ?4, payload = ?5";
 
-/// The same as [`UPSERT`] where nothing is there, else nothing.
-pub(crate) const INSERT: &str =
-    "INSERT INTO entries (name, head, dies, used, extra, payload) VALUES (?1, ?2, ?3, 0, ?4, ?5)
-    ON CONFLICT (name) DO NOTHING";
-
 /// A life in the store's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredLife {

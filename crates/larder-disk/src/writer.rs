@@ -326,7 +326,8 @@ impl Writer {
     fn check(&mut self, store: &Arc<Store>, error: Option<rusqlite::Error>) -> Result<()> {
         self.open = None;
         if let Some(error) = error.filter(|_| store.is_current()) {
-            store.set_aside(&self.shared.config, error)?;
+            let config = self.shared.config.again(self.shared.bound.get());
+            store.set_aside(&config, error)?;
         }
         self.shared.replace("read", store).map(drop)
     }

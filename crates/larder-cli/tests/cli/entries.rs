@@ -250,7 +250,9 @@ fn the_doctor_sets_a_damaged_database_aside_only_if_asked() {
     assert_eq!(std::fs::read(&database).unwrap(), bytes);
     let (code, output) = bench.tell("doctor --repair");
     assert!(code == 0 && output.contains("done: set it aside"), "{output}");
+    assert!(bench.tell("doctor").1.contains("larder.damaged-"));
     assert_eq!(bench.json("doctor")[0]["set_aside"].as_array().unwrap().len(), 1);
+    assert_eq!(bench.tell("count"), ok("0\n"));
     assert_eq!(bench.tell("set a x"), ok(""));
     assert_eq!(bench.tell("get a"), ok("x"));
 }

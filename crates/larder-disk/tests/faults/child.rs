@@ -141,6 +141,7 @@ fn play(role: &str, arguments: &[&str]) {
         ("endure", [folder, lifted]) => crate::calls::endure(folder, lifted),
         ("wait", [folder, stall]) => crate::stalls::wait(folder, stall),
         ("hold", [folder]) => crate::store::hold(folder),
+        ("witness", [folder]) => crate::ruins::witness(folder),
         ("press", [folder, seed, max, share]) => {
             let [max, share] = [max, share].map(|bytes| bytes.parse().unwrap());
             crate::bound::press(folder, seed.parse().unwrap(), max, share);

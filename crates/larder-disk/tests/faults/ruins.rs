@@ -1,12 +1,14 @@
 //! F04: whole pieces of a store that are overwritten, gone or swapped.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use larder_core::Error;
-use larder_disk::DiskEvent;
+use larder_core::Backend;
+use larder_disk::{DiskConfig, DiskEvent};
+use larder_testkit::block_on;
 
-use crate::child::{Child, Watch};
+use crate::child::{Child, Watch, pause, tell};
 use crate::store::{Files, Folder, Store};
 
 /// A store of many small values, closed.
@@ -41,37 +43,49 @@ fn name(number: usize) -> String {
     format!("entry-{number}")
 }
 
-/// Opens within five seconds, gives what it has, and works; how many entries that are.
-fn kept(files: &Files, what: &str) -> Result<usize, Error> {
+/// Opens within five seconds and works; how many entries are served after all were asked for once.
+///
+/// Damage that is met on the way replaces the database: then it is none of them.
+fn served(files: &Files, what: &str) -> usize {
     let folder = Folder::quick();
     files.put_into(&folder);
     let watch = Watch::start();
-    let store = Store::open(folder.config())?;
+    let store = Store::open(folder.config()).unwrap();
     let all = || (0..COUNT).map(|number| store.get(&name(number)));
-    // Damage that is met on the way replaces the database: the second round has what is left.
     let _ = all().count();
     assert!(watch.passed() < Duration::from_secs(5), "{what}: {:?}", watch.passed());
-    let kept = all().filter(|found| *found.as_ref().unwrap() == Some(1)).count();
-    for event in store.events() {
-        if let DiskEvent::SetAside { path, saved } = event {
-            assert!(path.exists(), "{what}");
-            assert!(saved >= kept as u64, "{what}: {saved} of {kept}");
-        }
-    }
+    let served = all().filter(|found| *found.as_ref().unwrap() == Some(1)).count();
+    let paths = set_aside(&store);
+    assert!(paths.iter().all(|path| path.exists()), "{what}");
+    assert_eq!(folder.names("larder.damaged-").is_empty(), paths.is_empty(), "{what}");
+    let fewest = if paths.is_empty() { COUNT * 99 / 100 } else { 0 };
+    let most = if paths.is_empty() { COUNT } else { 0 };
+    assert!((fewest..=most).contains(&served), "{what}: {served} of {COUNT}");
     assert!(store.put("new", 1, 10_000).is_done(), "{what}");
+    drop(store);
+    let store = Store::open(folder.config()).unwrap();
     assert_eq!(store.get("new").unwrap(), Some(1), "{what}");
+    assert!(set_aside(&store).is_empty(), "{what}");
     assert!(folder.names("larder.new-").is_empty(), "{what}");
-    Ok(kept)
+    served
+}
+
+/// Where the store has told that damaged databases lie.
+fn set_aside(store: &Store) -> Vec<PathBuf> {
+    let path = |event| match event {
+        DiskEvent::SetAside { path } => Some(path),
+        _ => None,
+    };
+    store.events().into_iter().filter_map(path).collect()
 }
 
 #[test]
-fn f04_the_loss_of_any_one_page_leaves_the_others_records() {
+fn f04_after_the_loss_of_any_one_page_the_store_works_whole_or_empty() {
     let whole = many();
-    assert_eq!(kept(&whole, "whole").unwrap(), COUNT);
+    assert_eq!(served(&whole, "whole"), COUNT);
     let pages = whole.0["larder.db"].len() / PAGE;
     let mut random = fastrand::Rng::with_seed(4);
     let others = (0..16).map(|_| random.usize(7..pages)).collect::<Vec<_>>();
-    let mut lost = Vec::new();
     for (round, page) in (0..7).chain(others).enumerate() {
         let spoils = [Spoil::Zeros, Spoil::Noise, Spoil::Another];
         // The first pages hold up the others.
@@ -79,25 +93,98 @@ fn f04_the_loss_of_any_one_page_leaves_the_others_records() {
         for spoil in spoils {
             let mut files = whole.clone();
             spoil.page(files.database(), page, round as u64);
-            let what = format!("{spoil:?} in page {}", page + 1);
-            let kept = kept(&files, &what).unwrap();
-            if kept * 100 < COUNT * 99 {
-                lost.push(format!("{what}: {kept}"));
-            }
+            served(&files, &format!("{spoil:?} in page {}", page + 1));
         }
     }
-    assert!(lost.is_empty(), "of {COUNT}: {lost:#?}");
 }
 
 #[test]
-fn f04_tables_with_other_columns_are_damage_and_their_records_are_saved() {
+fn f04_tables_with_other_columns_are_a_damaged_database() {
     for (column, other) in [("payload BLOB", "paxload BLOB"), ("start TEXT", "stort TEXT")] {
         let mut files = many();
         let page = &mut files.database()[..PAGE];
         let place = page.windows(column.len()).position(|text| text == column.as_bytes()).unwrap();
         page[place..place + other.len()].copy_from_slice(other.as_bytes());
-        assert_eq!(kept(&files, other).unwrap(), COUNT, "{other}");
+        assert_eq!(served(&files, other), 0, "{other}");
     }
+}
+
+#[test]
+fn f04_a_store_that_takes_the_place_of_a_damaged_one_is_another_one() {
+    let folder = Folder::quick();
+    let store = Store::open(folder.config()).unwrap();
+    assert!(store.put("key", 1, 100).is_done());
+    let before = block_on(store.backend.incarnation()).unwrap();
+    drop(store);
+    std::fs::write(folder.path().join("larder.db"), "spoiled").unwrap();
+    let store = Store::open(folder.config()).unwrap();
+    assert_ne!(block_on(store.backend.incarnation()).unwrap(), before);
+    assert_eq!(store.get("key").unwrap(), None);
+    // Its time begins with it.
+    let now = block_on(store.backend.clock()).unwrap().as_micros();
+    assert!((0..60_000_000).contains(&now), "{now}");
+}
+
+#[test]
+fn f04_a_replaced_store_keeps_its_bound_where_that_can_be_read() {
+    // The store's own row lies in the second page.
+    for (first, bound) in [(0, 1 << 30), (3, 8 << 20)] {
+        let folder = Folder::quick();
+        let store = Store::open(folder.config().max_bytes(Some(8 << 20))).unwrap();
+        for number in 0..200 {
+            assert!(store.put(&name(number), 1, 300).is_done());
+        }
+        drop(store);
+        let mut files = Files::of(&folder);
+        files.database()[first * PAGE..].fill(7);
+        files.put_into(&folder);
+        let store = Store::open(folder.config()).unwrap();
+        for number in 0..200 {
+            let _ = store.get(&name(number));
+        }
+        assert_eq!(set_aside(&store).len(), 1);
+        assert_eq!(store.backend.usage().unwrap().max_bytes, Some(bound));
+    }
+}
+
+/// In another process: has a store open while it is replaced from outside, and goes on.
+pub(crate) fn witness(folder: &str) {
+    // Nothing of its own may find the damage first.
+    let store = Store::open(DiskConfig::new(folder).purge_every(None)).unwrap();
+    assert!(store.put("old", 1, 100).is_done());
+    assert_eq!(store.get("old").unwrap(), Some(1));
+    tell("open");
+    let is_put_away = || {
+        let mut names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.any(|name| name.to_string_lossy().starts_with("larder.damaged-"))
+    };
+    while !is_put_away() {
+        pause(Duration::from_millis(1));
+    }
+    // So long a reader may not notice.
+    pause(Duration::from_millis(100));
+    assert_eq!(store.get("old").unwrap(), None);
+    assert!(store.put("theirs", 1, 100).is_done());
+    assert_eq!(store.events(), [DiskEvent::Reopened]);
+}
+
+#[test]
+fn f04_processes_that_have_a_damaged_database_open_notice_that_it_is_replaced() {
+    let folder = Folder::quick();
+    let mut witness = Child::start("witness", &[folder.text()]);
+    assert_eq!(witness.hear().unwrap(), "open");
+    std::fs::write(folder.path().join("larder.db"), "spoiled").unwrap();
+    let store = Store::open(folder.config()).unwrap();
+    assert_eq!(set_aside(&store).len(), 1);
+    assert!(store.put("ours", 1, 100).is_done());
+    witness.succeed();
+    assert_eq!(store.get("theirs").unwrap(), Some(1));
+    drop(store);
+    let store = Store::open(folder.config()).unwrap();
+    for (key, found) in [("old", None), ("ours", Some(1)), ("theirs", Some(1))] {
+        assert_eq!(store.get(key).unwrap(), found, "{key}");
+    }
+    assert_eq!(store.events(), []);
 }
 
 #[derive(Clone, Copy, Debug)]
