@@ -16,14 +16,14 @@ use crate::change::Change;
 use crate::config::DiskConfig;
 use crate::error::{closed, of_sqlite};
 use crate::handle::{Handle, spawn, thread_ended};
+use crate::job::Job;
 use crate::origin::Origin;
+use crate::pace::Length;
 use crate::read::{self, Read, SMALL_BYTES};
-use crate::reading::Length;
 use crate::room::{self, DiskUsage};
 use crate::row::Unreadable;
 use crate::shared::Shared;
 use crate::store::Store;
-use crate::writer::Job;
 
 /// Records in a folder, shared by the processes of one host.
 ///

@@ -4,8 +4,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::connection::PAGE_BYTES;
-
 /// The most bytes of the database, its log and the log's index; none for no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound(pub(crate) Option<u64>);
@@ -80,6 +78,8 @@ impl SharedBound {
     }
 }
 
+/// The size of a page: SQLite's default, and the file system's block.
+pub(crate) const PAGE_BYTES: u64 = 4_096;
 /// A page in the log, with its header.
 pub(crate) const FRAME_BYTES: u64 = PAGE_BYTES + 24;
 /// The pages that a change of one record touches beside its payload: the row's and one of each index.

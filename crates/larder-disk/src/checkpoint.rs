@@ -4,22 +4,15 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::bound::Bound;
+use crate::bound::{Bound, PAGE_BYTES};
 use crate::config::DiskConfig;
-use crate::connection::PAGE_BYTES;
 use crate::store::Store;
-
-/// Moves what the log holds into the database, as far as nobody needs it where it is; whether that was
-/// all of it.
-pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        let is_busy: bool = row.get(0)?;
-        Ok(!is_busy && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
-    })
-}
+use crate::wait::Until;
+use crate::wal::LogRun;
 
 /// What the log holds that the database does not, about, and the thread that moves it there.
 #[derive(Default)]
@@ -70,3 +63,46 @@ impl Checkpoints {
         }
     }
 }
+
+/// Waits for readers at times, and gives those who write as much time in between.
+pub(crate) fn wait_and_truncate(
+    store: &Store,
+    connection: &Connection,
+    before: LogRun,
+    until: Until,
+) -> bool {
+    loop {
+        let for_readers = until.left().clamp(MIN_READER_WAIT, MAX_READER_WAIT);
+        let pause = || until.or_after(for_readers);
+        if try_truncate(store, connection, before, for_readers).is_some()
+            || pause()
+                .wait_for(|| try_truncate(store, connection, before, Duration::ZERO))
+                .is_some()
+        {
+            return true;
+        }
+        if until.is_over() {
+            return false;
+        }
+    }
+}
+
+/// Empties the log, if all who read it end in this time; none if not. Somebody else may have done it.
+pub(crate) fn try_truncate(
+    store: &Store,
+    connection: &Connection,
+    before: LogRun,
+    for_readers: Duration,
+) -> Option<()> {
+    let _hold = store.try_hold().ok()??;
+    let _ = connection.busy_timeout(for_readers);
+    let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(true);
+    let _ = connection.busy_timeout(Duration::ZERO);
+    (!is_busy || store.log_run() != before || !store.is_current()).then_some(())
+}
+
+const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+/// How long nobody writes while the log's readers are waited for: more than the time for which a
+/// thread has to wait for a processor.
+pub(crate) const MAX_READER_WAIT: Duration = Duration::from_millis(200);
+const MIN_READER_WAIT: Duration = Duration::from_millis(5);

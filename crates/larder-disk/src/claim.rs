@@ -10,8 +10,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::bound::{Bound, FRAME_BYTES, FRAMES_PER_RECORD, index_bytes};
-use crate::connection::PAGE_BYTES;
+use crate::bound::{Bound, FRAME_BYTES, FRAMES_PER_RECORD, PAGE_BYTES, index_bytes};
 use crate::error::damage;
 use crate::evict::{self, Mercy, Reach, Turn};
 use crate::room;

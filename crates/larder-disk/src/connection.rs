@@ -6,22 +6,27 @@ use std::time::Duration;
 use rusqlite::ffi::SQLITE_READONLY;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::config::Durability;
+use crate::bound::{Bound, PAGE_BYTES};
+use crate::config::{DiskConfig, Durability};
 use crate::error::of_code;
 
 /// How a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Reader,
-    /// Others' transactions it does not wait for by itself: see [`begin`](crate::transaction::begin).
+    /// Others' transactions it does not wait for by itself: see `transaction::begin`.
     Writer {
         durability: Durability,
         wal_bytes: u64,
     },
 }
 
-/// The size of a page: SQLite's default, and the file system's block.
-pub(crate) const PAGE_BYTES: u64 = 4_096;
+impl Role {
+    /// The role of who writes into a store of this bound.
+    pub(crate) fn writer(config: &DiskConfig, bound: Bound) -> Self {
+        Self::Writer { durability: config.durability, wal_bytes: bound.log_bytes() }
+    }
+}
 
 /// Opens a database that is there. Connections are used by one thread at a time.
 pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {

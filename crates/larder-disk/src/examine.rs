@@ -9,20 +9,20 @@ use bytes::Bytes;
 use larder_core::{Key, Result, StoreTime};
 use rusqlite::Connection;
 
-use crate::aside;
 use crate::change::drop_damaged;
-use crate::config::{DiskConfig, OnCorrupt};
+use crate::config::DiskConfig;
 use crate::connection::{self, Role};
-use crate::create::writer;
 use crate::error::{is_damage, of_files, of_sqlite};
 use crate::folder::{DATABASE, Folder, UNFINISHED};
+use crate::identity::Identity;
 use crate::lock::{self, Hold};
 use crate::origin::Origin;
+use crate::quarantine;
+use crate::replace::replace;
 use crate::report::{Finding, Problem, Report};
 use crate::room::{self, DiskUsage};
 use crate::row::{self, Found, ROW_COLUMNS, Unreadable, select_row};
 use crate::schema;
-use crate::store::Identity;
 use crate::transaction::{Broken, begin, finish};
 use crate::wait::Until;
 
@@ -51,7 +51,7 @@ pub fn examine(config: &DiskConfig, how: Examine) -> Result<Report> {
     if folder.has_database() {
         examination.database(&mut report)?;
     }
-    let set_aside = aside::present(&folder).map_err(files)?;
+    let set_aside = quarantine::names(&folder).map_err(files)?;
     report.set_aside = set_aside.iter().map(|name| folder.join(name)).collect();
     Ok(report)
 }
@@ -123,8 +123,7 @@ impl Examination<'_> {
         };
         if let Some(message) = damage {
             if self.how == Examine::Repair {
-                let config = self.config.clone().on_corrupt(OnCorrupt::SetAside);
-                aside::set_aside(self.folder, identity, &config, crate::error::damage())?;
+                replace(self.folder, identity, self.config)?;
             }
             self.tell(report, Problem::DamagedDatabase { message });
         }
@@ -167,7 +166,7 @@ impl Examination<'_> {
     fn drop_all(&self, damaged: &[(i64, Key)]) -> rusqlite::Result<()> {
         let connection = connection::open(
             &self.folder.database(),
-            writer(self.config, self.config.new_bound()),
+            Role::writer(self.config, self.config.new_bound()),
         )?;
         for some in damaged.chunks(RECORDS_PER_STEP) {
             begin(&connection, self.until())?;

@@ -18,8 +18,8 @@ use crate::error::of_files;
 pub(crate) const DATABASE: &str = "larder.db";
 /// Databases that are not complete yet begin with this.
 pub(crate) const UNFINISHED: &str = "larder.new-";
-/// Databases that were set aside begin with this.
-pub(crate) const SET_ASIDE: &str = "larder.damaged-";
+/// Names of databases in quarantine begin with this.
+pub(crate) const QUARANTINED: &str = "larder.damaged-";
 /// SQLite's files beside a database.
 pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Held shared by who writes, alone by who creates, migrates or replaces the database.
@@ -219,7 +219,7 @@ fn is_ours(name: &str) -> bool {
     [LOCK, QUEUE, RESERVE].contains(&name)
         || companion.is_some_and(|rest| rest.is_empty() || COMPANIONS.contains(&rest))
         || name.starts_with(UNFINISHED)
-        || name.starts_with(SET_ASIDE)
+        || name.starts_with(QUARANTINED)
 }
 
 /// A name part that no other process and no other call uses. Process ids are not: containers that

@@ -8,11 +8,12 @@ use larder_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
 use crate::error::closed;
+use crate::job::Job;
+use crate::pace::Length;
 use crate::queue::Taken;
-use crate::reading::Length;
 use crate::shared::Shared;
 use crate::store::Store;
-use crate::writer::{Job, Writer};
+use crate::writer::Writer;
 
 /// Ends the threads with the last clone.
 pub(crate) struct Handle {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use larder_core::{Error, ErrorKind, Result, StoreTime};
 use rusqlite::Connection;
 
+use crate::checkpoint::{MAX_READER_WAIT, try_truncate, wait_and_truncate};
 use crate::claim::{Answer, Claim, Eviction, Need, claim};
-use crate::clock::coarse;
 use crate::event::DiskEvent;
-use crate::store::{LogRun, Store};
 use crate::transaction::Broken;
 use crate::wait::Until;
+use crate::wal::KeptLog;
 use crate::writer::Writer;
 
 impl Writer {
@@ -98,84 +98,14 @@ impl Writer {
         };
         let known = self.kept_log.take().filter(|kept| kept.is_still(before));
         if !is_emptied {
-            let now = coarse();
-            let since = known.map_or(now, |known| known.since);
-            self.kept_log = Some(KeptLog { run: before, since, last: now });
+            self.kept_log = Some(KeptLog::tried(before, known));
         }
         is_emptied
     }
 }
 
-/// A log that could not be emptied.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeptLog {
-    run: LogRun,
-    since: i64,
-    /// When it was last tried in vain.
-    last: i64,
-}
-
-impl KeptLog {
-    /// Whether it is this log, and has been for so long that one reader must keep it. Many that read
-    /// for moments keep none: while a process waits for them nobody writes, and who begins to read
-    /// then does not need the log.
-    fn is_for_long(self, run: LogRun) -> bool {
-        self.is_still(run) && coarse() - self.since > LONG_KEPT
-    }
-
-    /// Whether nobody has emptied it since. A try of long ago says nothing about the readers of now.
-    fn is_still(self, run: LogRun) -> bool {
-        self.run == run && coarse() - self.last <= LONG_UNTRIED
-    }
-}
-
-/// Waits for readers at times, and gives those who write as much time in between.
-pub(crate) fn wait_and_truncate(
-    store: &Store,
-    connection: &Connection,
-    before: LogRun,
-    until: Until,
-) -> bool {
-    loop {
-        let for_readers = until.left().clamp(MIN_READER_WAIT, MAX_READER_WAIT);
-        let pause = || until.or_after(for_readers);
-        if try_truncate(store, connection, before, for_readers).is_some()
-            || pause()
-                .wait_for(|| try_truncate(store, connection, before, Duration::ZERO))
-                .is_some()
-        {
-            return true;
-        }
-        if until.is_over() {
-            return false;
-        }
-    }
-}
-
-/// Empties the log, if all who read it end in this time; none if not. Somebody else may have done it.
-fn try_truncate(
-    store: &Store,
-    connection: &Connection,
-    before: LogRun,
-    for_readers: Duration,
-) -> Option<()> {
-    let _hold = store.try_hold().ok()??;
-    let _ = connection.busy_timeout(for_readers);
-    let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(true);
-    let _ = connection.busy_timeout(Duration::ZERO);
-    (!is_busy || store.log_run() != before || !store.is_current()).then_some(())
-}
-
-const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-/// How long nobody writes while the log's readers are waited for: more than the time for which a
-/// thread has to wait for a processor.
-const MAX_READER_WAIT: Duration = Duration::from_millis(200);
-const MIN_READER_WAIT: Duration = Duration::from_millis(5);
 /// How long a log is waited for that has long been kept: a reader of our own may be about to end.
 const MIN_LOG_WAIT: Duration = Duration::from_millis(5);
-/// In microseconds.
-const LONG_KEPT: i64 = 2_000_000;
-const LONG_UNTRIED: i64 = 10_000_000;
 /// For how long a change waits for the write lock, however late it is.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Rounds of making room that a change has, however long they take.

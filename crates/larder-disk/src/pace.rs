@@ -7,6 +7,15 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
+/// How long a read of what is not slow takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Microseconds: it tells whether the disk is slow.
+    Short,
+    /// As long as there is something to read.
+    Any,
+}
+
 /// How long small reads have taken of late.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {

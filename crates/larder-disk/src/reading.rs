@@ -9,17 +9,9 @@ use tokio::sync::oneshot;
 use crate::clock::exact;
 use crate::error::{closed, damage, is_busy, is_damage, of_sqlite};
 use crate::handle::{Handle, thread_ended};
+use crate::pace::Length;
 use crate::shared::Shared;
 use crate::store::Store;
-
-/// How long a read of what is not slow takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Length {
-    /// Microseconds: it tells whether the disk is slow.
-    Short,
-    /// As long as there is something to read.
-    Any,
-}
 
 /// What came of a read on a reading thread.
 enum Came<T> {

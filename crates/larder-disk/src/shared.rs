@@ -11,13 +11,12 @@ use crate::clock::coarse;
 use crate::config::DiskConfig;
 use crate::error::closed;
 use crate::event::DiskEvent;
+use crate::job::Job;
 use crate::marks::Marks;
-use crate::pace::Pace;
+use crate::pace::{Length, Pace};
 use crate::queue::Queue;
 use crate::readers::Readers;
-use crate::reading::Length;
 use crate::store::Store;
-use crate::writer::Job;
 
 /// Something to be read elsewhere than where a caller stands.
 pub(crate) type Errand = Box<dyn FnOnce() + Send>;

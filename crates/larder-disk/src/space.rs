@@ -6,10 +6,10 @@
 
 use rusqlite::Connection;
 
-use crate::checkpoint::empty_log;
 use crate::reserve::RESERVED_BYTES;
 use crate::room;
 use crate::store::Store;
+use crate::wal::empty_log;
 
 /// When to ask the file system: not for every change while there is plenty.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
-//! The database in its folder: opened, created, migrated, or set aside when it is damaged.
+//! The database in its folder: opened, created, migrated, or replaced when it is damaged.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,23 +10,23 @@ use larder_core::{Error, ErrorKind, Incarnation, Result};
 use rusqlite::Connection;
 use rusqlite::ffi::SQLITE_BUSY;
 
-use crate::aside;
 use crate::bound::Bound;
-use crate::checkpoint::empty_log;
 use crate::claim::Files;
 use crate::clock::{Anchor, StoreClock};
 use crate::config::DiskConfig;
 use crate::connection::{self, Role};
-use crate::create::{create, writer};
 use crate::error::{
     damage, has_code, is_busy, is_damage, is_maybe_full, of_code, of_files, of_sqlite,
 };
 use crate::folder::Folder;
+use crate::identity::Identity;
 use crate::lock::{self, Hold, Queue};
 use crate::origin::{Origin, last_stamp};
+use crate::replace::{create, on_damage};
 use crate::schema::{self, Standing};
-use crate::transaction::begin;
+use crate::transaction::{begin, roll_back, try_begin};
 use crate::wait::Until;
+use crate::wal::{LogRun, empty_log};
 
 /// An open database. When it goes or another takes its place, another `Store` does, too.
 #[derive(Debug)]
@@ -47,29 +46,6 @@ pub(crate) struct Store {
     pub(crate) queue: Queue,
     /// The connection that opened it, for the first who reads.
     first: Mutex<Option<Connection>>,
-}
-
-/// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-/// Which of the logs that follow each other in one file: SQLite writes other salts into the header of
-/// each (<https://www.sqlite.org/fileformat2.html#walformat>). None if it is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogRun(Option<[u8; 8]>);
-
-impl Identity {
-    /// Of what is at this path, if anything is.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        Some(Self::of_file(&path.symlink_metadata().ok()?))
-    }
-
-    fn of_file(found: &fs::Metadata) -> Self {
-        Self { device: found.dev(), inode: found.ino() }
-    }
 }
 
 /// An opening waits so long for others, if calls do not wait longer.
@@ -115,7 +91,7 @@ impl Store {
                 Ok(Some(store))
             }
             Err(Failure::Damage(error)) => {
-                aside::set_aside(&folder, identity, config, error)?;
+                on_damage(&folder, identity, config, error)?;
                 Ok(None)
             }
             // Without a byte of room a database cannot be opened.
@@ -146,7 +122,7 @@ impl Store {
             Standing::Older(0) => return Err(Failure::Damage(damage())),
             Standing::Older(_) => {
                 let _alone = lock::alone(folder, until)?;
-                let connection = connection::open(&path, writer(config, Bound::DEFAULT))?;
+                let connection = connection::open(&path, Role::writer(config, Bound::DEFAULT))?;
                 schema::migrate(&connection, until)?;
             }
         }
@@ -157,19 +133,19 @@ impl Store {
         }
         let mut origin = Origin::read(&first)?;
         if config.clock.is_none() && !origin.anchor.is_current() {
-            let connection = connection::open(&path, writer(config, origin.bound))?;
+            let connection = connection::open(&path, Role::writer(config, origin.bound))?;
             origin = renew_anchor(&connection, folder, until)?;
         }
         if let Some(bound) = config.bound.filter(|bound| *bound != origin.bound) {
             let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
             let _hold = Hold::new(&lock, until)?;
-            origin = set_bound(&connection::open(&path, writer(config, bound))?, bound, until)?;
+            origin =
+                set_bound(&connection::open(&path, Role::writer(config, bound))?, bound, until)?;
         }
         let clock = StoreClock::of(&origin.anchor, config.clock.as_ref());
         // A copy of the files, as a restored backup is, is another life of the store.
-        let file = u128::from(identity.device) << 64 | u128::from(identity.inode);
         let life = u128::from_be_bytes(origin.incarnation.to_bytes());
-        let incarnation = Incarnation::new(life ^ file);
+        let incarnation = Incarnation::new(life ^ identity.number());
         let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
         let queue = Queue::open(folder)?;
         let first = Mutex::new(Some(first));
@@ -210,7 +186,7 @@ impl Store {
     }
 
     pub(crate) fn writer(&self, config: &DiskConfig, bound: Bound) -> rusqlite::Result<Connection> {
-        connection::open(&self.path, writer(config, bound))
+        connection::open(&self.path, Role::writer(config, bound))
     }
 
     /// Moves what the log holds into the database, as far as no reader needs it where it is.
@@ -232,12 +208,41 @@ impl Store {
         Hold::try_new(&self.lock)
     }
 
-    /// Replaces the database, if nobody has done so yet.
+    /// Begins a transaction, as [`begin`], in a database that is not replaced while the guard lives;
+    /// none if it has been replaced. Nothing is held while it waits, so that whoever replaces the
+    /// database need not wait for all who write.
     ///
     /// # Errors
-    /// This damage, if the configuration says so; and whatever keeps it from being renamed.
-    pub(crate) fn set_aside(&self, config: &DiskConfig, error: rusqlite::Error) -> Result<()> {
-        aside::set_aside(&self.folder, self.identity, config, error)
+    /// As of [`begin`]; the outer ones are of the folder's lock.
+    pub(crate) fn begin(
+        &self,
+        connection: &Connection,
+        until: Until,
+    ) -> Result<rusqlite::Result<Option<Hold<'_>>>> {
+        let mut place = None;
+        let begun = until.wait_for(|| {
+            let Some(begun) = try_begin(connection) else {
+                place = place.take().or_else(|| self.queue.join());
+                return None;
+            };
+            if let Err(error) = begun {
+                return Some(Ok(Err(error)));
+            }
+            let came = match self.try_hold() {
+                Ok(Some(hold)) if self.is_current() => return Some(Ok(Ok(Some(hold)))),
+                Ok(Some(_)) => Some(Ok(Ok(None))),
+                Ok(None) => None,
+                Err(error) => Some(Err(error)),
+            };
+            roll_back(connection);
+            came
+        });
+        begun.unwrap_or_else(|| Ok(Err(of_code(SQLITE_BUSY))))
+    }
+
+    /// Replaces the database, which this error has shown to be damaged. See [`on_damage`].
+    pub(crate) fn on_damage(&self, config: &DiskConfig, error: rusqlite::Error) -> Result<()> {
+        on_damage(&self.folder, self.identity, config, error)
     }
 
     /// The bytes of the database's file and of its log.
@@ -246,11 +251,9 @@ impl Store {
         Files { database: size(&self.path), log: size(&self.log) }
     }
 
-    /// Which log it is that is there now.
+    /// The run of the log that is there now.
     pub(crate) fn log_run(&self) -> LogRun {
-        let mut salts = [0; 8];
-        let is_read = File::open(&self.log).and_then(|log| log.read_exact_at(&mut salts, 16));
-        LogRun(is_read.is_ok().then_some(salts))
+        LogRun::of(&self.log)
     }
 
     /// The same for a transaction, which has just found the database to be current. A file that has

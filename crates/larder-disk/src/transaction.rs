@@ -3,11 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::ffi::SQLITE_BUSY;
 
-use larder_core::Result;
-
 use crate::error::{is_busy, is_full, of_code};
-use crate::lock::Hold;
-use crate::store::Store;
 use crate::wait::Until;
 
 /// Why a transaction came to nothing, or maybe did not.
@@ -33,37 +29,6 @@ pub(crate) fn begin(connection: &Connection, until: Until) -> rusqlite::Result<(
     until.wait_for(|| try_begin(connection)).unwrap_or_else(|| Err(of_code(SQLITE_BUSY)))
 }
 
-/// The same in a store that is not replaced while the guard lives; none if it has been replaced.
-/// Nothing is held while it waits, so that whoever replaces it need not wait for all who write.
-///
-/// # Errors
-/// As of [`begin`]; the outer ones are of the folder's lock.
-pub(crate) fn begin_in<'a>(
-    store: &'a Store,
-    connection: &Connection,
-    until: Until,
-) -> Result<rusqlite::Result<Option<Hold<'a>>>> {
-    let mut place = None;
-    let begun = until.wait_for(|| {
-        let Some(begun) = try_begin(connection) else {
-            place = place.take().or_else(|| store.queue.join());
-            return None;
-        };
-        if let Err(error) = begun {
-            return Some(Ok(Err(error)));
-        }
-        let came = match store.try_hold() {
-            Ok(Some(hold)) if store.is_current() => return Some(Ok(Ok(Some(hold)))),
-            Ok(Some(_)) => Some(Ok(Ok(None))),
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-        };
-        roll_back(connection);
-        came
-    });
-    begun.unwrap_or_else(|| Ok(Err(of_code(SQLITE_BUSY))))
-}
-
 /// Runs this in the transaction that has begun, and ends that.
 pub(crate) fn finish<T>(
     connection: &Connection,
@@ -81,13 +46,13 @@ pub(crate) fn finish<T>(
     done
 }
 
-/// None if others write.
-fn try_begin(connection: &Connection) -> Option<rusqlite::Result<()>> {
+/// Begins a transaction at once; none if others write.
+pub(crate) fn try_begin(connection: &Connection) -> Option<rusqlite::Result<()>> {
     let begun = step(connection, "BEGIN IMMEDIATE");
     (!begun.as_ref().is_err_and(is_busy)).then_some(begun)
 }
 
-fn roll_back(connection: &Connection) {
+pub(crate) fn roll_back(connection: &Connection) {
     // Where it fails, SQLite has done it already.
     let _ = step(connection, "ROLLBACK");
 }

@@ -6,39 +6,22 @@ use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Key, Outcome, Result, StoreTime};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::call::{Call, Item, apply, fail};
-use crate::change::{Change, drop_damaged};
-use crate::checkpoint::{Checkpoints, empty_log};
+use crate::change::drop_damaged;
+use crate::checkpoint::{Checkpoints, wait_and_truncate};
 use crate::claim::Need;
 use crate::clock::{coarse, exact};
 use crate::error::{damage, is_busy, is_damage, is_full, of_sqlite};
 use crate::event::DiskEvent;
-use crate::limit::{KeptLog, wait_and_truncate};
+use crate::job::Job;
 use crate::queue::Taken;
 use crate::shared::Shared;
 use crate::space::DiskSpace;
 use crate::store::Store;
-use crate::transaction::{Broken, begin_in, finish};
+use crate::transaction::{Broken, finish};
 use crate::wait::{Until, pause};
-
-/// What the thread is asked to do.
-pub(crate) enum Job {
-    /// Changes of keys that are all different, asked for at this store time.
-    Changes(Vec<Change>, StoreTime, oneshot::Sender<Vec<Outcome>>),
-    /// To free so many dead records.
-    Purge(usize, oneshot::Sender<Result<usize>>),
-    /// To do what nobody asks for, at once.
-    Tidy,
-    /// To note which records were used.
-    Marks,
-    /// To drop a record that a reader found damaged.
-    DropDamaged(i64, Key),
-    /// To look whether the store is the one in the folder, and to open that if not. A reader may
-    /// have found this one damaged.
-    Check(Arc<Store>, Option<rusqlite::Error>, oneshot::Sender<Result<()>>),
-}
+use crate::wal::{KeptLog, empty_log};
 
 /// The thread's own state.
 pub(crate) struct Writer {
@@ -249,7 +232,7 @@ impl Writer {
         self.give_way();
         for is_last in [false, true] {
             let (store, connection) = self.open()?;
-            let done = match begin_in(store, connection, until)? {
+            let done = match store.begin(connection, until)? {
                 Ok(Some(_hold)) => {
                     Some(finish(connection, |connection| run(connection, store.clock.now())))
                 }
@@ -327,7 +310,7 @@ impl Writer {
         self.open = None;
         if let Some(error) = error.filter(|_| store.is_current()) {
             let config = self.shared.config.again(self.shared.bound.get());
-            store.set_aside(&config, error)?;
+            store.on_damage(&config, error)?;
         }
         self.shared.replace("read", store).map(drop)
     }

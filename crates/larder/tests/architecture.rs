@@ -1,7 +1,7 @@
 //! What `ARCHITECTURE.md` promises of the source text: mostly what is not there.
 #![expect(clippy::unwrap_used, reason = "a tree that cannot be read fails the test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,25 @@ fn every_module_has_a_place_in_the_order() {
     let found: BTreeSet<_> = sources("larder").iter().map(|s| s.module().to_owned()).collect();
     let listed = ORDER.iter().map(|&name| name.to_owned()).chain(["lib".to_owned()]).collect();
     assert_eq!(found, listed);
+}
+
+/// Files without imports among those that are left are taken away, round by round. What is left in the
+/// end imports a circle or is in it.
+#[test]
+fn the_files_of_the_disk_backend_import_in_no_circle() {
+    let sources = sources("larder-disk");
+    let mut left: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for source in sources.iter().filter(|source| source.path != "lib.rs") {
+        let mut imports = named_modules(&source.code);
+        imports.remove(source.module());
+        left.insert(source.module(), imports);
+    }
+    let files = left.len();
+    for _ in 0..files {
+        let names: BTreeSet<&str> = left.keys().copied().collect();
+        left.retain(|_, imports| !imports.is_disjoint(&names));
+    }
+    assert_eq!(left, BTreeMap::new());
 }
 
 #[test]

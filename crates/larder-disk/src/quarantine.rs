@@ -1,53 +1,12 @@
-//! A damaged database is put away under a dated name, and an empty one takes its place.
-//!
-//! Nothing is copied out of it: a page that cannot be trusted may hold what has been deleted since,
-//! and a cache is filled again by its loaders.
+//! The quarantine: damaged databases under dated names, of which the newest are kept.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, Result};
 
-use crate::config::{DiskConfig, OnCorrupt};
-use crate::create;
-use crate::error::{of_files, of_sqlite};
-use crate::event::DiskEvent;
-use crate::folder::{COMPANIONS, DATABASE, Folder, SET_ASIDE, unique};
-use crate::lock;
-use crate::store::Identity;
-use crate::wait::Until;
-
-/// Replaces a damaged database, unless somebody has done so.
-///
-/// # Errors
-/// This damage, if the configuration says so; [`InvalidInput`](ErrorKind::InvalidInput) in a folder
-/// that is not marked as a store's; and whatever keeps the files from being renamed.
-pub(crate) fn set_aside(
-    folder: &Folder,
-    damaged: Identity,
-    config: &DiskConfig,
-    error: rusqlite::Error,
-) -> Result<()> {
-    if config.on_corrupt == OnCorrupt::Fail {
-        return Err(of_sqlite("open", error));
-    }
-    if !folder.is_marked().map_err(files)? {
-        let message = "the folder is not marked as a store's, and its database is damaged";
-        return Err(Error::new(ErrorKind::InvalidInput, "open", message));
-    }
-    let alone = lock::alone(folder, Until::after(config.busy_timeout))?;
-    if Identity::of(&folder.database()) != Some(damaged) {
-        return Ok(());
-    }
-    let bound = create::bound_of(&folder.database());
-    let Some(name) = put_away(folder)? else { return Ok(()) };
-    // Where this fails, the next who opens the store creates it.
-    let _ = create::fresh(folder, config, config.bound.or(bound));
-    prune(folder).map_err(files)?;
-    drop(alone);
-    config.observer.tell(&DiskEvent::SetAside { path: folder.join(&name) });
-    Ok(())
-}
+use crate::error::of_files;
+use crate::folder::{COMPANIONS, DATABASE, Folder, QUARANTINED, unique};
 
 /// Renames the database and its companions, as far as they are there; the database's name then.
 ///
@@ -69,20 +28,19 @@ pub(crate) fn put_away(folder: &Folder) -> Result<Option<String>> {
     Ok(name)
 }
 
-/// The databases that were set aside, the oldest first.
-pub(crate) fn present(folder: &Folder) -> std::io::Result<BTreeSet<String>> {
+/// The databases in quarantine, the oldest first.
+pub(crate) fn names(folder: &Folder) -> std::io::Result<BTreeSet<String>> {
     let names = folder.names()?.into_iter();
     let base = |name: String| {
         let end = COMPANIONS.iter().find_map(|companion| name.strip_suffix(companion));
         end.map_or_else(|| name.clone(), str::to_owned)
     };
-    Ok(names.filter(|name| name.starts_with(SET_ASIDE)).map(base).collect())
+    Ok(names.filter(|name| name.starts_with(QUARANTINED)).map(base).collect())
 }
 
-/// Removes all but the newest.
-fn prune(folder: &Folder) -> std::io::Result<()> {
-    let present = present(folder)?;
-    for name in present.iter().rev().skip(MAX_KEPT) {
+/// Removes all but the newest databases in quarantine.
+pub(crate) fn prune(folder: &Folder) -> std::io::Result<()> {
+    for name in names(folder)?.iter().rev().skip(MAX_KEPT) {
         folder.remove_database(name)?;
     }
     Ok(())
@@ -94,7 +52,7 @@ fn dated_name(folder: &Folder) -> std::io::Result<String> {
     let (year, month, day) = date(days);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let time = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
-    Ok(format!("{SET_ASIDE}{time}-{}", unique()))
+    Ok(format!("{QUARANTINED}{time}-{}", unique()))
 }
 
 /// Year, month and day of a day counted from 1970, by the rule of 400 years of 146,097 days that
