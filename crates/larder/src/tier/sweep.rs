@@ -13,7 +13,7 @@ use larder_core::{Sweep, Timestamp};
 use crate::clock::LocalClock;
 use crate::janitor;
 use crate::listener::{Cause, Dropped};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::tier::local::LocalTier;
 use crate::tier::slot::{Reader, Slot};
@@ -23,8 +23,9 @@ use crate::tier::slot::{Reader, Slot};
 pub(super) struct Sweeps {
     /// Whether somebody sweeps without being asked to.
     is_kept: AtomicBool,
-    /// Whether the janitor has been woken for a walk that has not begun.
-    is_woken: AtomicBool,
+    /// The process whose janitor has been woken for a walk that has not begun; zero for none. A forked
+    /// child's has not been.
+    woken_in: AtomicU32,
     /// Held by whoever sweeps, also while listeners run: a sweep ends when what others have taken
     /// is told, too.
     turn: Mutex<Swept>,
@@ -98,7 +99,7 @@ where
             return;
         }
         // Before the count is read: what is ended after that wakes the janitor again.
-        self.sweeps.is_woken.store(false, Ordering::SeqCst);
+        self.sweeps.woken_in.store(0, Ordering::SeqCst);
         let endings = self.marks.endings();
         if swept.is_wheel_partial {
             // Cleared first: whoever puts from here on either pushes, or is met by this walk.
@@ -162,7 +163,8 @@ where
     pub(super) fn sweep_soon(&self) {
         self.keep_swept();
         let is_system = matches!(self.clock, LocalClock::System);
-        if is_system && !self.sweeps.is_woken.swap(true, Ordering::SeqCst) {
+        let pid = std::process::id();
+        if is_system && self.sweeps.woken_in.swap(pid, Ordering::SeqCst) != pid {
             janitor::wake();
         }
     }
