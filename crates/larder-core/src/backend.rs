@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Capabilities, Error, Header, Incarnation, Key, Record, Result, StoreTime, Times, Token, Version,
+    Capabilities, Error, ErrorKind, Header, Incarnation, Key, Record, Result, StoreTime, Times,
+    Token, Version,
 };
 
 /// What a write or delete demands of the record that is there now.
@@ -128,7 +129,9 @@ pub struct Page {
 ///   [`Capabilities::settles_within`] or never. Otherwise it would undo what others were told is
 ///   done.
 ///
-/// Implementations write plain `async fn`s. `larder_testkit::conformance!` runs the suite.
+/// Implementations write plain `async fn`s; `capabilities`, `read`, `write`, `retime` and `delete` are
+/// enough. A wrapper passes everything on, which `#[deny(clippy::missing_trait_methods)]` sees to.
+/// `larder_testkit::conformance!` runs the suite.
 pub trait Backend: Send + Sync + 'static {
     /// What it can do. Constant over its life, but for the largest value where others may change the
     /// bound of the store.
@@ -156,24 +159,52 @@ pub trait Backend: Send + Sync + 'static {
     /// A record that is there during the whole scan is met at least once.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) without the capability.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without the capability, which is the default.
     fn scan(
         &self,
         prefix: &[u8],
         cursor: Option<Bytes>,
         limit: usize,
-    ) -> impl Future<Output = Result<Page>> + Send;
+    ) -> impl Future<Output = Result<Page>> + Send {
+        let _ = (prefix, cursor, limit);
+        async { Err(unsupported("scan")) }
+    }
 
     /// Frees the room of at most `limit` dead records; how many it was.
-    fn purge(&self, limit: usize) -> impl Future<Output = Result<usize>> + Send;
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that frees its dead itself.
+    fn purge(&self, limit: usize) -> impl Future<Output = Result<usize>> + Send {
+        let _ = limit;
+        async { Err(unsupported("purge")) }
+    }
 
     /// The store's clock, now.
-    fn clock(&self) -> impl Future<Output = Result<StoreTime>> + Send;
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that tells no time.
+    fn clock(&self) -> impl Future<Output = Result<StoreTime>> + Send {
+        async { Err(unsupported("clock")) }
+    }
 
-    /// The store's present incarnation.
-    fn incarnation(&self) -> impl Future<Output = Result<Incarnation>> + Send;
+    /// The store's present incarnation. Connects to the store, if that is still to be done.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that has none.
+    fn incarnation(&self) -> impl Future<Output = Result<Incarnation>> + Send {
+        async { Err(unsupported("incarnation")) }
+    }
 
     /// Gives up connections and files. Twice is once. Later calls fail with
     /// [`Closed`](crate::ErrorKind::Closed).
-    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store without either.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Err(unsupported("close")) }
+    }
+}
+
+fn unsupported(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, "the store does not have it")
 }

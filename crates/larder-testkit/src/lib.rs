@@ -118,11 +118,6 @@
 //!         deletes.iter().map(delete).collect()
 //!     }
 //!
-//!     async fn scan(&self, _: &[u8], _: Option<Bytes>, _: usize) -> Result<Page> {
-//!         self.step(|_| ())?;
-//!         Err(Error::new(ErrorKind::Unsupported, "scan", "the shelf cannot be listed"))
-//!     }
-//!
 //!     async fn purge(&self, limit: usize) -> Result<usize> {
 //!         self.step(|blobs| {
 //!             let is_dead = |name: &Bytes, blob: &Bytes| {

@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use larder_core::{
-    AnyBackend, Backend, BoxFuture, Capabilities, Delete, Error, ErrorKind, Expect, Incarnation,
-    Key, NEVER, Outcome, Page, Record, Result, Retime, Scope, StoreTime, Write,
+    AnyBackend, Backend, BoxFuture, Capabilities, Delete, Error, ErrorKind, Expect, Key, NEVER,
+    Outcome, Record, Result, Retime, Scope, Write,
 };
 use larder_testkit::conformance::{Env, ManualEnv};
 use larder_testkit::{ManualClock, conformance};
@@ -17,7 +16,8 @@ mod toy;
 
 use toy::{Flaw, Toy};
 
-/// No conditions, no scan, at most 1,000 bytes, and lives in whole seconds.
+/// No conditions, no scan, at most 1,000 bytes, lives in whole seconds, and none of the calls that a
+/// store may do without.
 struct Modest(Toy);
 
 impl Modest {
@@ -70,26 +70,6 @@ impl Backend for Modest {
             return deletes.iter().map(|_| Outcome::Failed(unsupported("delete"))).collect();
         }
         self.0.delete(deletes).await
-    }
-
-    async fn scan(&self, _: &[u8], _: Option<Bytes>, _: usize) -> Result<Page> {
-        Err(unsupported("scan"))
-    }
-
-    async fn purge(&self, limit: usize) -> Result<usize> {
-        self.0.purge(limit).await
-    }
-
-    async fn clock(&self) -> Result<StoreTime> {
-        self.0.clock().await
-    }
-
-    async fn incarnation(&self) -> Result<Incarnation> {
-        self.0.incarnation().await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.0.close().await
     }
 }
 

@@ -211,6 +211,7 @@ impl State {
     }
 }
 
+#[deny(clippy::missing_trait_methods, reason = "a wrapper passes everything through")]
 impl Backend for Connection {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::{ErrorKind, Expect, Header, Kind, NEVER, Outcome, Record, Times, Version};
+use larder_core::{
+    ErrorKind, Expect, Header, Kind, NEVER, Outcome, Record, Result, Times, Version,
+};
 
 /// A life that no run of the suite outlasts and that leaves no store full for ever.
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,6 +29,16 @@ pub(super) fn one_of_each_kind() -> [Record; 4] {
 /// Expects this version, without a token.
 pub(super) fn version(record: &Record) -> Expect {
     Expect::Version(record.header.version, None)
+}
+
+/// What a call answers that a store may do without; none if it does.
+#[track_caller]
+pub(super) fn if_supported<T>(answer: Result<T>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(error) if error.kind() == ErrorKind::Unsupported => None,
+        Err(error) => panic!("neither done nor unsupported: {error:?}"),
+    }
 }
 
 #[track_caller]

@@ -321,8 +321,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// Dropping the future leaves the cache closed, and maybe not saved and the backend not closed.
     pub async fn close(&self) -> Result<()> {
-        use larder_core::Backend as _;
-
         if crate::load::chain::Link::current().is_some() {
             let message = "a loader cannot wait for its own end";
             return Err(Error::new(ErrorKind::Reentrant, "close", message));
@@ -330,7 +328,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let _closing = self.inner.work.close();
         let saved = self.inner.close().await;
         let closed = match &self.inner.shared {
-            Some(shared) => shared.authority.backend().close().await,
+            Some(shared) => shared.authority.close().await,
             None => Ok(()),
         };
         saved.and(closed)

@@ -120,8 +120,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future leaves some of it freed.
     #[doc(alias("clear_expired", "vacuum", "run_pending_tasks"))]
     pub async fn purge(&self) -> Result<u64> {
-        use larder_core::Backend as _;
-
         self.inner.check_open()?;
         let Some(shared) = &self.inner.shared else {
             self.inner.local.sweep();
@@ -131,7 +129,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.sweep_in_turn().await;
         let mut purged = 0;
         loop {
-            let count = shared.authority.backend().purge(PURGE).await?;
+            let count = shared.authority.purge(PURGE).await?;
             purged += count as u64;
             if count < PURGE {
                 purged += shared.authority.purge_ended().await?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::ops::Deref;
 
-use larder_core::{Backend as _, Result};
+use larder_core::Result;
 
 use crate::cache::Cache;
 use crate::key::CacheKey;
@@ -37,7 +37,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.work.check_not_closing()?;
         if let Some(shared) = &self.inner.shared {
             crate::runtime::require()?;
-            shared.authority.backend().incarnation().await?;
+            shared.authority.connect().await?;
         }
         Ok(self.inner.open())
     }

@@ -279,6 +279,7 @@ fn gone(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "the backend did not answer for the key")
 }
 
+#[deny(clippy::missing_trait_methods, reason = "a wrapper passes everything through")]
 impl Backend for Gather {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

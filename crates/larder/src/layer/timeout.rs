@@ -48,6 +48,7 @@ impl<B: Backend> Timeout<B> {
     }
 }
 
+#[deny(clippy::missing_trait_methods, reason = "a wrapper passes everything through")]
 impl<B: Backend> Backend for Timeout<B> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

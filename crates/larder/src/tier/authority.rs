@@ -129,6 +129,20 @@ impl Authority {
         one("retime", self.backend.retime(std::slice::from_ref(&retime)).await)
     }
 
+    /// Has the backend connected.
+    pub(crate) async fn connect(&self) -> Result<()> {
+        unless_lacking(self.backend.incarnation().await.map(drop))
+    }
+
+    /// Frees so many dead records of the store, if it does not do that itself; how many there were.
+    pub(crate) async fn purge(&self, limit: usize) -> Result<usize> {
+        unless_lacking(self.backend.purge(limit).await)
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        unless_lacking(self.backend.close().await)
+    }
+
     /// The store's clock, reckoned from a sample that is at most a minute old. Zero if the store
     /// did not tell it within half a second; it is not asked again within the minute.
     pub(crate) async fn store_now(&self) -> StoreTime {
@@ -142,6 +156,14 @@ impl Authority {
         }
         let (at, told) = sample.unwrap_or((now, None));
         told.map_or_else(StoreTime::default, |time| later(time, now.since(at)))
+    }
+}
+
+/// What a store lacks that need not have it, comes to nothing.
+fn unless_lacking<T: Default>(answer: Result<T>) -> Result<T> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(T::default()),
+        answer => answer,
     }
 }
 
