@@ -37,7 +37,7 @@ fn features(workspace: &Workspace) -> Result {
         }
         let bare = ["check", "--package", &package.name, "--no-default-features"];
         run_program("cargo", &bare)?;
-        for feature in package.features.iter().filter(|feature| *feature != "default") {
+        for feature in package.features.keys().filter(|feature| *feature != "default") {
             say(&format!("{} with {feature} alone", package.name));
             run_program("cargo", &[&bare[..], &["--features", feature]].concat())?;
         }

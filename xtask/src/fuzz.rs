@@ -21,7 +21,7 @@ pub(crate) fn run(seconds: &str) -> Result {
     }
     let workspace = Workspace::read(MANIFEST)?;
     for package in workspace.members() {
-        for target in &package.binaries {
+        for target in package.binaries() {
             step(target, || fuzz(target, seconds))?;
         }
     }

@@ -6,7 +6,6 @@ mod check;
 mod contract;
 mod driver_range;
 mod fuzz;
-mod json;
 mod perf;
 mod rust_version;
 mod step;

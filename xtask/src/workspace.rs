@@ -1,19 +1,31 @@
-//! What `cargo metadata` says of a workspace.
+//! The output of `cargo metadata` for a workspace.
 
-use crate::json::Json;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
 use crate::step::{Failure, Result, output};
 
+#[derive(Deserialize)]
 pub(crate) struct Workspace {
     pub(crate) packages: Vec<Package>,
+    workspace_members: Vec<String>,
 }
 
+#[derive(Deserialize)]
 pub(crate) struct Package {
+    id: String,
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) rust_version: Option<String>,
-    pub(crate) features: Vec<String>,
-    pub(crate) binaries: Vec<String>,
-    is_member: bool,
+    pub(crate) features: BTreeMap<String, Vec<String>>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 impl Workspace {
@@ -21,33 +33,33 @@ impl Workspace {
     pub(crate) fn read(manifest: &str) -> Result<Self> {
         let text =
             output("cargo", &["metadata", "--format-version", "1", "--manifest-path", manifest])?;
-        let unreadable = || Failure::new(1, "cargo metadata printed something unexpected");
-        let json = Json::parse(&text).ok_or_else(unreadable)?;
-        let members: Vec<&str> =
-            json.get("workspace_members").items().iter().filter_map(Json::text).collect();
-        let packages = json.get("packages").items().iter();
-        let packages: Option<Vec<_>> = packages.map(|json| Package::read(json, &members)).collect();
-        Ok(Self { packages: packages.ok_or_else(unreadable)? })
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::new(1, format!("cannot read `cargo metadata`: {error}")))
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
-        self.packages.iter().filter(|package| package.is_member)
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
     }
 }
 
 impl Package {
-    fn read(json: &Json, members: &[&str]) -> Option<Self> {
-        let is_binary = |target: &&Json| {
-            target.get("kind").items().iter().any(|kind| kind.text() == Some("bin"))
-        };
-        let targets = json.get("targets").items().iter().filter(is_binary);
-        Some(Self {
-            name: json.get("name").text()?.to_owned(),
-            version: json.get("version").text()?.to_owned(),
-            rust_version: json.get("rust_version").text().map(str::to_owned),
-            features: json.get("features").keys().map(str::to_owned).collect(),
-            binaries: targets.filter_map(|t| t.get("name").text()).map(str::to_owned).collect(),
-            is_member: members.contains(&json.get("id").text()?),
-        })
+    /// The names of its programs.
+    pub(crate) fn binaries(&self) -> impl Iterator<Item = &str> {
+        let is_binary = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
+        self.targets.iter().filter(is_binary).map(|target| target.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Workspace;
+
+    #[test]
+    fn members_have_their_features_and_programs() {
+        let workspace = Workspace::read("Cargo.toml").unwrap_or_else(|_| panic!("it is read"));
+        let member = |name| workspace.members().find(|package| package.name == name).unwrap();
+        assert!(member("larder").features.contains_key("macros"));
+        assert_eq!(member("larder-cli").binaries().collect::<Vec<_>>(), ["larder"]);
+        assert!(workspace.members().all(|package| package.name != "serde"));
     }
 }
