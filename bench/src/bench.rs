@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::arguments::Arguments;
-use crate::contestant::{Role, known};
+use crate::contestant::known;
 use crate::failure::{Failure, Result};
 use crate::process;
 use crate::series::turns;
@@ -45,9 +45,7 @@ impl Bench {
 
     /// Whether this contestant takes part.
     pub fn has_contestant(&self, name: &str) -> bool {
-        let is_asked_for = known(name).is_none_or(|known| known.role != Role::Prototype);
-        (is_asked_for || self.only.iter().any(|one| one == name))
-            && self.allows(name, |name| known(name).is_some())
+        self.allows(name, |name| known(name).is_some())
     }
 
     fn allows(&self, name: &str, is_of_this_kind: impl Fn(&str) -> bool) -> bool {

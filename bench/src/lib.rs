@@ -13,7 +13,6 @@ mod hit_ratio;
 mod key;
 mod latency;
 mod process;
-mod prototype;
 mod random;
 mod report;
 mod series;

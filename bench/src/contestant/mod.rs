@@ -17,7 +17,6 @@ mod lru;
 mod mini_moka;
 mod moka_future;
 mod moka_sync;
-mod own;
 mod papaya;
 mod quick_cache;
 mod table;

@@ -10,12 +10,10 @@ use super::lru::Lru;
 use super::mini_moka::MiniMoka;
 use super::moka_future::MokaFuture;
 use super::moka_sync::MokaSync;
-use super::own::Own;
 use super::papaya::Papaya;
 use super::quick_cache::QuickCache;
 use super::{Changing, Contestant, Loading};
 use crate::key::Key;
-use crate::prototype::{Mixture, S3Fifo, TinyLfu};
 
 /// What a contestant is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +24,6 @@ pub enum Role {
     Peer,
     /// It shows what a map can do that is no cache.
     Limit,
-    /// It might take the place of what is under the local tier. Takes part only if it is named.
-    Prototype,
 }
 
 /// What is known of a contestant.
@@ -69,7 +65,7 @@ impl Known {
 }
 
 /// All of them, in the order of tables.
-pub const KNOWN: [Known; 15] = [
+pub const KNOWN: [Known; 12] = [
     Known { has_ttl: true, has_listener: true, ..of("larder-local", Role::Larder) },
     Known { has_ttl: true, has_listener: true, ..of("larder-cache", Role::Larder) },
     of("quick_cache", Role::Peer),
@@ -82,9 +78,6 @@ pub const KNOWN: [Known; 15] = [
     of("papaya", Role::Limit),
     of("dashmap", Role::Limit),
     Known { ability: Ability::Answers, ..of("frozen", Role::Limit) },
-    Known { ability: Ability::Changes, ..of("own-tinylfu", Role::Prototype) },
-    Known { ability: Ability::Changes, ..of("own-s3fifo", Role::Prototype) },
-    Known { ability: Ability::Changes, ..of("own-mixture", Role::Prototype) },
 ];
 
 const fn of(name: &'static str, role: Role) -> Known {
@@ -146,9 +139,6 @@ pub fn visit_changing<K: Key, V: VisitChanging<K>>(name: &str, visitor: V) -> Op
     }
     match name {
         "mini-moka" => Some(visitor.visit::<MiniMoka<K>>()),
-        "own-tinylfu" => Some(visitor.visit::<Own<K, TinyLfu>>()),
-        "own-s3fifo" => Some(visitor.visit::<Own<K, S3Fifo>>()),
-        "own-mixture" => Some(visitor.visit::<Own<K, Mixture>>()),
         _ => visit_loading(name, Loads(visitor)),
     }
 }

@@ -1,15 +1,13 @@
 //! Who is replayed through.
 //!
 //! The peers have one shard where that can be chosen, so that it is the policy that is compared, and
-//! a hasher that is the same in each run where one can be given. The local tier and the cache of the
-//! prototype are as they are: shards, and a hasher of chance, by which they differ a little each time.
+//! a hasher that is the same in each run where one can be given. The local tier is as it is: shards,
+//! and a hasher of chance, by which its figures differ a little each time.
 
 use foldhash::fast::FixedState;
 use foyer_memory::{EvictionConfig, LfuConfig, LruConfig, S3FifoConfig};
 use larder::LocalCache;
 use larder_trace::{Lru, Policy};
-
-use crate::prototype::{Mixture, OwnCache, S3Fifo, Simulated, TinyLfu};
 
 /// A cache that a trace can be replayed through.
 #[derive(Clone, Copy, Debug)]
@@ -18,49 +16,29 @@ pub struct Contestant {
     pub name: &'static str,
     /// Makes an empty one for so many entries.
     pub new: fn(usize) -> Box<dyn Policy>,
-    /// Whose it is.
-    pub side: Side,
-}
-
-/// Whose a contestant is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// What the local tier does.
-    Larder,
-    /// A crate that is used instead.
-    Peer,
-    /// A policy of the prototype.
-    Prototype,
 }
 
 /// All of them.
-pub const CONTESTANTS: [Contestant; 15] = [
-    Contestant::new("larder-local", Side::Larder, larder_local),
-    Contestant::new("quick_cache", Side::Peer, |capacity| quick_cache(capacity, Some(1))),
+pub const CONTESTANTS: [Contestant; 11] = [
+    Contestant::new("larder-local", larder_local),
+    Contestant::new("quick_cache", |capacity| quick_cache(capacity, Some(1))),
     // With as many shards as it takes by itself, which depends on the processors.
-    Contestant::new("quick_cache-sharded", Side::Peer, |capacity| quick_cache(capacity, None)),
+    Contestant::new("quick_cache-sharded", |capacity| quick_cache(capacity, None)),
     // Kept to its capacity by a call after each access.
-    Contestant::new("moka", Side::Peer, |capacity| moka(capacity, true)),
+    Contestant::new("moka", |capacity| moka(capacity, true)),
     // As applications use it.
-    Contestant::new("moka-lazy", Side::Peer, |capacity| moka(capacity, false)),
-    Contestant::new("mini-moka", Side::Peer, mini_moka),
-    Contestant::new("foyer-lru", Side::Peer, |capacity| foyer(capacity, LruConfig::default())),
-    Contestant::new("foyer-lfu", Side::Peer, |capacity| foyer(capacity, LfuConfig::default())),
-    Contestant::new("foyer-s3fifo", Side::Peer, |capacity| {
-        foyer(capacity, S3FifoConfig::default())
-    }),
-    Contestant::new("cached", Side::Peer, cached),
-    Contestant::new("lru", Side::Peer, |capacity| Box::new(Lru::new(capacity))),
-    Contestant::new("own-tinylfu", Side::Prototype, own::<TinyLfu>),
-    Contestant::new("own-s3fifo", Side::Prototype, own::<S3Fifo>),
-    Contestant::new("own-mixture", Side::Prototype, own::<Mixture>),
-    // The cache itself, in shards, with that policy.
-    Contestant::new("own-cache", Side::Prototype, own_cache),
+    Contestant::new("moka-lazy", |capacity| moka(capacity, false)),
+    Contestant::new("mini-moka", mini_moka),
+    Contestant::new("foyer-lru", |capacity| foyer(capacity, LruConfig::default())),
+    Contestant::new("foyer-lfu", |capacity| foyer(capacity, LfuConfig::default())),
+    Contestant::new("foyer-s3fifo", |capacity| foyer(capacity, S3FifoConfig::default())),
+    Contestant::new("cached", cached),
+    Contestant::new("lru", |capacity| Box::new(Lru::new(capacity))),
 ];
 
 impl Contestant {
-    const fn new(name: &'static str, side: Side, new: fn(usize) -> Box<dyn Policy>) -> Self {
-        Self { name, new, side }
+    const fn new(name: &'static str, new: fn(usize) -> Box<dyn Policy>) -> Self {
+        Self { name, new }
     }
 }
 
@@ -87,21 +65,6 @@ fn replayed<C: 'static>(
     len: impl Fn(&C) -> usize + 'static,
 ) -> Box<dyn Policy> {
     Box::new(Replayed { cache, access, len })
-}
-
-fn own<E: crate::prototype::Eviction + 'static>(capacity: usize) -> Box<dyn Policy> {
-    Box::new(Simulated::<E>::new(capacity))
-}
-
-fn own_cache(capacity: usize) -> Box<dyn Policy> {
-    let access = |cache: &mut OwnCache<u32, u32, Mixture>, id| {
-        let was_there = cache.get(&id).is_some();
-        if !was_there {
-            cache.insert(id, id);
-        }
-        was_there
-    };
-    replayed(OwnCache::new(capacity), access, OwnCache::len)
 }
 
 fn larder_local(capacity: usize) -> Box<dyn Policy> {

@@ -3,7 +3,7 @@
 use larder_trace::chart::{LineChart, Scale, Series};
 use serde_json::{Value, json};
 
-use super::contestant::{CONTESTANTS, Side};
+use super::contestant::CONTESTANTS;
 use super::replay::{Cell, Outcome};
 use crate::table::Table;
 
@@ -125,10 +125,7 @@ fn title(cells: &[Cell]) -> &str {
 }
 
 fn best(cell: &Cell) -> f64 {
-    let rivals = cell
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.contestant.side != Side::Prototype && is_held(cell, outcome));
+    let rivals = cell.outcomes.iter().filter(|outcome| is_held(cell, outcome));
     rivals.map(|outcome| outcome.hit_ratio).fold(0.0, f64::max)
 }
 
@@ -146,8 +143,7 @@ fn mean(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// As many lines as can be told apart.
-const DRAWN: [&str; 6] =
-    ["larder-local", "quick_cache", "moka", "foyer-s3fifo", "lru", "own-mixture"];
+const DRAWN: [&str; 5] = ["larder-local", "quick_cache", "moka", "foyer-s3fifo", "lru"];
 
 #[cfg(test)]
 mod tests {
@@ -171,10 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn the_best_is_who_kept_to_the_capacity_and_is_not_ours() {
+    fn the_best_is_who_kept_to_the_capacity() {
         let cells = [cell(0.1, |name| match name {
             "moka-lazy" => (0.7, 150),
-            "own-mixture" => (0.6, 100),
             "lru" => (0.5, 100),
             _ => (0.4, 100),
         })];
@@ -185,7 +180,6 @@ mod tests {
         };
         assert_eq!(row("lru"), ["50.00", "0.625", "0.00", "0.00", "0.0"]);
         assert_eq!(row("quick_cache"), ["40.00", "0.500", "10.00", "10.00", "0.0"]);
-        assert_eq!(row("own-mixture"), ["60.00", "0.750", "-10.00", "-10.00", "0.0"]);
         assert_eq!(row("moka-lazy"), ["70.00", "0.875", "-20.00", "-20.00", "50.0"]);
     }
 
