@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use larder_test_support::Folder;
+
 /// Moves the wall clock of whoever loads it by `SKEW_SECONDS`.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
@@ -43,20 +45,12 @@ time_t time(time_t *out) {
 }
 "#;
 
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn f13_clocks_hours_apart_neither_lengthen_nor_shorten_a_life() {
-    let folder = Folder(std::env::temp_dir().join(format!("larder-skew-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("it is made");
-    let shim = shim(&folder.0);
-    let url = format!("file:{}", folder.0.join("store").display());
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path()).expect("it is made");
+    let shim = shim(folder.path());
+    let url = format!("file:{}", folder.path().join("store").display());
     let larder = |skew: i64, arguments: &[&str]| {
         let mut command = skewed(&shim, skew, env!("CARGO_BIN_EXE_larder"));
         command.args(arguments).args(["--url", &url]).output().expect("it runs")

@@ -1,19 +1,22 @@
 //! The contract, kept by SQLite: with a clock that the suite moves, and with the host's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{AnyBackend, BoxFuture};
 use larder_disk::{DiskBackend, Durability};
+use larder_test_support::Folder;
 use larder_testkit::conformance;
 use larder_testkit::conformance::{Env, ManualEnv};
 
-mod support;
-
-use support::Folder;
-
+/// A store whose time stands still until the clock is moved, and that frees nothing unasked.
 fn manual() -> ManualEnv {
     let folder = Folder::new();
-    ManualEnv::new(move |clock| folder.manual(&clock)).with_resolution(Duration::from_micros(1))
+    let open = move |clock| {
+        let config = folder.config().clock(Arc::new(clock)).purge_every(None);
+        DiskBackend::open(config).expect("a store in a fresh folder")
+    };
+    ManualEnv::new(open).with_resolution(Duration::from_micros(1))
 }
 
 /// A store of its own for each case, in the time that passes.

@@ -9,11 +9,8 @@ use std::time::Duration;
 
 use larder_core::{Backend, Class, Expect, Key, NEVER, Namespace, Outcome, Record, Times, Write};
 use larder_disk::{DiskBackend, DiskConfig};
-use larder_testkit::{ManualClock, block_on};
-
-mod support;
-
-use support::Folder;
+use larder_test_support::Folder;
+use larder_testkit::block_on;
 
 #[test]
 fn a_life_written_into_a_store_made_anew_is_not_longer() {
@@ -21,7 +18,7 @@ fn a_life_written_into_a_store_made_anew_is_not_longer() {
     let backend = DiskBackend::open(folder.config()).expect("it opens");
     // The store's time begins with the store: the later one's is behind.
     std::thread::sleep(Duration::from_millis(1_500));
-    std::fs::remove_dir_all(&folder).expect("it goes");
+    std::fs::remove_dir_all(folder.path()).expect("it goes");
     put(&backend, "key", value(b"soup", Duration::from_millis(500)));
     assert!(read(&backend, "key").is_some());
     std::thread::sleep(Duration::from_millis(600));
@@ -81,8 +78,8 @@ fn settings_that_cannot_work_are_refused() {
     assert!(refused(folder.config().busy_timeout(Duration::MAX)));
     assert!(refused(folder.config().purge_every(Some(Duration::ZERO))));
     assert!(refused(folder.config().max_bytes(Some(1))));
-    assert!(!folder.as_ref().exists(), "a refusal makes nothing");
-    drop(folder.manual(&ManualClock::new()));
+    assert!(!folder.path().exists(), "a refusal makes nothing");
+    drop(DiskBackend::open(folder.config()).expect("it opens"));
 }
 
 fn small(folder: &Folder) -> DiskConfig {

@@ -7,36 +7,43 @@ use std::sync::{Arc, Mutex};
 use larder::Sink;
 
 /// A sink whose clones share what it keeps.
-#[derive(Clone, Default)]
-pub(crate) struct MemorySink(Arc<Mutex<Kept>>);
+#[derive(Clone, Debug, Default)]
+pub struct MemorySink(Arc<Mutex<Kept>>);
 
-#[derive(Clone, Default)]
-pub(crate) struct Kept {
-    pub(crate) snapshot: Option<Vec<u8>>,
-    pub(crate) logs: BTreeMap<String, Vec<u8>>,
-    pub(crate) saves: usize,
-    /// How many bytes a snapshot may have.
-    pub(crate) room: Option<usize>,
-    /// Whether nothing can be appended, or removed.
-    pub(crate) is_stuck: bool,
+/// The content of a [`MemorySink`], and the faults that it has.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The bytes of the last snapshot.
+    pub snapshot: Option<Vec<u8>>,
+    /// The bytes of each log by its name.
+    pub logs: BTreeMap<String, Vec<u8>>,
+    /// The number of snapshots that were saved.
+    pub saves: usize,
+    /// The most bytes that a snapshot may have.
+    pub room: Option<usize>,
+    /// Whether appending and removing fail.
+    pub is_stuck: bool,
 }
 
 impl MemorySink {
-    /// A sink with what this one keeps now, as a killed process leaves it.
-    pub(crate) fn left(&self) -> Self {
+    /// A sink with a copy of the content, as a killed process leaves it.
+    #[must_use]
+    pub fn left(&self) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 
-    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Kept) -> R) -> R {
+    /// Reads or changes what it keeps.
+    pub fn change<R>(&self, change: impl FnOnce(&mut Kept) -> R) -> R {
         change(&mut self.0.lock().unwrap())
     }
 
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    /// The bytes of the last snapshot; panics if there is none.
+    pub fn bytes(&self) -> Vec<u8> {
         self.change(|kept| kept.snapshot.clone()).unwrap()
     }
 
     /// A sink that keeps these bytes and no log.
-    pub(crate) fn with(bytes: &[u8]) -> Self {
+    pub fn with(bytes: &[u8]) -> Self {
         let sink = Self::default();
         sink.change(|kept| kept.snapshot = Some(bytes.to_vec()));
         sink

@@ -8,12 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, ErrorKind, Event, Loaded, Options, Reach, Ttl};
+use larder_test_support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs};
 
 /// Runs a body outside of any runtime, on a current-thread one, and on one of many threads.
 fn everywhere(body: impl Fn(Rig) + Sync) {
@@ -159,7 +155,7 @@ fn on_a_current_thread_runtime_a_batch_waits_for_no_task_of_its_thread() {
                 cache.get_with("a", loader).await.unwrap()
             }
         });
-        support::settle().await;
+        settle().await;
         let loader =
             |keys: Vec<String>| Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 2)));
         let batch = cache.blocking().get_many_with(["a", "b"], loader).unwrap();
@@ -224,7 +220,7 @@ fn a_lock_is_shared_by_all_caches_of_a_store() {
         let _lock = cache.lock("l", secs(100)).await.unwrap();
         let task = tokio::spawn(async move { waiting.lock("l", secs(1)).await.map(drop) });
         for _ in 0..50 {
-            support::settle().await;
+            settle().await;
             rig.clock.advance(Duration::from_millis(100));
         }
         assert_eq!(in_time(task).await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
@@ -256,7 +252,7 @@ fn on_a_current_thread_runtime_reads_wait_for_no_task_of_their_thread() {
             let cache = cache.clone();
             async move { cache.get("a").await.unwrap() }
         });
-        support::settle().await;
+        settle().await;
         let view = cache.blocking();
         assert_eq!(view.get_or("a", 0).unwrap(), 7);
         assert_eq!(view.get_many(["a"]).unwrap().len(), 1);
@@ -281,7 +277,7 @@ fn a_close_never_waits_for_its_own_thread() {
                 cache.get_with("a", loader).await
             }
         });
-        support::settle().await;
+        settle().await;
         cache.blocking().close().unwrap();
         assert_eq!(cache.get("a").await.unwrap_err().kind(), ErrorKind::Closed);
         gate.add_permits(1);
@@ -305,7 +301,7 @@ fn on_a_current_thread_runtime_a_sum_waits_for_no_turn_for_ever() {
             let cache = cache.clone();
             async move { cache.incr("n", 1).await.unwrap() }
         });
-        support::settle().await;
+        settle().await;
         let (clock, is_over) = (rig.clock.clone(), Arc::new(AtomicUsize::new(0)));
         let over = Arc::clone(&is_over);
         let time = std::thread::spawn(move || {

@@ -1,21 +1,14 @@
 //! Changes that depend on what is there: they say what they did, and what they leave alone.
 
-#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
-
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use larder::{Cache, CacheKey, EntryOptions, Error, LocalCache, Options, Reach};
+use larder_test_support::{in_time, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{in_time, on_all, on_shared, secs, settle};
 
 const ROUNDS: usize = 20_000;
 

@@ -10,11 +10,7 @@ use larder::backend::{AnyBackend, Backend as _, Capabilities, Opener, Result, Sc
 use larder::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use larder::{Cache, Connection, ErrorKind, MemoryBackend, SessionOptions, SystemClock, Ttl};
 use larder_disk::DiskOpener;
-
-#[path = "support/folder.rs"]
-mod folder;
-
-use self::folder::Folder;
+use larder_test_support::Folder;
 
 fn run(body: impl Future<Output = ()>) {
     let mut builder = tokio::runtime::Builder::new_current_thread();

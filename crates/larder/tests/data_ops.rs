@@ -9,13 +9,9 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use larder::backend::Kind;
 use larder::{Cache, ErrorKind, Event, Options, Ttl};
+use larder_test_support::{Rig, Told, in_time, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, in_time, on_all, on_shared, secs, settle};
 
 async fn listed(cache: &Cache<String, u32>, pattern: &str) -> Vec<String> {
     let mut keys = cache.keys(pattern).unwrap();

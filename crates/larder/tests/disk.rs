@@ -13,15 +13,9 @@ use larder::backend::{
 use larder::ops::{Counter, Swap};
 use larder::{Cache, CacheBuilder, MessagePack, Options, Reach, SystemClock, Tier};
 use larder_disk::{DiskBackend, DiskConfig};
+use larder_test_support::{Folder, entry, in_time, secs};
 use larder_testkit::{ManualClock, block_on};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::folder::Folder;
-use self::support::{entry, secs};
 
 /// A folder, and the clock of all processes that share it.
 struct Host {
@@ -109,7 +103,7 @@ impl Codec<String> for Placing {
 
 fn on(body: impl AsyncFn(Host)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(support::in_time(body(Host::new())));
+    runtime.block_on(in_time(body(Host::new())));
 }
 
 #[test]
@@ -268,7 +262,7 @@ fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
         }
         sums
     };
-    let mut sums = runtime.block_on(support::in_time(all));
+    let mut sums = runtime.block_on(in_time(all));
     sums.sort_unstable();
     assert!(sums.iter().copied().eq((1..=400).map(|n| n * 3)), "each sum is seen once");
 }
@@ -278,7 +272,7 @@ fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
 #[test]
 fn an_insert_that_timed_out_is_not_applied_after_anothers_confirmed_invalidation() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
-    runtime.block_on(support::in_time(async {
+    runtime.block_on(in_time(async {
         let folder = Folder::new();
         let process = || {
             let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();

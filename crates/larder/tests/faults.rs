@@ -17,13 +17,9 @@ use std::time::Duration;
 
 use larder::backend::{Clock, ErrorKind, NEVER, Timestamp};
 use larder::{Cache, CacheKey, Event, Loaded, LocalCache, Options, Reach, Ttl};
+use larder_test_support::{Rig, Told, entry, in_time, on_all, on_shared, secs, settle};
 use larder_testkit::block_on;
 use tokio::runtime::Runtime;
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, entry, in_time, on_all, on_shared, secs, settle};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 

@@ -11,13 +11,8 @@ use std::time::Duration;
 use larder::backend::{Class, Key, Namespace};
 use larder::ops::Lock;
 use larder::{Cache, Cause, EntryOptions, LocalCache, MemoryBackend, Options};
+use larder_test_support::{in_time, on_shared, secs};
 use larder_testkit::{Fault, ManualClock, Operation, block_on};
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{in_time, on_shared, secs};
 
 const LONG: Duration = Duration::from_secs(20);
 

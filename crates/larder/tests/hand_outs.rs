@@ -12,15 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::backend::Codec;
 use larder::{Cache, ErrorKind, MemoryBackend, Options};
+use larder_test_support::{Rig, in_time, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, ManualClock, Operation, block_on};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{Rig, in_time, on_all, on_shared, secs, settle};
 
 const TAG: &str = "tag";
 

@@ -8,15 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder::{Cache, SystemClock};
+use larder_test_support::{Rig, entry, in_time, on, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Semaphore;
-
-#[expect(dead_code, reason = "what all of the tests share")]
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, entry, in_time, on, on_all, on_shared, secs, settle};
 
 type Calls = Arc<Mutex<Vec<Vec<String>>>>;
 

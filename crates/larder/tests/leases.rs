@@ -8,16 +8,11 @@ use std::time::Duration;
 
 use larder::backend::{ErrorKind, Kind, Version};
 use larder::{Cache, CacheBuilder, Event, Options, Reach};
+use larder_test_support::{Rig, Told, in_time, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{Rig, Told, in_time, on_shared, secs, settle};
 
 const STEP: Duration = Duration::from_millis(100);
 

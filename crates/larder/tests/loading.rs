@@ -10,13 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder::backend::{Backend, Codec, Error, ErrorKind, Kind, Life, Result};
 use larder::{Cache, Event, Load, Loaded, MemoryBackend, MessagePack, Options, Raw, Reach};
+use larder_test_support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 
 /// A source whose loads are counted: each gives the number of its load.
 #[derive(Clone, Default)]

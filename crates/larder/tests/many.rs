@@ -9,13 +9,9 @@ use std::time::Duration;
 
 use larder::backend::{ErrorKind, Kind};
 use larder::{Cache, Event, Loaded, Options, Reach};
+use larder_test_support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 use larder_testkit::{Call, Fault, Operation};
 use tokio::sync::Semaphore;
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs, settle};
 
 /// A loader of many keys that remembers what it was called with, and makes a key's length.
 #[derive(Clone, Default)]

@@ -8,15 +8,10 @@ use std::time::Duration;
 
 use larder::backend::{Backend, ErrorKind, Kind, Namespace};
 use larder::{Cache, CacheBuilder, Options};
+use larder_test_support::{Rig, in_time, on, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation, block_on};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{Rig, in_time, on, on_shared, secs, settle};
 
 const STEP: Duration = Duration::from_millis(50);
 

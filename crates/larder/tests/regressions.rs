@@ -1,7 +1,5 @@
 //! What once broke, each told by the line above its test.
 
-#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
-
 use std::future::poll_fn;
 use std::hash::{Hash, Hasher};
 use std::pin::pin;
@@ -15,13 +13,9 @@ use larder::backend::{
     Timestamp, Write,
 };
 use larder::{Cache, ErrorKind, Event, Life, Loaded, LocalCache, Options};
+use larder_test_support::{Rig, Told, entry, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 use serde::{Deserialize, Serialize};
-
-#[path = "support/mod.rs"]
-mod support;
-
-use self::support::{Rig, Told, entry, on_all, on_shared, secs, settle};
 
 /// Any change of any tag cut the flights of all keys.
 #[test]

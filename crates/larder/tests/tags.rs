@@ -8,13 +8,8 @@ use larder::backend::{
     Backend as _, Class, Delete, Expect, Key, NEVER, Namespace, Outcome, Record, Times,
 };
 use larder::{Cache, Load, Loaded, Options, Reach};
+use larder_test_support::{Rig, entry, on, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::{Rig, entry, on_shared, secs, settle};
 
 const HOUR: u64 = 3_600;
 
@@ -302,7 +297,7 @@ fn all_tags_of_an_entry_are_made_by_one_call_and_extended_by_one() {
 #[test]
 fn more_tags_than_are_remembered_at_least_cost_no_hit() {
     let rig = Rig::shared();
-    support::on(rig, &async |rig: Rig| {
+    on(rig, &async |rig: Rig| {
         let cache = rig.builder::<u64, u64>().build().unwrap();
         for number in 0..70 {
             let tags = (0..1_000).map(|user| format!("user:{number}:{user}"));
@@ -320,7 +315,7 @@ fn more_tags_than_are_remembered_at_least_cost_no_hit() {
 #[test]
 fn keys_count_and_clear_take_a_page_with_any_number_of_tags() {
     let rig = Rig::shared();
-    support::on(rig, &async |rig: Rig| {
+    on(rig, &async |rig: Rig| {
         let cache = process(&rig);
         for page in 0..1_200 {
             let articles = (0..40).map(|number| format!("article:{page}:{number}"));

@@ -12,13 +12,7 @@ use larder::backend::{
 };
 use larder::{Cache, CacheBuilder, MemoryBackend, Options, Reach, SystemClock};
 use larder_disk::{DiskBackend, DiskConfig};
-
-#[path = "support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
-
-use self::support::folder::Folder;
-use self::support::{Rig, in_time, on_shared, secs};
+use larder_test_support::{Folder, Rig, in_time, on_shared, secs};
 
 /// Names of which each means something to somebody: to glob, to LIKE, to the layout of names.
 const NAMESPACES: [&str; 13] =

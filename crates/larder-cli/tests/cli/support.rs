@@ -3,29 +3,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use larder_test_support::Folder;
+pub(crate) use larder_test_support::pause;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A temporary folder that goes with the test: `store` in it is the cache, all else is the test's.
-pub(crate) struct Bench {
-    path: PathBuf,
-}
+pub(crate) struct Bench(Folder);
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("larder-cli-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self { path }
+        let folder = Folder::new();
+        fs::create_dir(folder.path()).unwrap();
+        Self(folder)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        self.0.path().join(name)
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -39,7 +35,7 @@ impl Bench {
     ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
         command.arg("--url").arg(format!("file:{}", self.store().display()));
-        command.args(arguments).current_dir(&self.path).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command.env_remove("LARDER_URL");
         command
     }
@@ -76,7 +72,6 @@ impl Drop for Bench {
             }
             pause(Duration::from_millis(50));
         }
-        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -126,11 +121,6 @@ impl Drop for Running {
 
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "other processes pass real time")]
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }
 
 /// Time as it passes for processes.

@@ -3,64 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use larder_core::{
     Backend, Class, Delete, Error, Expect, Key, NEVER, Namespace, Outcome, Record, Times, Write,
 };
 use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
+pub(crate) use larder_test_support::Folder;
 use larder_testkit::block_on;
 
 use crate::child::{pause, tell};
 use crate::value;
-
-/// A folder that is removed at the end.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("larder-disk-fault-{}-{count}", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-
-    /// One whose syncs take no time, where the system has such.
-    pub(crate) fn quick() -> Self {
-        let (folder, memory) = (Self::new(), Path::new("/dev/shm"));
-        let name = folder.path().file_name().unwrap();
-        if memory.is_dir() { Self(memory.join(name)) } else { folder }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    pub(crate) fn config(&self) -> DiskConfig {
-        DiskConfig::new(&self.0)
-    }
-
-    /// The names in it that begin with this.
-    pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A backend, and what it told unasked.
 pub(crate) struct Store {

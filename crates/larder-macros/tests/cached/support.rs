@@ -1,36 +1,8 @@
 //! Caches over memory alone and over memory and SQLite.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use larder::{Cache, CacheBuilder, CacheKey};
-use larder_disk::{DiskBackend, DiskConfig};
-
-/// A folder of one test, removed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir();
-        let path = path.join(format!("larder-macros-test-{}-{number}", std::process::id()));
-        // What an earlier process of this number may have left.
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-
-    pub(crate) fn disk(&self) -> DiskBackend {
-        DiskBackend::open(DiskConfig::new(&self.0).purge_every(None)).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use larder_disk::DiskBackend;
+use larder_test_support::Folder;
 
 /// A set-up: memory, with SQLite below it if there is a folder.
 #[derive(Debug)]
@@ -48,7 +20,10 @@ impl Rig {
     pub(crate) fn builder<K: CacheKey>(&self) -> CacheBuilder<K, String> {
         match &self.0 {
             None => Cache::builder(),
-            Some(folder) => Cache::builder().backend(folder.disk()),
+            Some(folder) => {
+                let config = folder.config().purge_every(None);
+                Cache::builder().backend(DiskBackend::open(config).unwrap())
+            }
         }
     }
 

@@ -8,10 +8,9 @@ use larder::{
     Cache, CacheBuilder, Event, Json, Keyring, MessagePack, Pipeline, Postcard, Raw, Zstd,
 };
 use larder_disk::{DiskBackend, DiskConfig};
+use larder_test_support::{Folder, Told, entry, in_time, secs};
 use larder_testkit::block_on;
 
-use super::support::folder::Folder;
-use super::support::{Told, entry, in_time, secs};
 use super::values::{Order, Random};
 use super::{MEBIBYTE, Value, alone, keyring, pipelines};
 

@@ -26,9 +26,6 @@ mod formats;
 mod golden;
 mod hostile;
 mod pipelines;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
 mod values;
 
 #[global_allocator]

@@ -8,9 +8,8 @@ use larder::backend::{
     Result,
 };
 use larder::{Cache, Event, LocalCache, MessagePack, Options, Raw, Ttl};
+use larder_test_support::{Rig, Told, entry, on_all, on_shared, secs};
 use larder_testkit::{Fault, Operation};
-
-use crate::support::{Rig, Told, entry, on_all, on_shared, secs};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 

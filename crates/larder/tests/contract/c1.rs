@@ -8,11 +8,8 @@ use std::time::Duration;
 
 use larder::backend::{Codec, Error, ErrorKind, NEVER, Result};
 use larder::{Cache, CacheBuilder, Event, FileSink, Load, Sink, Snapshot, Ttl};
+use larder_test_support::{Folder, MemorySink, Rig, Told, on, on_all, on_shared, secs};
 use larder_testkit::{ManualClock, block_on};
-
-use crate::sink::MemorySink;
-use crate::support::folder::Folder;
-use crate::support::{Rig, Told, on, on_all, on_shared, secs};
 
 /// A cache with a snapshot in this sink: a new process, to the sink.
 fn builder(clock: &ManualClock, sink: &MemorySink) -> CacheBuilder<String, u32> {

@@ -2,9 +2,8 @@
 
 use larder::backend::{ErrorKind, NEVER};
 use larder::{Cache, Event, LocalCache, Reach, Ttl};
+use larder_test_support::{Told, entry, on_all, on_shared, secs};
 use larder_testkit::{Fault, Operation};
-
-use crate::support::{Told, entry, on_all, on_shared, secs};
 
 #[test]
 fn c2_1_get_is_the_value_or_none_if_missing_or_expired() {

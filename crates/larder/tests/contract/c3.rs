@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use larder::backend::{Backend, ErrorKind, Scope};
 use larder::{LocalCache, Options};
+use larder_test_support::{Rig, entry, in_time, on, on_all, on_shared, secs, settle};
 use larder_testkit::Operation;
 use tokio::sync::Semaphore;
-
-use crate::support::{Rig, entry, in_time, on, on_all, on_shared, secs, settle};
 
 #[test]
 fn c3_1_a_read_is_a_miss_known_to_be_nothing_or_a_value() {

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder::backend::NEVER;
 use larder::{ErrorKind, LocalCache, Ttl};
-
-use crate::support::{on_all, secs};
+use larder_test_support::{on_all, secs};
 
 #[test]
 fn c4_1_the_blocking_view_has_the_same_verbs() {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use larder::backend::{AnyBackend, Capabilities, Opener, Result, Scope};
 use larder::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use larder::{Cache, Connection, ErrorKind, MemoryBackend, SessionOptions, Ttl};
-
-use crate::support::{Rig, on, on_all, secs};
+use larder_test_support::{Rig, on, on_all, secs};
 
 #[test]
 fn c2_17_a_configuration_is_a_plain_value_from_any_source() {

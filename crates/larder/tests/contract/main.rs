@@ -9,7 +9,3 @@ mod c2;
 mod c3;
 mod c4;
 mod config;
-#[path = "../support/sink.rs"]
-mod sink;
-#[path = "../support/mod.rs"]
-mod support;

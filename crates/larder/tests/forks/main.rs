@@ -10,11 +10,7 @@ use std::process::{Command, exit};
 
 use larder::{Cache, FileSink, Reach, Snapshot};
 use larder_disk::{DiskBackend, DiskConfig};
-
-use crate::folder::Folder;
-
-#[path = "../support/folder.rs"]
-mod folder;
+use larder_test_support::Folder;
 
 /// A server that opens its cache, closes it, and forks two workers one after the other.
 fn serve(folder: &Path) {

@@ -12,9 +12,8 @@ use larder::backend::{
     NEVER, Namespace, Outcome, Page, Record, Result, Retime, StoreTime, Times, Write,
 };
 use larder::ops::{Counter, Swap};
+use larder_test_support::Rig;
 use larder_testkit::{ManualClock, block_on};
-
-use crate::support::Rig;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const ENDLESS: Times = Times::new(NEVER, NEVER);

@@ -3,9 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
 mod faulty;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "what all of the tests share")]
-mod support;
 
 mod counter;
 mod lock;

@@ -1,13 +1,11 @@
 //! Who makes the changes that loads race with: a cache of this process, or another process.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use larder::{Cache, Options, Reach};
+use larder_test_support::Child;
 
-use crate::race::{answered, own_of};
+use crate::race::answered;
 use crate::witness::Witness;
 
 /// How many kinds of changes there are.
@@ -20,7 +18,7 @@ pub(crate) const LATE_TAG: usize = 7;
 #[derive(Clone)]
 pub(crate) enum Changer {
     Here(Cache<u64, Witness>),
-    There(Arc<Mutex<Process>>),
+    There(Arc<Mutex<Child>>),
 }
 
 impl Changer {
@@ -90,73 +88,12 @@ async fn load(cache: &Cache<u64, Witness>, key: u64, version: u64) -> Option<u64
     answered(came).map(|witness| witness.version(key))
 }
 
-/// A process that does what its parent writes, line by line.
-pub(crate) struct Process {
-    child: Child,
-    orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    /// Starts this test's program again.
-    pub(crate) fn start(folder: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["changer::another_process_obeys", "--exact", "--nocapture"]);
-        command.env(FOLDER, folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { orders: child.stdin.take().unwrap(), child, answers }
-    }
-
-    fn ask(&mut self, order: &str) -> Option<u64> {
-        writeln!(self.orders, "{order}").unwrap();
-        let answers = self.answers.by_ref().map(Result::unwrap);
-        // The harness writes lines of its own, and does not end them.
-        let mut answers = answers.filter_map(|line| Some(line.split_once(MARK)?.1.to_owned()));
-        answers.next().expect("the other process answers").parse().ok()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn asked(process: &Arc<Mutex<Process>>, order: String) -> Option<u64> {
+async fn asked(process: &Arc<Mutex<Child>>, order: String) -> Option<u64> {
     let process = Arc::clone(process);
-    tokio::task::spawn_blocking(move || process.lock().unwrap().ask(&order)).await.unwrap()
+    let ask = move || {
+        let mut process = process.lock().unwrap();
+        process.say(&order);
+        process.hear().expect("the other process answers").parse().ok()
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
 }
-
-/// The other process's life, if this is it.
-#[test]
-fn another_process_obeys() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let cache = own_of(Path::new(&folder));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for order in std::io::stdin().lines() {
-        let order = order.unwrap();
-        let mut words = order.split(' ');
-        let verb = words.next().unwrap();
-        let mut number = || words.next().unwrap().parse::<u64>().unwrap();
-        let (deed, key, version) = (usize::try_from(number()).unwrap(), number(), number());
-        let changer = Changer::Here(cache.clone());
-        let answer = runtime.block_on(async {
-            match verb {
-                "change" => Some(u64::from(changer.change(deed, key, version).await)),
-                "load" => changer.load(deed, key, version).await,
-                "close" => {
-                    changer.close().await;
-                    None
-                }
-                _ => changer.get(key).await,
-            }
-        });
-        let told = answer.map_or_else(|| "none".to_owned(), |answer| answer.to_string());
-        println!("{MARK}{told}");
-    }
-}
-
-const FOLDER: &str = "LARDER_RACES_FOLDER";
-const MARK: &str = "@";

@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use larder::{LocalCache, MemoryBackend, SystemClock};
-
-#[path = "../support/folder.rs"]
-mod folder;
+use larder_test_support::{Child, Folder};
 
 mod changer;
+mod child;
 mod race;
 mod witness;
 
-use crate::changer::{Changer, Process};
-use crate::folder::Folder;
+use crate::changer::Changer;
 use crate::race::{Refused, disk, own_of, race, racers};
 use crate::witness::Witness;
 
@@ -43,7 +41,7 @@ fn of_two_caches(rounds: usize) {
 fn of_two_processes(rounds: usize) {
     let folder = Folder::new();
     let cache = own_of(folder.path());
-    let process = Process::start(folder.path());
+    let process = Child::start("obey", &[folder.text()]);
     race(&cache, &Changer::There(Arc::new(Mutex::new(process))), rounds);
 }
 

@@ -1,104 +1,9 @@
-//! Other processes: this test's own program, which plays another role.
+//! The roles that child processes of this test play.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// A process that ends with its handle.
-pub(crate) struct Child {
-    process: std::process::Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Child {
-    /// Starts a process in this role.
-    pub(crate) fn start(role: &str, arguments: &[&str]) -> Self {
-        Self::start_with(role, arguments, |_| {})
-    }
-
-    pub(crate) fn start_with(
-        role: &str,
-        arguments: &[&str],
-        set_up: impl FnOnce(&mut Command),
-    ) -> Self {
-        Self::run(Command::new(program()), role, arguments, set_up)
-    }
-
-    /// Starts a process that may mount what nobody else sees.
-    pub(crate) fn start_apart(role: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new("unshare");
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.arg("--mount").arg(program());
-        Self::run(command, role, arguments, |_| {})
-    }
-
-    fn run(
-        mut command: Command,
-        role: &str,
-        arguments: &[&str],
-        set_up: impl FnOnce(&mut Command),
-    ) -> Self {
-        command.args(["child::processes_play_their_roles", "--exact", "--nocapture"]);
-        command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n"));
-        command.stdout(Stdio::piped());
-        set_up(&mut command);
-        let mut process = command.spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, lines }
-    }
-
-    /// What it tells next; none when it has ended.
-    pub(crate) fn hear(&mut self) -> Option<String> {
-        self.lines.by_ref().map_while(Result::ok).find_map(|line| {
-            // The harness does not end its own line first.
-            line.split_once(MARK).map(|(_, told)| told.to_owned())
-        })
-    }
-
-    /// Kills it, and hears what it had told.
-    pub(crate) fn kill(mut self) -> Vec<String> {
-        let _ = self.process.kill();
-        self.process.wait().unwrap();
-        std::iter::from_fn(|| self.hear()).collect()
-    }
-
-    /// Waits for its end, which must be a good one; what it told.
-    pub(crate) fn succeed(mut self) -> Vec<String> {
-        let told: Vec<String> = std::iter::from_fn(|| self.hear()).collect();
-        let status = self.process.wait().unwrap();
-        assert!(status.success(), "{status}: {told:?}");
-        told
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn program() -> std::path::PathBuf {
-    std::env::current_exe().unwrap()
-}
-
-/// Tells the parent something.
-pub(crate) fn tell(what: impl std::fmt::Display) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{MARK}{what}").unwrap();
-    out.flush().unwrap();
-}
-
-#[expect(clippy::disallowed_methods, reason = "other processes run on in real time")]
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
-}
+use larder_test_support::play_roles;
 
 fn play(role: &str, arguments: &[&str]) {
     match (role, arguments) {
-        ("greet", [name]) => tell(format_args!("hello {name}")),
         ("save", [path, seed]) => crate::kills::save(path, seed.parse().unwrap()),
         ("change", [path, seed]) => crate::kills::change(path, seed.parse().unwrap()),
         ("crowd", [path, number]) => crate::crowds::crowd(path, number.parse().unwrap()),
@@ -114,17 +19,7 @@ fn play(role: &str, arguments: &[&str]) {
     }
 }
 
-/// Every role is played by this test's process, told by its environment.
 #[test]
 fn processes_play_their_roles() {
-    if let Some(role) = std::env::var_os(ROLE) {
-        let arguments = std::env::var_os(ARGUMENTS).unwrap().into_string().unwrap();
-        let arguments: Vec<&str> = arguments.split('\n').collect();
-        return play(role.to_str().unwrap(), &arguments);
-    }
-    assert_eq!(Child::start("greet", &["you"]).succeed(), ["hello you"]);
+    play_roles(play);
 }
-
-const ROLE: &str = "LARDER_TEST_ROLE";
-const ARGUMENTS: &str = "LARDER_TEST_ARGUMENTS";
-const MARK: &str = "@";

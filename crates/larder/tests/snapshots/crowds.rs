@@ -1,8 +1,8 @@
 //! Processes that share one path: each save is whole, and the last one stays.
 
-use crate::child::{Child, tell};
-use crate::folder::Folder;
-use crate::store::{Store, names, text};
+use larder_test_support::{Child, Folder, tell};
+
+use crate::store::{Store, text};
 
 /// In another process: restores, changes and saves again and again.
 pub(crate) fn crowd(path: &str, number: u64) {
@@ -33,7 +33,7 @@ fn f08_processes_on_one_path_leave_a_whole_snapshot_of_one_of_them() {
     assert!(found.windows(2).all(|two| two[0] == two[1]), "a mixture: {found:?}");
     store.put(0, 7, 1);
     store.save().unwrap();
-    assert_eq!((names(&folder, ".new-").len(), names(&folder, ".log-").len()), (0, 1));
+    assert_eq!((folder.names(".new-").len(), folder.names(".log-").len()), (0, 1));
 }
 
 const ROUNDS: u64 = 20;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use larder::Event;
+use larder_test_support::Folder;
 
-use crate::folder::Folder;
-use crate::store::{Store, names};
+use crate::store::Store;
 
 /// A snapshot of several blocks with a log beside it: its path, its bytes, and the log's name.
 fn saved(folder: &Folder) -> (std::path::PathBuf, Vec<u8>, String) {
@@ -19,7 +19,7 @@ fn saved(folder: &Folder) -> (std::path::PathBuf, Vec<u8>, String) {
     for key in 0..10 {
         store.put(key, 2, 1_000);
     }
-    let log = names(folder, ".log-").remove(0);
+    let log = folder.names(".log-").remove(0);
     (path.clone(), fs::read(&path).unwrap(), log)
 }
 

@@ -5,13 +5,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use larder::{ErrorKind, Event, Reach};
+use larder_test_support::{Child, Folder, tell};
 use rustix::fs::Mode;
 use rustix::mount::{MountFlags, UnmountFlags, mount_bind, mount_remount, unmount};
 use rustix::process::umask;
 
-use crate::child::{Child, tell};
-use crate::folder::Folder;
-use crate::store::{Store, names, text};
+use crate::store::Store;
 
 /// In a process that may mount: a snapshot on a disk that becomes read-only, and is mended.
 pub(crate) fn seal(folder: &str) {
@@ -67,7 +66,7 @@ fn failures(store: &Store) -> usize {
 #[test]
 fn f10_a_folder_that_becomes_read_only_is_an_error_and_is_mended() {
     let folder = Folder::new();
-    assert_eq!(Child::start_apart("seal", &[text(folder.path())]).succeed(), ["mended"]);
+    assert_eq!(Child::start_apart("seal", &[folder.text()]).succeed(), ["mended"]);
 }
 
 #[test]
@@ -119,7 +118,7 @@ fn f10_names_may_be_as_long_as_the_file_system_takes_and_no_longer() {
         }
         assert_eq!(Store::open(&path).get(1), fits.then_some(1), "{length}");
     }
-    assert_eq!(names(&folder, ".new-"), [""; 0]);
+    assert_eq!(folder.names(".new-"), [""; 0]);
     let store = Store::open("/");
     assert_eq!(store.save().unwrap_err().kind(), ErrorKind::InvalidInput);
 }
@@ -141,7 +140,7 @@ fn f11_a_file_of_another_program_is_set_aside_and_one_of_a_later_release_gives_w
         store.save().unwrap();
         assert_eq!(Store::open(&path).get(1), Some(1));
     }
-    let aside = names(&folder, ".other-");
+    let aside = folder.names(".other-");
     assert_eq!(aside.len(), 1);
     assert_eq!(fs::read(folder.path().join(&aside[0])).unwrap(), b"a letter to somebody");
 }
@@ -151,7 +150,7 @@ fn f35_files_are_their_owners_alone_whatever_the_umask() {
     for mask in ["0", "77", "277", "777"] {
         let folder = Folder::new();
         fs::create_dir(folder.path()).unwrap();
-        let told = Child::start("mask", &[text(folder.path()), mask]).succeed();
+        let told = Child::start("mask", &[folder.text(), mask]).succeed();
         let bits = u32::from_str_radix(mask, 8).unwrap().to_string();
         assert_eq!(told, [bits.as_str(), "700", "600", "600"], "mask {mask}");
     }
@@ -182,7 +181,7 @@ fn f35_links_and_other_kinds_of_files_are_refused_and_not_followed() {
     assert_eq!(Store::open(&path).get(1), Some(1));
 
     // A link in the place of the log: the change is not written through it, and not undone.
-    let log = folder.path().join(&names(&folder, ".log-")[0]);
+    let log = folder.path().join(&folder.names(".log-")[0]);
     drop(store);
     fs::rename(&log, folder.path().join("log")).unwrap();
     symlink(&victim, &log).unwrap();
@@ -203,7 +202,7 @@ fn f35_a_folder_into_which_others_can_write_is_refused() {
     for mode in [0o777, 0o1777, 0o770, 0o702] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         assert_eq!(store.save().unwrap_err().kind(), ErrorKind::InvalidInput, "{mode:o}");
-        assert_eq!(names(&folder, "a.snapshot"), [""; 0]);
+        assert_eq!(folder.names("a.snapshot"), [""; 0]);
     }
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     store.save().unwrap();

@@ -4,9 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use larder::Snapshot;
+use larder_test_support::{Folder, pause};
 
-use crate::child::pause;
-use crate::folder::Folder;
 use crate::store::Store;
 
 /// How many threads of this process save every so often.

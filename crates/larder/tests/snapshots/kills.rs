@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::child::{Child, pause, tell};
-use crate::folder::Folder;
-use crate::store::{Store, names, text};
+use larder_test_support::{Child, Folder, pause, tell};
+
+use crate::store::{Store, text};
 
 /// In another process: saves for ever, telling before and after each.
 pub(crate) fn save(path: &str, seed: u64) {
@@ -48,7 +48,7 @@ fn kill_savers(rounds: usize) {
             assert!(is_right(store.get(key)), "{key}: {:?}, not {done} or {begun}", store.get(key));
         }
         assert!(store.events().is_empty(), "{:?}", store.events());
-        assert!(names(&folder, ".new-").is_empty(), "removed by whoever opens it");
+        assert!(folder.names(".new-").is_empty(), "removed by whoever opens it");
         found_some += usize::from(found > 0);
         (begun, done) = (begun.max(found), done.max(found));
     }

@@ -3,10 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod child;
-#[path = "../support/folder.rs"]
-mod folder;
-#[path = "../support/sink.rs"]
-mod sink;
 mod store;
 
 mod crowds;

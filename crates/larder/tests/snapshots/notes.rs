@@ -7,8 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use larder::{Cache, Reach, Sink, Snapshot};
-
-use crate::sink::MemorySink;
+use larder_test_support::MemorySink;
 
 /// A sink whose appends wait while it is closed.
 #[derive(Clone, Default)]

@@ -7,10 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use larder::{FileSink, Sink, Snapshot};
+use larder_test_support::{Child, Folder, pause, tell};
 
-use crate::child::{Child, pause, tell};
-use crate::folder::Folder;
-use crate::store::{Store, names, text};
+use crate::store::{Store, text};
 
 /// In a process whose syncs are recorded: saves and changes, telling what is done.
 pub(crate) fn record(path: &str) {
@@ -166,7 +165,7 @@ fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
         // After the last change the next version's inserts and save may be under way.
         let is_over = gone == KEYS / 2;
         let store = Store::open(left.path().join("power.snapshot"));
-        assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), names(&left, ""));
+        assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), left.names(""));
         for key in 0..KEYS {
             let found = store.get(key);
             let is_noted = key < gone || is_over;
@@ -187,7 +186,7 @@ fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
 fn f07_a_loss_of_power_in_the_middle_of_a_save_leaves_the_old_snapshot() {
     let left = lose_power_of("begin", "middle.snapshot", &["begun"]);
     let store = Store::open(left.path().join("middle.snapshot"));
-    assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), names(&left, ""));
+    assert!(store.events().is_empty(), "{:?}, of {:?}", store.events(), left.names(""));
     assert_eq!((store.get(1), store.get(2)), (Some(1), None));
 }
 
@@ -195,7 +194,7 @@ fn f07_a_loss_of_power_in_the_middle_of_a_save_leaves_the_old_snapshot() {
 #[test]
 fn f07_a_snapshot_that_was_cleared_does_not_come_back_after_a_loss_of_power() {
     let left = lose_power_of("clear", "cleared.snapshot", &["saved", "cleared"]);
-    assert_eq!(names(&left, ""), [""; 0]);
+    assert_eq!(left.names(""), [""; 0]);
 }
 
 const KEYS: u64 = 40;

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use larder::backend::NEVER;
 use larder::{Cache, Options, Snapshot, Ttl};
+use larder_test_support::MemorySink;
 use larder_testkit::{ManualClock, block_on};
-
-use crate::sink::MemorySink;
 
 type Key = (String, Option<i64>, Vec<u8>);
 

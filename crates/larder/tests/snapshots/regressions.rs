@@ -12,11 +12,10 @@ use std::time::Duration;
 use larder::{
     Cache, CacheBuilder, CacheKey, ErrorKind, Event, FileSink, Options, Reach, Sink, Snapshot, Ttl,
 };
+use larder_test_support::{Folder, MemorySink};
 use larder_testkit::ManualClock;
 
-use crate::folder::Folder;
-use crate::sink::MemorySink;
-use crate::store::{Store, names};
+use crate::store::Store;
 
 /// A folder that could not be looked at was taken for one that is not there: nothing was removed,
 /// and a change that could not be noted was confirmed.
@@ -82,7 +81,7 @@ fn a_save_that_is_cleared_meanwhile_fails() {
     });
     assert_eq!(saved.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(sink.read().unwrap().is_none());
-    assert_eq!(names(&folder, ""), [""; 0]);
+    assert_eq!(folder.names(""), [""; 0]);
 }
 
 /// A file of somebody's whose name begins like that of a log was removed.
@@ -102,7 +101,7 @@ fn files_that_are_only_named_alike_stay() {
     Snapshot::file(&path).clear().unwrap();
     let mut left = others.to_vec();
     left.sort_unstable();
-    assert_eq!(names(&folder, ""), left);
+    assert_eq!(folder.names(""), left);
 }
 
 /// What had to be saved at once, was cleared before the new snapshot was written: on a full disk

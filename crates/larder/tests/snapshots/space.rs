@@ -4,11 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use larder::{ErrorKind, Reach};
+use larder_test_support::{Child, Folder, tell};
 use rustix::mount::{MountFlags, mount};
 
-use crate::child::{Child, tell};
-use crate::folder::Folder;
-use crate::store::{Store, text};
+use crate::store::Store;
 
 /// In a process that may mount: a snapshot on a disk of a mebibyte.
 pub(crate) fn fill(folder: &str) {
@@ -57,5 +56,5 @@ pub(crate) fn fill(folder: &str) {
 #[test]
 fn f05_a_full_disk_is_told_and_is_no_dead_end() {
     let folder = Folder::new();
-    assert_eq!(Child::start_apart("fill", &[text(folder.path())]).succeed(), ["whole"]);
+    assert_eq!(Child::start_apart("fill", &[folder.text()]).succeed(), ["whole"]);
 }

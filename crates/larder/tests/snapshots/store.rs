@@ -1,12 +1,9 @@
 //! A cache with a snapshot in a file, spoken to in plain words.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use larder::{Cache, Event, Raw, Snapshot};
-
-use crate::folder::Folder;
 
 /// A cache of bytes, and what it told unasked.
 pub(crate) struct Store {
@@ -59,15 +56,6 @@ fn version(key: u64, bytes: &[u8]) -> u64 {
     let version = u64::from_le_bytes(end.try_into().unwrap());
     assert_eq!(bytes, value(key, version, bytes.len() - 8), "torn");
     version
-}
-
-/// The names in a folder that have this part.
-pub(crate) fn names(folder: &Folder, part: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder.path()).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.contains(part)).collect();
-    names.sort();
-    names
 }
 
 pub(crate) fn text(path: &Path) -> &str {

@@ -1,0 +1,28 @@
+//! Support for the tests of this workspace: temporary folders, caches over each kind of store, a
+//! snapshot sink in memory, and child processes.
+//!
+//! Crates that this one depends on have it as a dev-dependency. Their integration tests can use it.
+//! Their unit tests cannot: cargo builds the crate once more for them, and types of the two builds
+//! differ.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "what helps a test panics like the test"
+)]
+
+mod child;
+mod folder;
+mod prompt;
+mod rig;
+mod sink;
+mod time;
+mod told;
+
+pub use self::child::{Child, play_roles, tell};
+pub use self::folder::Folder;
+pub use self::rig::{Rig, entry, on, on_all, on_shared};
+pub use self::sink::{Kept, MemorySink};
+pub use self::time::{Watch, in_time, pause, secs, settle};
+pub use self::told::Told;
