@@ -134,9 +134,10 @@ impl Authority {
         unless_lacking(self.backend.incarnation().await.map(drop))
     }
 
-    /// Frees so many dead records of the store, if it does not do that itself; how many there were.
+    /// Frees so many dead records of the store; how many there were. Whoever asks for it is told if the
+    /// store cannot.
     pub(crate) async fn purge(&self, limit: usize) -> Result<usize> {
-        unless_lacking(self.backend.purge(limit).await)
+        self.backend.purge(limit).await
     }
 
     pub(crate) async fn close(&self) -> Result<()> {
@@ -160,9 +161,9 @@ impl Authority {
 }
 
 /// What a store lacks that need not have it, comes to nothing.
-fn unless_lacking<T: Default>(answer: Result<T>) -> Result<T> {
+fn unless_lacking(answer: Result<()>) -> Result<()> {
     match answer {
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(T::default()),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
         answer => answer,
     }
 }
