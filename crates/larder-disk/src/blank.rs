@@ -14,6 +14,7 @@ use crate::folder::{Folder, UNFINISHED, unique};
 use crate::origin::Origin;
 use crate::schema;
 use crate::wait::Until;
+use crate::wal::truncate_log;
 
 /// Puts a blank database with this bound into the folder that has none. The lock is held.
 pub(crate) fn put(folder: &Folder, config: &DiskConfig, bound: Bound) -> Result<()> {
@@ -35,9 +36,7 @@ pub(crate) fn put(folder: &Folder, config: &DiskConfig, bound: Bound) -> Result<
 
 /// Closes a database that is whole without its log: what fails in closing nobody is told.
 fn close(connection: Connection) -> Result<()> {
-    let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let is_busy: bool = connection.query_row(empty, [], |row| row.get(0)).map_err(failed)?;
-    if is_busy {
+    if !truncate_log(&connection).map_err(failed)? {
         return Err(Error::new(ErrorKind::Unavailable, "open", "the log could not be emptied"));
     }
     connection.close().map_err(|(_, error)| failed(error))

@@ -12,7 +12,7 @@ use crate::bound::{Bound, PAGE_BYTES};
 use crate::config::DiskConfig;
 use crate::store::Store;
 use crate::wait::Until;
-use crate::wal::LogRun;
+use crate::wal::{LogRun, truncate_log};
 
 /// What the log holds that the database does not, about, and the thread that moves it there.
 #[derive(Default)]
@@ -73,12 +73,11 @@ pub(crate) fn wait_and_truncate(
 ) -> bool {
     loop {
         let for_readers = until.left().clamp(MIN_READER_WAIT, MAX_READER_WAIT);
-        let pause = || until.or_after(for_readers);
-        if try_truncate(store, connection, before, for_readers).is_some()
-            || pause()
-                .wait_for(|| try_truncate(store, connection, before, Duration::ZERO))
-                .is_some()
-        {
+        if try_truncate(store, connection, before, for_readers).is_some() {
+            return true;
+        }
+        let at_once = || try_truncate(store, connection, before, Duration::ZERO);
+        if until.or_after(for_readers).wait_for(at_once).is_some() {
             return true;
         }
         if until.is_over() {
@@ -96,12 +95,11 @@ pub(crate) fn try_truncate(
 ) -> Option<()> {
     let _hold = store.try_hold().ok()??;
     let _ = connection.busy_timeout(for_readers);
-    let is_busy = connection.query_row(EMPTY_LOG, [], |row| row.get(0)).unwrap_or(true);
+    let is_truncated = truncate_log(connection).unwrap_or(false);
     let _ = connection.busy_timeout(Duration::ZERO);
-    (!is_busy || store.log_run() != before || !store.is_current()).then_some(())
+    (is_truncated || store.log_run() != before || !store.is_current()).then_some(())
 }
 
-const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// How long nobody writes while the log's readers are waited for: more than the time for which a
 /// thread has to wait for a processor.
 pub(crate) const MAX_READER_WAIT: Duration = Duration::from_millis(200);

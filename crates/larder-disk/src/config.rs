@@ -50,8 +50,8 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnCorrupt {
-    /// It is renamed, an empty one takes its place, and [`DiskEvent::SetAside`] tells. The newest three
-    /// are kept. Nothing of a damaged database is served after that.
+    /// The database is renamed, an empty one takes its place, and [`DiskEvent::SetAside`] tells. The
+    /// newest three damaged databases are kept. Nothing of them is served.
     #[default]
     SetAside,
     /// Calls fail with [`Unavailable`](ErrorKind::Unavailable), and nothing is touched.

@@ -23,7 +23,7 @@ use crate::report::{Finding, Problem, Report};
 use crate::room::{self, DiskUsage};
 use crate::row::{self, Found, ROW_COLUMNS, Unreadable, select_row};
 use crate::schema;
-use crate::transaction::{Broken, begin, finish};
+use crate::transaction::transact;
 use crate::wait::Until;
 
 /// What an examination may do.
@@ -169,11 +169,10 @@ impl Examination<'_> {
             Role::writer(self.config, self.config.new_bound()),
         )?;
         for some in damaged.chunks(RECORDS_PER_STEP) {
-            begin(&connection, self.until())?;
             let all = |connection: &Connection| {
                 some.iter().try_for_each(|(id, key)| drop_damaged(connection, *id, key).map(drop))
             };
-            finish(&connection, all).map_err(Broken::error)?;
+            transact(&connection, self.until(), all)?;
         }
         Ok(())
     }

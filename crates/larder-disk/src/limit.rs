@@ -27,7 +27,7 @@ impl Writer {
     ) -> Result<Result<T, Broken>> {
         let mut eviction = Eviction::new(!self.shared.marks.is_empty());
         let until = Until::after(self.patience);
-        // What is due is done although the log stays as it is, so it has time left for that.
+        // A due change is made even if the log stays long: some time is kept for the wait for other writers.
         let share = if need.is_due { self.patience / 2 } else { self.patience };
         let for_log = until.or_after(share);
         let mut has_to_do = false;

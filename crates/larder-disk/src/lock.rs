@@ -10,7 +10,7 @@ use crate::error::of_files;
 use crate::folder::Folder;
 use crate::wait::Until;
 
-/// While it lives, the database is not replaced.
+/// A lock of a file, until the guard goes. While it is the folder's, the database is not replaced.
 pub(crate) struct Hold<'a>(&'a File);
 
 impl<'a> Hold<'a> {
@@ -29,12 +29,12 @@ impl<'a> Hold<'a> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        // It goes with the file at the latest.
+        // The lock ends with the file at the latest.
         let _ = self.0.unlock();
     }
 }
 
-/// Who waits for others that write, by a shared lock of a file of its own.
+/// The queue of processes that wait to write: each of them has a shared lock of the queue's file.
 ///
 /// The database's write lock goes to whoever asks first when it is free: mostly to the process that has
 /// just had it, for the others look a thousand times a second, and it is free for microseconds. So
@@ -54,14 +54,8 @@ impl Queue {
 
     /// Whether others wait. Not to be asked by who waits himself.
     pub(crate) fn is_awaited(&self) -> bool {
-        match self.0.try_lock() {
-            Ok(()) => {
-                // It goes with the file at the latest.
-                let _ = self.0.unlock();
-                false
-            }
-            Err(error) => matches!(error, TryLockError::WouldBlock),
-        }
+        let alone = settle(self.0.try_lock()).map(|locked| locked.map(|()| Hold(&self.0)));
+        matches!(alone, Ok(None))
     }
 }
 

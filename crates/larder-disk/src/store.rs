@@ -24,7 +24,7 @@ use crate::lock::{self, Hold, Queue};
 use crate::origin::{Origin, last_stamp};
 use crate::replace::{create, on_damage};
 use crate::schema::{self, Standing};
-use crate::transaction::{begin, roll_back, try_begin};
+use crate::transaction::{begin, roll_back, transact, try_begin};
 use crate::wait::Until;
 use crate::wal::{LogRun, empty_log};
 
@@ -323,13 +323,13 @@ fn renew_anchor(connection: &Connection, folder: &Folder, until: Until) -> Resul
 }
 
 /// Changes the bound, for all that use the store.
-fn set_bound(connection: &Connection, bound: Bound, until: Until) -> Result<Origin, Failure> {
-    begin(connection, until)?;
-    let mut origin = Origin::read(connection)?;
-    origin.bound = bound;
-    origin.write(connection)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(origin)
+fn set_bound(connection: &Connection, bound: Bound, until: Until) -> rusqlite::Result<Origin> {
+    transact(connection, until, |connection| {
+        let mut origin = Origin::read(connection)?;
+        origin.bound = bound;
+        origin.write(connection)?;
+        Ok(origin)
+    })
 }
 
 const TRIES: usize = 4;

@@ -8,9 +8,9 @@ use crate::wait::Until;
 
 /// Why a transaction came to nothing, or maybe did not.
 pub(crate) enum Broken {
-    /// Nothing of it is there.
+    /// No change of it is there.
     Undone(rusqlite::Error),
-    /// It may be there.
+    /// The changes may be there.
     Unclear(rusqlite::Error),
 }
 
@@ -27,6 +27,19 @@ impl Broken {
 /// That the database is busy, if others write for longer than this; and the database's own.
 pub(crate) fn begin(connection: &Connection, until: Until) -> rusqlite::Result<()> {
     until.wait_for(|| try_begin(connection)).unwrap_or_else(|| Err(of_code(SQLITE_BUSY)))
+}
+
+/// Runs this in a transaction of its own, as soon as nobody else writes.
+///
+/// # Errors
+/// As of [`begin`].
+pub(crate) fn transact<T>(
+    connection: &Connection,
+    until: Until,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    begin(connection, until)?;
+    finish(connection, run).map_err(Broken::error)
 }
 
 /// Runs this in the transaction that has begun, and ends that.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use crate::clock::coarse;
 
@@ -17,6 +17,13 @@ pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
         let is_busy: bool = row.get(0)?;
         Ok(!is_busy && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
     })
+}
+
+/// Does the same with all of the log, and makes it short; false if others are in the way for longer than
+/// the connection waits.
+pub(crate) fn truncate_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let is_busy = |row: &Row<'_>| row.get::<_, bool>(0);
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], is_busy).map(|is_busy| !is_busy)
 }
 
 /// Which of the logs that follow each other in one file: SQLite writes other salts into the header of
