@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use larder::backend::{Backend, ErrorKind, Kind, Namespace};
+use larder::backend::{AnyBackend, Backend, ErrorKind, Kind, Namespace};
 use larder::{Cache, CacheBuilder, Options};
 use larder_test_support::{Rig, in_time, on, on_shared, secs, settle};
-use larder_testkit::{Fault, Operation, block_on};
+use larder_testkit::{Fault, Faulty, Operation, block_on};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -111,6 +111,18 @@ async fn end_with(rig: &Rig, loadings: Vec<Loading>, value: u32) {
     }
 }
 
+/// Has these processes load the number one, and lets its ttl run out.
+async fn grow_stale(rig: &Rig, caches: &[Cache<String, u32>]) {
+    end_with(rig, Source::open(1).ask_all(caches).await, 1).await;
+    pass(rig, secs(11)).await;
+}
+
+/// Has all changes of the store hang from now on.
+fn hang_changes(store: &Faulty<AnyBackend>) {
+    store.every(Operation::Write, Fault::Hold);
+    store.every(Operation::Delete, Fault::Hold);
+}
+
 /// How many records of loads there are, whatever they are for.
 fn leases(rig: &Rig) -> usize {
     let page = block_on(rig.store().inner().scan(b"larder:", None, 1_000)).unwrap();
@@ -146,8 +158,7 @@ fn a_value_of_age_is_refreshed_once_among_processes_in_every_round() {
 fn a_stale_value_is_loaded_once_among_processes() {
     on_shared(async |rig| {
         let caches = processes(8, || builder(&rig));
-        end_with(&rig, Source::open(1).ask_all(&caches[..4]).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, &caches[..4]).await;
         let source = Source::closed(2);
         let loadings = source.ask_all(&caches).await;
         assert_eq!(source.loads(), 1);
@@ -170,8 +181,7 @@ fn who_takes_a_stale_value_after_a_moment_gets_it_while_another_process_loads() 
                     .soft_timeout(Duration::from_millis(100)),
             )
         });
-        end_with(&rig, Source::open(1).ask_all(&caches).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, &caches).await;
         let source = Source::closed(2);
         end_with(&rig, source.ask_all(&caches).await, 1).await;
         assert_eq!(source.loads(), 1);
@@ -231,8 +241,7 @@ fn those_who_wait_for_a_load_share_its_failure() {
 fn those_who_wait_for_a_failing_load_over_a_stale_value_get_that_value() {
     on_shared(async |rig| {
         let caches = processes(8, || builder(&rig));
-        end_with(&rig, Source::open(1).ask_all(&caches).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, &caches).await;
         let source = Source::closed(0);
         let loadings = source.ask_all(&caches).await;
         source.gate.add_permits(8);
@@ -330,10 +339,8 @@ fn a_lease_that_lands_after_its_load_has_failed_is_taken_back() {
 fn what_was_read_is_fallen_back_on_where_the_store_stops_answering() {
     on_shared(async |rig| {
         let caches = processes(2, || builder(&rig));
-        end_with(&rig, Source::open(1).ask_all(&caches[..1]).await, 1).await;
-        pass(&rig, secs(11)).await;
-        rig.store().every(Operation::Write, Fault::Hold);
-        rig.store().every(Operation::Delete, Fault::Hold);
+        grow_stale(&rig, &caches[..1]).await;
+        hang_changes(rig.store());
         end_with(&rig, Source::open(0).ask_all(&caches[1..]).await, 1).await;
     });
 }
@@ -400,8 +407,7 @@ fn who_waits_for_a_load_stops_when_its_epoch_has_changed() {
 fn a_load_of_one_version_does_not_wait_for_the_load_of_another() {
     on_shared(async |rig| {
         let caches = processes(3, || builder(&rig));
-        end_with(&rig, Source::open(1).ask_all(&caches[..1]).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, &caches[..1]).await;
         let slow = Source::closed(2);
         let overtaken = slow.ask(&caches[0]);
         settle().await;
@@ -421,8 +427,7 @@ fn a_load_of_one_version_does_not_wait_for_the_load_of_another() {
 fn what_a_load_leaves_beside_a_value_is_no_entry() {
     on_shared(async |rig| {
         let caches = processes(2, || builder(&rig));
-        end_with(&rig, Source::open(1).ask_all(&caches[..1]).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, &caches[..1]).await;
         let source = Source::closed(2);
         let loading = source.ask(&caches[0]);
         settle().await;
@@ -463,10 +468,7 @@ async fn outage(rig: &Rig, fails: bool, begins_in_loader: bool) -> Duration {
     let cache = builder(rig).build().unwrap();
     cache.get_with("b", || async { 1 }).await.unwrap();
     let store = rig.store().clone();
-    let hang = move || {
-        store.every(Operation::Write, Fault::Hold);
-        store.every(Operation::Delete, Fault::Hold);
-    };
+    let hang = move || hang_changes(&store);
     if !begins_in_loader {
         hang();
     }
@@ -529,11 +531,9 @@ fn an_outage_costs_nothing_where_the_loader_fails() {
 fn an_outage_of_all_calls_costs_one_timeout_also_over_a_stale_value() {
     let body = async |rig: Rig| {
         let cache = builder(&rig).build().unwrap();
-        end_with(&rig, Source::open(1).ask_all(std::slice::from_ref(&cache)).await, 1).await;
-        pass(&rig, secs(11)).await;
+        grow_stale(&rig, std::slice::from_ref(&cache)).await;
         let source = Source::closed(2);
-        rig.store().every(Operation::Write, Fault::Hold);
-        rig.store().every(Operation::Delete, Fault::Hold);
+        hang_changes(rig.store());
         source.gate.add_permits(1);
         let (results, waited) = end(&rig, vec![source.ask(&cache)]).await;
         assert_eq!((results[0].as_ref().unwrap(), waited), (&2, secs(2)));

@@ -116,7 +116,7 @@ impl<V: Clone + 'static> Shared<V> {
                     return Err(error);
                 }
                 Outcome::Failed(_) => return Ok(Beside::Run(None)),
-                // It may be there.
+                // The lease may be there.
                 Outcome::Unknown(_) => return Ok(Beside::Run(Some(own(false)))),
             };
             over = match there {

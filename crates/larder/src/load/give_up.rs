@@ -4,7 +4,6 @@
 //! step takes as long as a call may. `close` waits for it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use larder_core::{Backend as _, Expect, Key, Outcome, Record, Times};
@@ -48,12 +47,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         // A lease under the key is gone when the result lies over it.
         let own = lease.own.clone().filter(|own| end != End::Settled || own.key != *key);
         let successor = lease.sent_successor().filter(|_| end != End::Settled);
-        let successor = successor.map(|successor| OwnLease {
-            key: key.clone(),
-            version: successor.record.header.version,
-            term: successor.term,
-            is_answered: successor.is_answered.load(Ordering::SeqCst),
-        });
+        let successor = successor.map(|successor| successor.lease(key));
         let leases: Vec<_> = own.into_iter().chain(successor).collect();
         self.take_back(shared, key, leases, end);
     }

@@ -215,10 +215,10 @@ impl<V: Clone + 'static> Shared<V> {
         let record = lease_record(term, &lease.current);
         let version = record.header.version;
         lease.expect = Expect::Version(version, None);
+        let own = |is_answered| OwnLease { key: wanted.key.clone(), version, term, is_answered };
         match self.authority.write(wanted.key, record, over).await {
             Outcome::Done => {
-                let key = wanted.key.clone();
-                lease.own = Some(OwnLease { key, version, term, is_answered: true });
+                lease.own = Some(own(true));
                 Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
             }
             Outcome::Refused(there) => {
@@ -229,9 +229,8 @@ impl<V: Clone + 'static> Shared<V> {
             }
             Outcome::Failed(error) => Err(error),
             Outcome::Unknown(error) => {
-                // It may be there, and then others would wait for it.
-                let key = wanted.key.clone();
-                (wanted.take_back)(OwnLease { key, version, term, is_answered: false });
+                // The lease may be there, and then others would wait for it.
+                (wanted.take_back)(own(false));
                 Err(error)
             }
         }
@@ -300,6 +299,15 @@ impl<V> Wanted<'_, V> {
     /// The life of a lease for this load, over a backend whose calls may take so long.
     pub(crate) fn term(&self, backend: Duration) -> Term {
         Term::new(self.settings.hard_timeout, backend, self.lease_limit)
+    }
+}
+
+impl Successor {
+    /// The lease as it is to be renewed and taken back, under the entry's key.
+    pub(crate) fn lease(&self, key: &Key) -> OwnLease {
+        let (version, term) = (self.record.header.version, self.term);
+        let is_answered = self.is_answered.load(Ordering::SeqCst);
+        OwnLease { key: key.clone(), version, term, is_answered }
     }
 }
 

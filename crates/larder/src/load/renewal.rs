@@ -74,7 +74,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     ) {
         successor.is_sent.store(true, Ordering::SeqCst);
         let (record, expect) = (successor.record.clone(), lease.expect.clone());
-        let version = record.header.version;
         let outcome = shared.authority.write(key, record, expect).await;
         successor.is_answered.store(!matches!(outcome, Outcome::Unknown(_)), Ordering::SeqCst);
         match outcome {
@@ -91,8 +90,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             let expect = Expect::Version(own.version, None);
             let _ = shared.authority.delete(&own.key, expect).await;
         }
-        let (key, term) = (key.clone(), successor.term);
-        self.renew(shared, &OwnLease { key, version, term, is_answered: true }).await;
+        self.renew(shared, &successor.lease(key)).await;
     }
 
     async fn renew(&self, shared: &Shared<V>, own: &OwnLease) {
