@@ -100,7 +100,7 @@ pub(super) enum Unkept {
     Failed,
     /// Its output is not whole.
     Gap(Gap),
-    /// It has not run: another process has just run it in vain, or its answer is gone.
+    /// The command has not run: another process has just run it in vain, or the answer is gone.
     Resting,
 }
 

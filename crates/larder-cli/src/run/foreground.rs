@@ -126,14 +126,17 @@ impl Foreground<'_> {
                 self.verbose("another process ran it");
                 replay(&answer)
             }
-            (None, Err(error)) if error.kind() == ErrorKind::Loader => {
-                self.verbose("another process ran it, and it failed");
-                told(self.run, &run_uncached(self.run, self.stdin.clone()).await)
-            }
             (None, other) => {
-                let error = other.err().map(|error| with_causes(&error));
-                let error = error.or_else(|| self.answers.trouble()).unwrap_or_default();
-                remark(&format!("without a cache: {error}"));
+                match other.err() {
+                    Some(error) if error.kind() == ErrorKind::Loader => {
+                        self.verbose("another process ran it, and it failed");
+                    }
+                    error => {
+                        let error = error.map(|error| with_causes(&error));
+                        let error = error.or_else(|| self.answers.trouble()).unwrap_or_default();
+                        remark(&format!("without a cache: {error}"));
+                    }
+                }
                 told(self.run, &run_uncached(self.run, self.stdin.clone()).await)
             }
         }
