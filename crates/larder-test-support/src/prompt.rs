@@ -18,6 +18,7 @@ impl<B: Backend> Prompt<B> {
     }
 }
 
+#[deny(clippy::missing_trait_methods, reason = "a wrapper passes everything through")]
 impl<B: Backend> Backend for Prompt<B> {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
