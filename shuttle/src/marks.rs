@@ -5,15 +5,15 @@ use std::sync::Arc;
 use larder_core::Life;
 
 use crate::flaw::Flaw;
-use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use crate::tag::{self, Seen};
+use crate::here::{self, Seen};
+use crate::support::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 const TAG: &str = "tag";
 const OTHER: &str = "other";
 
 #[derive(Default)]
 pub(crate) struct Marks {
-    product: tag::Marks,
+    product: here::Marks,
     flaw: Option<Flaw>,
     /// Counts in place of the product's, one step too late.
     late_changes: AtomicU64,

@@ -8,8 +8,8 @@ use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
 
 use crate::explore::KEY;
-use crate::park;
-use crate::sync::{Arc, thread};
+use crate::support::park;
+use crate::support::sync::{Arc, thread};
 use crate::wait::for_polls;
 use crate::world::{Expected, Key, Loader, World};
 

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::thread;
+use crate::support::sync::thread;
 
 /// Polls a future this often and then drops it, as a caller does who goes away.
 pub(crate) async fn for_polls<F: Future>(polls: usize, future: F) -> Option<F::Output> {

@@ -6,12 +6,12 @@ use std::panic::resume_unwind;
 use shuttle::future::block_on;
 
 use crate::flaw::Flaw;
-use crate::flight::{Flights, Follower, Join, Meet, Ticket};
+use crate::flights::{Flights, Follower, Join, Meet, Ticket};
+use crate::here::Seen;
 use crate::log::Log;
 use crate::marks::Marks;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use crate::sync::{Arc, Mutex, lock, thread};
-use crate::tag::Seen;
+use crate::support::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::support::sync::{Arc, Mutex, lock, thread};
 use crate::wait::{FirstWaker, step};
 
 pub(crate) type Key = u32;

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::BoxFuture;
 
+/// A life without end.
+pub const NEVER: Duration = Duration::MAX;
+
 /// A reading of a node's own monotonic clock: nanoseconds since that clock's arbitrary origin.
 ///
 /// Readings of two clocks cannot be compared. Arithmetic saturates: a life of
-/// [`NEVER`](crate::NEVER) ends at [`Timestamp::FAR`], which no clock reaches.
+/// [`NEVER`] ends at [`Timestamp::FAR`], which no clock reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
@@ -45,12 +48,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(nanos))
     }
 
-    /// The time from `earlier` to here, zero if that is later, [`NEVER`](crate::NEVER) from
+    /// The time from `earlier` to here, zero if that is later, [`NEVER`] from
     /// anywhere to [`Timestamp::FAR`].
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         if self == Self::FAR {
-            return crate::NEVER;
+            return NEVER;
         }
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -137,8 +140,7 @@ pub trait Sweep: Send + Sync {
 mod tests {
     use std::time::Duration;
 
-    use super::Timestamp;
-    use crate::NEVER;
+    use super::{NEVER, Timestamp};
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {

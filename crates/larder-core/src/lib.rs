@@ -23,12 +23,12 @@
 pub use crate::any::AnyBackend;
 pub use crate::backend::{Backend, Delete, Expect, Outcome, Page, Retime, Scanned, Write};
 pub use crate::capabilities::{Capabilities, Scope};
-pub use crate::clock::{Clock, Incarnation, StoreTime, Sweep, Timestamp};
+pub use crate::clock::{Clock, Incarnation, NEVER, StoreTime, Sweep, Timestamp};
 pub use crate::codec::Codec;
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
 pub use crate::key::{Class, Key, Namespace};
 pub use crate::opener::Opener;
-pub use crate::record::{Epoch, Header, Kind, Life, NEVER, Record, TagVersion, Times, Token};
+pub use crate::record::{Epoch, Header, Kind, Life, Record, TagVersion, Times, Token};
 pub use crate::version::Version;
 
 /// A boxed future that can be sent between threads.

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{StoreTime, Version};
-
-/// A life without end.
-pub const NEVER: Duration = Duration::MAX;
+use crate::{NEVER, StoreTime, Version};
 
 /// What a record stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,10 +11,10 @@ use larder_core::{
     Record, Result, Retime, StoreTime, Timestamp, Write,
 };
 
-use crate::clock::SystemClock;
-use crate::park::block_on;
-use crate::runtime::{Notify, spawn_thread};
-use crate::sync::lock;
+use crate::support::clock::SystemClock;
+use crate::support::park::block_on;
+use crate::support::runtime::{Notify, spawn_thread};
+use crate::support::sync::lock;
 
 /// A backend that is opened when it is first needed, and again when it is needed after it was
 /// closed. Cloning shares it.

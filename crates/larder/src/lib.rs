@@ -135,10 +135,10 @@ pub use larder_core as backend;
 pub use larder_core::{Error, ErrorKind, Life, Result};
 
 pub use crate::cache::{
-    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Reach,
-    Session, WarmUp,
+    Batch, BatchLoader, Blocking, BlockingKeys, Cache, CacheBuilder, Keys, NewEntry, Session,
+    WarmUp,
 };
-pub use crate::clock::SystemClock;
+pub use crate::change::reach::Reach;
 #[cfg(feature = "json")]
 pub use crate::codec::Json;
 #[cfg(feature = "encryption")]
@@ -151,55 +151,48 @@ pub use crate::codec::Postcard;
 pub use crate::codec::Zstd;
 pub use crate::codec::{Compression, MessagePack, Pipeline, Raw};
 pub use crate::connection::Connection;
-pub use crate::event::Event;
-pub use crate::info::{EntryInfo, Tier};
 pub use crate::key::CacheKey;
-pub use crate::listener::{Cause, Listener};
 pub use crate::load::loader::{Load, Loaded};
 pub use crate::local::{EntryOptions, LocalCache, LocalCacheBuilder};
 pub use crate::lookup::{Equivalent, Lookup};
 pub use crate::memory::MemoryBackend;
+pub use crate::observe::event::Event;
+pub use crate::observe::info::{EntryInfo, Tier};
+pub use crate::observe::listener::{Cause, Listener};
+pub use crate::observe::stats::Stats;
 pub use crate::options::{Options, SessionOptions, Ttl};
 pub use crate::pattern::Pattern;
 pub use crate::snapshot::Snapshot;
 pub use crate::snapshot::file::FileSink;
 pub use crate::snapshot::sink::Sink;
-pub use crate::stats::Stats;
+pub use crate::support::clock::SystemClock;
 #[cfg(feature = "macros")]
 pub use larder_macros::{CacheKey, cached};
 
 mod cache;
-mod clock;
+mod change;
 mod codec;
 #[cfg(feature = "config")]
 pub mod config;
 mod connection;
-mod engine;
-mod event;
-mod info;
-mod janitor;
+mod flight;
+mod inner;
 mod key;
 mod layer;
-mod listener;
 mod load;
 mod local;
 mod lookup;
 #[cfg(feature = "macros")]
 mod macros;
 mod memory;
+mod observe;
 pub mod ops;
 mod options;
-mod park;
 mod pattern;
-mod random;
-mod rule;
-mod runtime;
-mod seat;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
-mod stats;
-mod sync;
+mod support;
 mod tier;
 
 /// For the code that the macros make, and nobody else: it may change at any time.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use larder_core::{Life, Timestamp};
 
-use crate::clock::LocalClock;
-use crate::info::{EntryInfo, Tier};
-use crate::load::flight::Flights;
+use crate::flight::flights::Flights;
 use crate::lookup::Lookup;
+use crate::observe::info::{EntryInfo, Tier};
+use crate::observe::stats::Stats;
 use crate::options::Ttl;
-use crate::stats::Stats;
+use crate::support::clock::LocalClock;
 use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier};
-use crate::tier::tag::Seen;
+use crate::tier::marks::here::Seen;
 
 pub use self::builder::LocalCacheBuilder;
 pub use self::entry::EntryOptions;

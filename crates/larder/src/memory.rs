@@ -9,10 +9,10 @@ use larder_core::{
     Record, Result, Retime, Scope, StoreTime, Timestamp, Version, Write,
 };
 
-use crate::clock::SystemClock;
 use crate::memory::shelf::Shelf;
 use crate::memory::store::Store;
-use crate::sync::{Arc, MutexGuard, lock};
+use crate::support::clock::SystemClock;
+use crate::support::sync::{Arc, MutexGuard, lock};
 
 mod shelf;
 mod store;

@@ -1,7 +1,7 @@
 //! Every change against leaders, followers and leavers.
 
 use crate::explore::{KEY, OTHER, Scenario};
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tasks::{asks, changes, does, leaves, loads, together, waits};
 use crate::world::{Loader, Tagged, World};
 

@@ -1,8 +1,8 @@
 //! Inserts that depend on what is there, against what ends it.
 
 use crate::explore::{KEY, Scenario};
-use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use crate::support::sync::Arc;
+use crate::support::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::tasks::{asks, does, together};
 use crate::world::{Tagged, World};
 

@@ -2,7 +2,7 @@
 //! change. The entry has a tag that its loads know nothing of.
 
 use crate::explore::{KEY, Scenario};
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tasks::{Task, asks, changes, does, hurries, loads, together};
 use crate::world::{Loader, World};
 

@@ -1,7 +1,7 @@
 //! Leaders and followers of every temper, and nothing changes.
 
 use crate::explore::{KEY, OTHER, Scenario};
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tasks::{
     asks, detaches, does, hurries, leaves, loads, nests, refreshes, together, waits,
 };

@@ -1,7 +1,7 @@
 //! Writes that go to an authority first and fill the local tier after it.
 
 use crate::explore::{KEY, Scenario};
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tasks::{asks, does, together, waits};
 use crate::world::World;
 

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use larder_core::{Error, Result};
 
 use crate::lookup::Lookup;
-use crate::runtime::Slice;
+use crate::support::runtime::Slice;
 
 /// What a call on many keys came to, for each key on its own.
 ///

@@ -12,19 +12,20 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
 use crate::cache::snapshot::{form, restored};
-use crate::clock::LocalClock;
 use crate::codec::MessagePack;
-use crate::event::{Event, Observer};
+use crate::flight::limit::LoadLimit;
+use crate::inner::work::Work;
+use crate::inner::{Inner, Loads};
 use crate::key::CacheKey;
-use crate::listener::{Cause, Listener};
-use crate::load::inner::{Inner, Loads, Work};
-use crate::load::limit::LoadLimit;
+use crate::observe::event::{Event, Observer};
+use crate::observe::listener::{Cause, Listener};
 use crate::options::{Options, SessionOptions, Settings, Ttl};
 use crate::snapshot::Snapshot;
-use crate::tier::authority::{Authority, Mangler};
+use crate::support::clock::LocalClock;
 use crate::tier::held::Held;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
 use crate::tier::shared::Shared;
+use crate::tier::shared::authority::{Authority, Mangler};
 
 /// Collects a cache's settings. Nothing is judged, opened or started before [`build`](Self::build).
 #[must_use]

@@ -4,9 +4,9 @@ use larder_core::Result;
 
 use crate::cache::{Cache, FIND, VALUE};
 use crate::key::CacheKey;
-use crate::load::Request;
 use crate::load::loader::{BoxLoader, Ended, Load};
-use crate::load::run::{Aim, Purpose};
+use crate::load::purpose::{Purpose, Trigger};
+use crate::load::request::Request;
 use crate::lookup::Lookup;
 use crate::options::Options;
 
@@ -18,11 +18,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         finds: bool,
         options: impl FnOnce() -> Options,
     ) -> Result<Option<V>, Box<Request<K, V>>> {
-        let aim = aim(finds);
+        let purpose = purpose(finds);
         let hash = self.inner.local.hash(key);
         match self.inner.local.get(hash, key) {
-            Some(held) if !(aim.past_absence && held.is_absent()) => Ok(held.into_option()),
-            _ => Err(Box::new(self.with(options()).request(hash, key.to_key(), aim))),
+            Some(held) if !(purpose.past_absence && held.is_absent()) => Ok(held.into_option()),
+            _ => Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose))),
         }
     }
 
@@ -33,7 +33,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<Option<V>> {
         let view = Self { inner: request.inner, settings: request.settings };
-        Ok(view.blocking().obtain(key, request.aim, loader)?.into_option())
+        Ok(view.blocking().obtain(key, request.purpose, loader)?.into_option())
     }
 
     /// Starts a load in the background; whether it did.
@@ -44,7 +44,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ) -> Result<bool> {
         let request = self.request(self.inner.local.hash(key), key.to_key(), FIND);
         request.check()?;
-        request.start(Purpose::Force, loader)
+        request.start(Trigger::Force, loader)
     }
 
     /// Loads on this thread, unless a load is under way; whether it did.
@@ -58,6 +58,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 }
 
 /// Functions name their tags beforehand; only some can find that there is nothing.
-const fn aim(finds: bool) -> Aim {
+const fn purpose(finds: bool) -> Purpose {
     if finds { FIND } else { VALUE }
 }

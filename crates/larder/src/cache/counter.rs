@@ -6,18 +6,19 @@ use std::time::Duration;
 use larder_core::{Error, ErrorKind, Kind, Life, Record, Result, TagVersion, Times, Timestamp};
 
 use crate::cache::Cache;
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::freshness::lives;
-use crate::load::inner::Inner;
 use crate::lookup::Lookup;
 use crate::ops::{Step, renewed};
 use crate::options::{Settings, Ttl};
 use crate::snapshot::Ticket;
+use crate::tier::freshness::lives;
 use crate::tier::held::Held;
 use crate::tier::local::Draft;
-use crate::tier::mark::{Age, Current, life};
-use crate::tier::shared::{Shared, names};
-use crate::tier::tag::Seen;
+use crate::tier::marks::current::names;
+use crate::tier::marks::current::{Age, Current, life};
+use crate::tier::marks::here::Seen;
+use crate::tier::shared::Shared;
 
 /// A number that the local tier holds, or what else is there.
 enum There {
@@ -92,7 +93,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 There::Nothing => Ok(None),
             };
         };
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         let marks = self.inner.local.marks();
         let Some(record) = shared.authority.read(&shared.key(&key.to_key())).await? else {
             return Ok(None);

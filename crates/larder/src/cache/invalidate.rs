@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use larder_core::Result;
 
-use crate::cache::{Cache, Reach};
+use crate::cache::Cache;
+use crate::change::reach::Reach;
 use crate::key::CacheKey;
 use crate::options::check_tags;
 use crate::snapshot::Change as Noted;
-use crate::tier::mark::Change;
+use crate::tier::marks::current::MarkChange;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Drops everything that has the tag, whatever its number. Loads under way do not bring it
@@ -25,7 +26,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// A change once begun is finished, also if the future is dropped.
     #[doc(alias("remove_by_tag", "delete_by_tag"))]
     pub async fn invalidate_tag(&self, tag: &str) -> Result<Reach> {
-        self.change_tag(tag, Change::Hard).await
+        self.change_tag(tag, MarkChange::Hard).await
     }
 
     /// Makes everything that has the tag stale.
@@ -36,7 +37,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// As [`invalidate_tag`](Self::invalidate_tag).
     pub async fn mark_tag_stale(&self, tag: &str) -> Result<Reach> {
-        self.change_tag(tag, Change::Soft).await
+        self.change_tag(tag, MarkChange::Soft).await
     }
 
     /// Drops everything in the cache's namespace, at the price of one write.
@@ -48,7 +49,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`invalidate_tag`](Self::invalidate_tag).
     #[doc(alias("clear", "flush"))]
     pub async fn invalidate_all(&self) -> Result<Reach> {
-        self.change_all(Change::Hard).await
+        self.change_all(MarkChange::Hard).await
     }
 
     /// Makes everything in the cache's namespace stale, at the price of one write.
@@ -59,20 +60,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// As [`invalidate_tag`](Self::invalidate_tag).
     pub async fn mark_all_stale(&self) -> Result<Reach> {
-        self.change_all(Change::Soft).await
+        self.change_all(MarkChange::Soft).await
     }
 
-    async fn change_tag(&self, tag: &str, change: Change) -> Result<Reach> {
+    async fn change_tag(&self, tag: &str, change: MarkChange) -> Result<Reach> {
         self.inner.check_open()?;
         check_tags(&[tag])?;
         let Some(shared) = self.inner.shared.clone() else {
             match change {
-                Change::Hard => self.inner.local.marks().invalidate_tag(tag),
-                Change::Soft => self.inner.local.marks().mark_tag_stale(tag),
+                MarkChange::Hard => self.inner.local.marks().invalidate_tag(tag),
+                MarkChange::Soft => self.inner.local.marks().mark_tag_stale(tag),
             }
             let ticket = self.inner.note(match change {
-                Change::Hard => Noted::Tag(tag),
-                Change::Soft => Noted::StaleTag(tag),
+                MarkChange::Hard => Noted::Tag(tag),
+                MarkChange::Soft => Noted::StaleTag(tag),
             });
             return Ok(self.inner.noted(ticket).await);
         };
@@ -87,16 +88,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             .await?
     }
 
-    async fn change_all(&self, change: Change) -> Result<Reach> {
+    async fn change_all(&self, change: MarkChange) -> Result<Reach> {
         self.inner.check_open()?;
         let Some(shared) = self.inner.shared.clone() else {
             match change {
-                Change::Hard => self.inner.local.marks().invalidate_all(),
-                Change::Soft => self.inner.local.marks().mark_all_stale(),
+                MarkChange::Hard => self.inner.local.marks().invalidate_all(),
+                MarkChange::Soft => self.inner.local.marks().mark_all_stale(),
             }
             let ticket = self.inner.note(match change {
-                Change::Hard => Noted::All,
-                Change::Soft => Noted::StaleAll,
+                MarkChange::Hard => Noted::All,
+                MarkChange::Soft => Noted::StaleAll,
             });
             return Ok(self.inner.noted(ticket).await);
         };

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use larder_core::{Backend as _, Delete, Expect, Life, Outcome, Result};
 
 use crate::cache::Cache;
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::inner::Inner;
 use crate::pattern::Pattern;
 use crate::snapshot::Change as Noted;
-use crate::tier::mark::Change;
-use crate::tier::scan::{Met, Scan};
+use crate::tier::marks::current::MarkChange;
 use crate::tier::shared::Shared;
+use crate::tier::shared::scan::{Met, Scan};
 
 /// The keys that a pattern means, page by page: see [`Cache::keys`].
 pub struct Keys<'a, K: Hash + Eq, V> {
@@ -161,7 +161,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
                 Ok(met > 0)
             }
             Walk::There(shared, scan) => {
-                crate::runtime::require()?;
+                crate::support::runtime::require()?;
                 let page = inner.page(shared, scan, allow_stale).await?;
                 let is_there = page.is_some();
                 self.ready.extend(page.unwrap_or_default());
@@ -247,7 +247,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
         if pattern.is_everything() {
             // What was written behind the walk is as old as what it met.
-            shared.authority.change_epoch(marks, Change::Hard).await?;
+            shared.authority.change_epoch(marks, MarkChange::Hard).await?;
         }
         Ok(cleared)
     }

@@ -41,7 +41,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("mutex", "get_mutex"))]
     pub async fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
         self.check()?;
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         let (backend, key) = self.lock_of(name)?;
         let patience = self.settings.hard_timeout;
         Lock::acquire(backend, self.inner.clock().shared(), key, length, patience).await
@@ -56,7 +56,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`lock`](Self::lock).
     pub async fn try_lock(&self, name: &str, length: Duration) -> Result<Option<Lock<AnyBackend>>> {
         self.check()?;
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         let (backend, key) = self.lock_of(name)?;
         Lock::try_acquire(backend, self.inner.clock().shared(), key, length).await
     }

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use larder_core::{BoxError, BoxFuture, Result};
 
-use crate::cache::{Batch, Cache, LOAD, LOOK, Reach};
+use crate::cache::{Batch, Cache, LOAD, LOOK};
+use crate::change::reach::Reach;
+use crate::flight::chain::{Inside, Link};
+use crate::flight::info::Caller;
 use crate::key::CacheKey;
-use crate::load::Request;
-use crate::load::about::Caller;
 use crate::load::asks::Asks;
-use crate::load::chain::{Inside, Link};
 use crate::load::loader::Loaded;
+use crate::load::request::Request;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
-use crate::runtime::Slice;
+use crate::support::runtime::Slice;
 use crate::tier::held::Held;
 
 /// An entry to insert: made from `(key, value)` or `(key, value, ttl)`.

@@ -7,28 +7,24 @@ use std::sync::Arc;
 
 use larder_core::{BoxError, Error, ErrorKind, Result};
 
+use crate::flight::info::Caller;
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::Request;
-use crate::load::about::Caller;
-use crate::load::inner::Inner;
 use crate::load::loader::{BoxLoader, Load, Loaded, boxed};
-use crate::load::run::{Aim, Purpose};
+use crate::load::purpose::{Purpose, Trigger};
+use crate::load::request::Request;
 use crate::lookup::Lookup;
+use crate::observe::stats::Stats;
 use crate::options::{Options, Settings};
-use crate::stats::Stats;
 use crate::tier::held::Held;
 
-mod apply;
 mod batch;
 mod batch_loader;
 mod blocking;
 mod builder;
 #[cfg(feature = "macros")]
 mod cached;
-mod change;
 mod counter;
-mod edit;
-mod insert;
 mod invalidate;
 mod keys;
 mod lock;
@@ -47,7 +43,6 @@ pub use crate::cache::keys::Keys;
 pub use crate::cache::many::NewEntry;
 pub use crate::cache::session::Session;
 pub use crate::cache::warm_up::WarmUp;
-pub use crate::cache::write::Reach;
 
 /// A typed cache in memory, alone or over a shared backend, with loads that no change overtakes.
 ///
@@ -292,7 +287,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.check_open()?;
         self.settings.check()?;
         let hash = self.inner.local.hash(key);
-        self.request(hash, key.to_key(), LOAD).start(Purpose::Force, boxed(loader))
+        self.request(hash, key.to_key(), LOAD).start(Trigger::Force, boxed(loader))
     }
 
     /// What has happened in this cache since it was built.
@@ -321,7 +316,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     /// Dropping the future leaves the cache closed, and maybe not saved and the backend not closed.
     pub async fn close(&self) -> Result<()> {
-        if crate::load::chain::Link::current().is_some() {
+        if crate::flight::chain::Link::current().is_some() {
             let message = "a loader cannot wait for its own end";
             return Err(Error::new(ErrorKind::Reentrant, "close", message));
         }
@@ -344,7 +339,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[cfg(test)]
     pub(crate) fn forget_tags(&self) {
         if let Some(shared) = &self.inner.shared {
-            let mut table = crate::sync::lock(&shared.authority.table);
+            let mut table = crate::support::sync::lock(&shared.authority.table);
             table.forget(self.inner.local.marks());
         }
     }
@@ -358,21 +353,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(value);
         }
         let held = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
-        held.into_option().ok_or_else(crate::load::gone)
+        held.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
-    fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
+    fn request(&self, hash: u64, key: K, purpose: Purpose) -> Request<K, V> {
         let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
         let arrived = inner.now();
-        Request { inner, settings, hash, key, aim, caller: Caller::task(), arrived }
+        Request { inner, settings, hash, key, purpose, caller: Caller::task(), arrived }
     }
 }
 
 /// The aims of the verbs: which loaders always have a value, and which may name tags.
-const LOAD: Aim = Aim { purpose: Purpose::Answer, past_absence: false, late_tags: true };
-const FIND: Aim = Aim { late_tags: false, ..LOAD };
-const VALUE: Aim = Aim { past_absence: true, ..FIND };
-const LOOK: Aim = FIND;
+const LOAD: Purpose = Purpose { trigger: Trigger::Miss, past_absence: false, late_tags: true };
+const FIND: Purpose = Purpose { late_tags: false, ..LOAD };
+const VALUE: Purpose = Purpose { past_absence: true, ..FIND };
+const LOOK: Purpose = FIND;
 
 impl<K: Hash + Eq, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {

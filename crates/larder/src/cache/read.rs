@@ -5,17 +5,17 @@ use std::time::Duration;
 use larder_core::{Error, ErrorKind, Key, Life, NEVER, Record, Result};
 
 use crate::cache::Cache;
-use crate::clock::LocalClock;
-use crate::info::{EntryInfo, Tier};
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::inner::Inner;
 use crate::lookup::Lookup;
+use crate::observe::info::{EntryInfo, Tier};
 use crate::options::Ttl;
-use crate::runtime::Sleep;
+use crate::support::clock::LocalClock;
+use crate::support::runtime::Sleep;
 use crate::tier::held::Looked;
-use crate::tier::mark::Age;
-use crate::tier::scan::Met;
+use crate::tier::marks::current::Age;
 use crate::tier::shared::Shared;
+use crate::tier::shared::scan::Met;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// The value under the key, if it is fresh: without counting, without renewing its idle time,
@@ -125,7 +125,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             self.inner.local.sweep();
             return Ok(0);
         };
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         self.inner.sweep_in_turn().await;
         let mut purged = 0;
         loop {
@@ -244,7 +244,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if let Some(stored) = local.flatten() {
             return Ok(stored);
         }
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         match Box::pin(self.stored_there(shared, &shared.key(key))).await {
             Ok(stored) => Ok(stored),
             Err(error) => self.forgive(shared, error).map(|()| None),
@@ -276,7 +276,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if let Some(looked) = local.filter(is_sure) {
             return Ok(Some((looked, Tier::Local)));
         }
-        crate::runtime::require()?;
+        crate::support::runtime::require()?;
         let name = shared.key(key);
         match Box::pin(shared.find(&name, self.local.marks(), Age::Checked, None)).await {
             Ok(found) => Ok(found.into_parts().0.map(|looked| (looked, Tier::Shared))),

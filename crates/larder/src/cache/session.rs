@@ -36,7 +36,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub async fn connect(&self) -> Result<bool> {
         self.inner.work.check_not_closing()?;
         if let Some(shared) = &self.inner.shared {
-            crate::runtime::require()?;
+            crate::support::runtime::require()?;
             shared.authority.connect().await?;
         }
         Ok(self.inner.open())
@@ -123,7 +123,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Drop for Session<K, V> {
         if self.closes {
             let cache = self.cache.clone();
             // Without a runtime nobody can wait for what runs.
-            let _ = crate::runtime::spawn(async move { drop(cache.close().await) });
+            let _ = crate::support::runtime::spawn(async move { drop(cache.close().await) });
         }
     }
 }

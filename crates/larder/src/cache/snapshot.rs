@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use larder_core::{Class, Codec, Life, Namespace, Result, Timestamp};
 
-use crate::cache::{Cache, Reach};
-use crate::event::Observer;
+use crate::cache::Cache;
+use crate::inner::draft;
 use crate::key::CacheKey;
-use crate::load::inner::{Inner, draft};
-use crate::lookup::Lookup;
+use crate::observe::event::Observer;
 use crate::options::Settings;
-use crate::runtime::apart;
-use crate::snapshot::{Change, Form, Keeper, Returned, Snapshot, Ticket};
+use crate::snapshot::{Form, Keeper, Returned, Snapshot};
+use crate::support::runtime::apart;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::LocalTier;
-use crate::tier::persist::{Copied, Refill};
+use crate::tier::local::persist::{Copied, Refill};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Saves what memory holds now; how many entries that were.
@@ -55,48 +54,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.inner.local.weight()
-    }
-}
-
-impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Notes a change that has just been made here, where the local tier is the authority, so that
-    /// no snapshot brings back what it took away.
-    pub(super) fn note(&self, change: Change<'_>) -> Ticket {
-        self.keeper.as_ref().map_or(Ticket::needless(), |keeper| keeper.note(change))
-    }
-
-    /// Waits until a change is noted, and tells how far it reaches.
-    pub(super) async fn noted(&self, ticket: Ticket) -> Reach {
-        let Some(keeper) = &self.keeper else { return Reach::Confirmed };
-        if keeper.noted(ticket).await { Reach::Confirmed } else { Reach::Local }
-    }
-
-    /// The same for a key that has another value now, or none.
-    pub(super) fn note_gone<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Ticket {
-        if !self.notes() {
-            return Ticket::needless();
-        }
-        self.note(Change::Key(&key.to_key().to_text()))
-    }
-
-    /// How long a snapshot keeps this value, once it is stale.
-    pub(super) fn saved_grace<T>(&self, looked: &Looked<T>) -> Duration {
-        match looked.fresh_until {
-            Timestamp::FAR => self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace()),
-            until => looked.kept_until.since(until),
-        }
-    }
-
-    /// The same as [`note_gone`](Self::note_gone) for a key whose value is stale now.
-    pub(super) fn note_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Ticket {
-        if !self.notes() {
-            return Ticket::needless();
-        }
-        self.note(Change::StaleKey(&key.to_key().to_text()))
-    }
-
-    fn notes(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|keeper| keeper.notes())
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use larder_core::{BoxError, Error, ErrorKind, Result};
 
 use crate::cache::Cache;
+use crate::inner::future_set::FutureSet;
 use crate::key::CacheKey;
-use crate::load::future_set::FutureSet;
 use crate::load::loader::{Load, Loaded};
-use crate::runtime::Slice;
+use crate::support::runtime::Slice;
 
 /// How far a [warm-up](Cache::warm_up) has got.
 #[derive(Clone)]

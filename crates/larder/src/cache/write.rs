@@ -5,28 +5,14 @@ use std::sync::Arc;
 use larder_core::{Expect, Life, Record, Result};
 
 use crate::cache::Cache;
-use crate::cache::edit::Edit;
-use crate::cache::insert::Insert;
+use crate::change::edit::Edit;
+use crate::change::insert::Insert;
+use crate::change::reach::Reach;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
-use crate::rule::{Rule, holds};
+use crate::support::rule::{Rule, holds};
 use crate::tier::held::{Held, Looked};
-
-/// How far a change has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reach {
-    /// At the authority and here: no later read on this cache yields what was there before. Other
-    /// processes notice within their [`local_ttl`](crate::CacheBuilder::local_ttl) and
-    /// [`tag_check`](crate::CacheBuilder::tag_check).
-    Confirmed,
-    /// Here only: the backend could not be reached. Other processes, and this one once the backend
-    /// is back, may serve what was there before until its ttl. An [`Event`](crate::Event) says
-    /// why. Without a backend: it could not be noted beside the
-    /// [snapshot](crate::CacheBuilder::snapshot), which may bring back what was there before.
-    Local,
-}
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Puts a value under the key, whatever is there.

@@ -13,8 +13,8 @@ use larder_core::{
     Incarnation, Key, Outcome, Page, Record, Result, Retime, StoreTime, Write,
 };
 
-use crate::runtime::{Notify, oneshot};
-use crate::sync::lock;
+use crate::support::runtime::{Notify, oneshot};
+use crate::support::sync::lock;
 
 /// The most keys of one batch: a backend answers each within its time.
 pub(crate) const LARGEST_BATCH: usize = 1_000;

@@ -8,8 +8,8 @@ use larder_core::{
     Result, Retime, StoreTime, Write,
 };
 
-use crate::clock::LocalClock;
-use crate::runtime::{Sleep, before};
+use crate::support::clock::LocalClock;
+use crate::support::runtime::{Sleep, before};
 
 /// Ends each call of a backend after a time. A read then fails with
 /// [`Timeout`](ErrorKind::Timeout); a change is [`Outcome::Unknown`], as it may still be applied.

@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use larder_core::{BoxError, BoxFuture, Error, ErrorKind, Result};
 
-use crate::clock::LocalClock;
+use crate::flight::chain::{Inside, Link};
+use crate::flight::limit::LoadLimit;
+use crate::inner::future_set::FutureSet;
+use crate::inner::together::{Moment, Together};
 use crate::key::CacheKey;
 use crate::layer::LARGEST_BATCH;
-use crate::load::chain::{Inside, Link};
-use crate::load::future_set::FutureSet;
-use crate::load::limit::LoadLimit;
 use crate::load::loader::{BoxLoader, Ended, Load, Loaded, Loader};
-use crate::load::together::{Moment, Together};
-use crate::runtime::{self, Sleep, Slice, oneshot, unconstrained, unless, yield_now};
-use crate::sync::lock;
+use crate::support::clock::LocalClock;
+use crate::support::runtime::{self, Sleep, Slice, oneshot, unconstrained, unless, yield_now};
+use crate::support::sync::lock;
 
 /// A loader of many keys, and the loads that wait for its next call.
 pub(crate) struct Asks<K: Hash + Eq, V> {

@@ -14,16 +14,12 @@ use std::time::Duration;
 
 use larder_core::{ErrorKind, Expect, Header, Key, Kind, NEVER, Outcome, Record, Result};
 
+use crate::load::fence::{Lease, OwnLease, Successor, Term};
+use crate::load::fencing::{Fenced, Fencing, Others, Step, TRIES, lease_record};
 use crate::load::foreign::Poll;
-use crate::load::lease::{
-    Fenced, Lease, Others, OwnLease, Step, Successor, TRIES, Wanted, lease_record,
-};
-use crate::load::renewal::Term;
-use crate::rule::{Rule, holds};
+use crate::support::rule::{Rule, holds};
 use crate::tier::held::Looked;
-use crate::tier::mark::Age;
-use crate::tier::shared::{Found, Shared};
-use crate::tier::tag::Marks;
+use crate::tier::shared::Found;
 
 /// A record is replaced this long before it dies, or after half of what it has left.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -46,28 +42,26 @@ enum Way {
     End(Beside),
 }
 
-impl<V: Clone + 'static> Shared<V> {
+impl<V: Clone + 'static> Fencing<'_, V> {
     /// Fences a load over a record that others may go on serving.
     pub(crate) async fn fence_beside(
         &self,
-        marks: &Marks,
-        wanted: &Wanted<'_, V>,
         mut looked: Option<Looked<V>>,
         mut header: Header,
     ) -> Result<Step<V>> {
-        let own = match self.leave_beside(wanted, looked.as_ref(), &header).await? {
+        let own = match self.leave_beside(looked.as_ref(), &header).await? {
             Beside::Run(own) => own,
             Beside::Failed(left) => return Ok(Step::Done(Fenced::Failed(looked, left))),
             Beside::Left => return Ok(Step::Done(Fenced::Left)),
             Beside::Gone => {
-                let found = self.find(wanted.key, marks, Age::Checked, looked.as_ref()).await?;
+                let found = self.find(looked.as_ref()).await?;
                 return Ok(Step::Again(found));
             }
         };
-        let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(wanted.take_back);
+        let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(self.take_back);
         if own.is_some() && holds(Rule::SecondLook) {
             // The version may have been loaded and its lease deleted before this one was written.
-            let found = self.find(wanted.key, marks, Age::Checked, looked.as_ref()).await;
+            let found = self.find(looked.as_ref()).await;
             match found.inspect_err(|_| take_back(&own))? {
                 Found::Usable(again, record) if record.header.version == header.version => {
                     (looked, header) = (Some(again), record.header);
@@ -80,39 +74,31 @@ impl<V: Clone + 'static> Shared<V> {
                 }
             }
         }
-        let held = self.hold(marks, wanted, Expect::exactly(&header), own.clone()).await;
+        let held = self.hold(Expect::exactly(&header), own.clone()).await;
         let mut lease = held.inspect_err(|_| take_back(&own))?;
-        lease.successor = self.successor(wanted, &header, &lease);
+        lease.successor = self.successor(&header, &lease);
         Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
     }
 
     /// Leaves a lease beside this version, or waits for another's.
-    async fn leave_beside(
-        &self,
-        wanted: &Wanted<'_, V>,
-        looked: Option<&Looked<V>>,
-        header: &Header,
-    ) -> Result<Beside> {
-        if wanted.others == Others::Race
-            || self.is_out_of_patience(wanted)
-            || !holds(Rule::LeaseBeside)
-        {
+    async fn leave_beside(&self, looked: Option<&Looked<V>>, header: &Header) -> Result<Beside> {
+        if self.others == Others::Race || self.is_out_of_patience() || !holds(Rule::LeaseBeside) {
             return Ok(Beside::Run(None));
         }
-        let key = self.authority.beside(wanted.key, header.version);
-        let term = wanted.term(self.authority.timeout);
+        let key = self.shared.authority.beside(self.key, header.version);
+        let term = self.term();
         let record = Record::lease(term.length);
         let version = record.header.version;
         let own = |is_answered| OwnLease { key: key.clone(), version, term, is_answered };
         let mut over = Expect::Absent;
         for _ in 0..TRIES {
-            let there = match self.authority.write(&key, record.clone(), over).await {
+            let there = match self.shared.authority.write(&key, record.clone(), over).await {
                 Outcome::Done => return Ok(Beside::Run(Some(own(true)))),
                 Outcome::Refused(there) => there,
                 // One timeout is enough: what comes next would have another.
                 Outcome::Failed(error) if error.kind() == ErrorKind::Timeout => return Err(error),
                 Outcome::Unknown(error) if error.kind() == ErrorKind::Timeout => {
-                    (wanted.take_back)(own(false));
+                    (self.take_back)(own(false));
                     return Err(error);
                 }
                 Outcome::Failed(_) => return Ok(Beside::Run(None)),
@@ -122,7 +108,7 @@ impl<V: Clone + 'static> Shared<V> {
             over = match there {
                 // It has run out in between.
                 None => Expect::Absent,
-                Some(there) => match self.meet_beside(wanted, &key, looked, &there).await? {
+                Some(there) => match self.meet_beside(&key, looked, &there).await? {
                     Way::Over => Expect::exactly(&there),
                     Way::End(beside) => return Ok(beside),
                 },
@@ -134,68 +120,58 @@ impl<V: Clone + 'static> Shared<V> {
     /// What another's lease or failure beside the version means for this load.
     async fn meet_beside(
         &self,
-        wanted: &Wanted<'_, V>,
         key: &Key,
         looked: Option<&Looked<V>>,
         there: &Header,
     ) -> Result<Way> {
-        let is_fallback = looked.is_some_and(wanted.is_fallback);
+        let is_fallback = looked.is_some_and(self.is_fallback);
         if there.kind != Kind::Lease {
             let left = there.times.kept_left();
-            return Ok(match wanted.others {
-                _ if wanted.is_forced => Way::Over,
+            return Ok(match self.others {
+                _ if self.is_forced => Way::Over,
                 _ if is_fallback => Way::End(Beside::Failed(left)),
                 Others::Leave => Way::End(Beside::Left),
                 // Nothing can be served, and nobody has waited for that load.
                 Others::Wait | Others::Race => Way::Over,
             });
         }
-        if self.is_ended(there.version) {
+        if self.shared.is_ended(there.version) {
             return Ok(Way::Over);
         }
-        if wanted.others == Others::Leave {
+        if self.others == Others::Leave {
             return Ok(Way::End(Beside::Left));
         }
-        self.outlast_beside(wanted, key, there.clone()).await.map(Way::End)
+        self.outlast_beside(key, there.clone()).await.map(Way::End)
     }
 
     /// Waits for the end of another's lease beside the version, and looks at nothing else.
-    async fn outlast_beside(
-        &self,
-        wanted: &Wanted<'_, V>,
-        key: &Key,
-        mut lease: Header,
-    ) -> Result<Beside> {
+    async fn outlast_beside(&self, key: &Key, mut lease: Header) -> Result<Beside> {
         let mut poll = Poll::new();
         loop {
-            poll.pause(self, &lease).await;
-            match self.authority.read(key).await? {
+            poll.pause(&self.shared.authority.clock, &lease).await;
+            match self.shared.authority.read(key).await? {
                 None => return Ok(Beside::Gone),
                 Some(there) if there.header.kind != Kind::Lease => {
                     return Ok(Beside::Failed(there.header.times.kept_left()));
                 }
-                Some(_) if self.is_out_of_patience(wanted) => return Ok(Beside::Run(None)),
+                Some(_) if self.is_out_of_patience() => return Ok(Beside::Run(None)),
                 Some(there) => lease = there.header,
             }
         }
     }
 
     /// The lease that replaces a record which dies before its load has to end.
-    fn successor(
-        &self,
-        wanted: &Wanted<'_, V>,
-        header: &Header,
-        lease: &Lease,
-    ) -> Option<Successor> {
+    fn successor(&self, header: &Header, lease: &Lease) -> Option<Successor> {
         let left = header.times.kept_left();
-        let longest = Term::new(wanted.settings.hard_timeout, self.authority.timeout, None).length;
+        let longest =
+            Term::new(self.settings.hard_timeout, self.shared.authority.timeout, None).length;
         // What runs on its caller's thread can do nothing meanwhile.
         let is_counter = header.kind == Kind::Counter;
-        if is_counter || wanted.lease_limit.is_none() || left == NEVER || left > longest {
+        if is_counter || self.lease_limit.is_none() || left == NEVER || left > longest {
             return None;
         }
-        let term = wanted.term(self.authority.timeout);
-        let at = self.authority.clock.now().after(left.saturating_sub(AHEAD.min(left / 2)));
+        let term = self.term();
+        let at = self.shared.authority.clock.now().after(left.saturating_sub(AHEAD.min(left / 2)));
         let record = lease_record(term, &lease.current);
         let (is_sent, is_answered) = (AtomicBool::new(false), AtomicBool::new(false));
         Some(Successor { record, at, term, is_sent, is_answered })

@@ -1,25 +1,25 @@
 //! The end of a load: store what it made under its fences, or fall back on what there was.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Key, Life, Outcome, Record, Times, Timestamp, Version};
 
-use crate::event::Event;
+use crate::flight::outcome::Landed;
 use crate::key::CacheKey;
-use crate::load::freshness::{back_off, lives};
+use crate::load::fence::{Fence, Lease};
 use crate::load::give_up::End;
-use crate::load::lease::Lease;
+use crate::load::leader::{Leader, Ready};
 use crate::load::loader::{Answer, Ended, Loaded};
-use crate::load::outcome::Landed;
-use crate::load::run::{Errand, Fence, Ready};
+use crate::load::request::Request;
+use crate::observe::event::Event;
 use crate::options::check_tags;
-use crate::random;
-use crate::sync::lock;
+use crate::support::random;
+use crate::support::sync::lock;
+use crate::tier::freshness::{back_off, lives};
 use crate::tier::held::{Held, Looked, Note};
-use crate::tier::mark::Current;
+use crate::tier::marks::current::Current;
+use crate::tier::marks::here::Seen;
 use crate::tier::shared::Shared;
-use crate::tier::tag::Seen;
 
 /// What a load made, and how to keep it.
 struct Made<V> {
@@ -38,7 +38,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     fn made(&self, loaded: Loaded<V>) -> Result<Made<V>, Error> {
-        let settings = &self.errand.settings;
+        let settings = &self.leader.request.settings;
         let mut late_tags = loaded.tags;
         let held = match loaded.answer {
             Answer::Value(value) => Held::Value(value),
@@ -55,11 +55,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         };
         let (fresh_for, kept_for) = match held {
             Held::Absent => {
-                let ttl = loaded.ttl.length(self.errand.inner.now(), settings.absent_ttl);
+                let ttl = loaded.ttl.length(self.leader.request.inner.now(), settings.absent_ttl);
                 (ttl, ttl)
             }
             Held::Value(_) | Held::Counter(_) => {
-                lives(settings, loaded.ttl, self.errand.inner.now(), random::unit)
+                lives(settings, loaded.ttl, self.leader.request.inner.now(), random::unit)
             }
         };
         let times = Times::new(fresh_for, kept_for);
@@ -75,13 +75,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         match self.take_fence() {
             Fence::Flight(seen) => self.keep_alone(made, seen),
             Fence::Degraded(seen) => {
-                let limit = self.errand.inner.loads.degraded_ttl;
+                let limit = self.leader.request.inner.loads.degraded_ttl;
                 let mut made = made;
                 made.times.fresh_for = made.times.fresh_for.min(limit);
                 made.times.kept_for = made.times.kept_for.min(limit);
                 self.keep_alone(made, seen);
             }
-            Fence::Lease(key, lease) => match self.errand.inner.shared.clone() {
+            Fence::Lease(key, lease) => match self.leader.request.inner.shared.clone() {
                 Some(shared) => self.keep_there(&shared, &key, *lease, made).await,
                 None => self.overtaken(made),
             },
@@ -92,7 +92,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// did not tell their versions, its fence is given up.
     fn take_fence(&mut self) -> Fence {
         let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
-        let early = std::mem::take(&mut *lock(&self.errand.ticket.info().early_tags));
+        let early = std::mem::take(&mut *lock(&self.leader.ticket.info().early_tags));
         for early in early {
             fence = match (fence, early.versions) {
                 (Fence::Flight(seen), _) => Fence::Flight(seen.with_tags_of(&early.seen)),
@@ -120,8 +120,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// Stores at the authority, over the load's fence there, and on success here.
     async fn keep_there(self, shared: &Shared<V>, key: &Key, lease: Lease, made: Made<V>) {
-        let marks = self.errand.inner.local.marks();
-        let current = match shared.with_late_tags(marks, &lease, &made.late_tags).await {
+        let marks = self.leader.request.inner.local.marks();
+        let current = match lease.with_late_tags(&shared.authority, marks, &made.late_tags).await {
             Ok(Some(current)) => current,
             Ok(None) => {
                 self.give_up(key, &lease, End::Unstored);
@@ -130,13 +130,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             Err(error) => return self.fail_to_store(key, &lease, made, error),
         };
         if made.times.fresh_for.is_zero() {
-            let outcome = shared.delete_over(key, &lease).await;
+            let outcome = lease.delete(&shared.authority, key).await;
             self.give_up(key, &lease, End::of(&outcome));
             return match outcome {
                 Outcome::Done => self.keep_here(made, current.seen),
                 Outcome::Refused(_) => self.overtaken(made),
                 Outcome::Failed(error) | Outcome::Unknown(error) => {
-                    self.errand.inner.tell(&Event::SharedFailed(error));
+                    self.leader.request.inner.tell(&Event::SharedFailed(error));
                     self.answer_only(made);
                 }
             };
@@ -153,10 +153,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             }
             Err(error) => return self.fail_to_store(key, &lease, made, error),
         }
-        let written = self.errand.inner.now();
+        let written = self.leader.request.inner.now();
         record.header.cost = written.since(self.began);
         record.header.born = lease.born;
-        let outcome = shared.write_over(key, &lease, &record).await;
+        let outcome = lease.write(&shared.authority, key, &record).await;
         match &outcome {
             Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {}
             // Others need not wait for what will not come. If the answer was lost and the result is
@@ -170,7 +170,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 self.refuse(shared, key, lease, made, error).await;
             }
             Outcome::Failed(error) | Outcome::Unknown(error) => {
-                self.errand.inner.tell(&Event::SharedFailed(error));
+                self.leader.request.inner.tell(&Event::SharedFailed(error));
                 self.answer_only(made);
             }
         }
@@ -179,7 +179,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// The authority did not answer before anything was written.
     fn fail_to_store(self, key: &Key, lease: &Lease, made: Made<V>, error: Error) {
         self.give_up(key, lease, End::Unstored);
-        self.errand.inner.tell(&Event::SharedFailed(error));
+        self.leader.request.inner.tell(&Event::SharedFailed(error));
         self.answer_only(made);
     }
 
@@ -192,9 +192,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         made: Made<V>,
         error: Error,
     ) {
-        let deleted = shared.delete_over(key, &lease).await;
+        let deleted = lease.delete(&shared.authority, key).await;
         self.give_up(key, &lease, End::of(&deleted));
-        let Errand { inner, ticket, hash, key, .. } = self.errand;
+        let Leader { request: Request { inner, hash, key, .. }, ticket } = self.leader;
         inner.tell_not_stored(&error, deleted);
         let landed = Landed::Loaded(made.held);
         drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
@@ -215,10 +215,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// Stores in the local tier, which is all there is.
     fn keep_here(self, made: Made<V>, seen: Seen) {
-        let now = self.errand.inner.now();
+        let now = self.leader.request.inner.now();
         let mut note = Note::new(Version::NONE, now);
         note.cost = now.since(self.began);
-        if let Some(shared) = &self.errand.inner.shared {
+        if let Some(shared) = &self.leader.request.inner.shared {
             note.copy_due = now.after(shared.local_cap);
         }
         self.publish(Looked {
@@ -234,12 +234,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// Publishes a fresh value and keeps it under the flight; one without a life is only answered.
     fn publish(self, looked: Looked<V>) {
-        let errand = self.errand;
-        let (inner, hash, key) = (errand.inner, errand.hash, errand.key);
+        let Leader { request: Request { inner, hash, key, settings, .. }, ticket } = self.leader;
         let landed = Landed::Loaded(looked.held.clone());
-        let draft = inner.draft(&key, looked.with_refresh(&errand.settings));
+        let draft = inner.draft(&key, looked.with_refresh(&settings));
         // What has no life left is refused by the tier, and takes what was there with it.
-        let dropped = errand.ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, draft));
         if dropped.is_none() && inner.shared.is_none() {
             inner.tell(&Event::LoadOvertaken);
         }
@@ -251,7 +250,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         if late.is_empty() {
             return Some(seen);
         }
-        let marks = self.errand.inner.local.marks();
+        let marks = self.leader.request.inner.local.marks();
         // The versions first and the count second: what changes in between shows.
         let later = marks.see(late);
         let unchanged = marks.tag_changes() == self.tag_changes;
@@ -259,21 +258,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     fn overtaken(self, made: Made<V>) {
-        self.errand.inner.tell(&Event::LoadOvertaken);
+        self.leader.request.inner.tell(&Event::LoadOvertaken);
         self.answer_only(made);
     }
 
     /// The callers get the value, and nobody keeps it.
     fn answer_only(self, made: Made<V>) {
-        self.errand.ticket.publish(Landed::Loaded(made.held), |_| ());
+        self.leader.ticket.publish(Landed::Loaded(made.held), |_| ());
     }
 
     /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
     fn fall_back(mut self, error: Error) {
-        let inner = Arc::clone(&self.errand.inner);
+        let inner = Arc::clone(&self.leader.request.inner);
         inner.stats().load_failure();
         inner.tell(&Event::LoadFailed(error.clone()));
-        let previous = self.previous.take().filter(|looked| self.errand.is_fallback(looked));
+        let previous = self.previous.take().filter(|looked| self.leader.is_fallback(looked));
         let failures = previous.as_ref().map_or(0, |looked| looked.note.failures);
         let wait = back_off(failures.saturating_add(1), random::unit());
         if let Fence::Lease(key, lease) = &self.fence {
@@ -281,7 +280,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
         // Where the authority cannot be asked for its marks, those that are known here count.
         let is_degraded = matches!(self.fence, Fence::Degraded(_));
-        self.errand.publish_failure(previous, error, wait, |mut looked| {
+        self.leader.publish_failure(previous, error, wait, |mut looked| {
             if is_degraded {
                 looked.note.marks_due = Timestamp::FAR;
             }
@@ -291,61 +290,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// Takes back what the load has left at the authority, without anybody waiting for it.
     fn give_up(&self, key: &Key, lease: &Lease, end: End) {
-        if let Some(shared) = &self.errand.inner.shared {
-            self.errand.inner.give_up(shared, key, lease, end);
+        if let Some(shared) = &self.leader.request.inner.shared {
+            self.leader.request.inner.give_up(shared, key, lease, end);
         }
     }
-}
-
-impl<K: CacheKey, V: Clone + Send + Sync + 'static> Errand<K, V> {
-    /// Whether a failed load falls back on it.
-    pub(crate) fn is_fallback(&self, looked: &Looked<V>) -> bool {
-        // What only a mark has made stale has no grace of its own.
-        let is_graced = !looked.is_marked || !self.settings.grace.is_zero();
-        !looked.held.is_absent() && looked.kept_until > self.inner.now() && is_graced
-    }
-
-    /// Ends the flight as another process's load has ended, which failed a moment ago.
-    pub(crate) fn share_failure(self, previous: Option<Looked<V>>, wait: Duration) {
-        let message = "another process has just tried to load it, and failed";
-        let error = Error::new(ErrorKind::Loader, "load", message);
-        let previous = previous.filter(|looked| self.is_fallback(looked));
-        self.publish_failure(previous, error, wait, |looked| looked);
-    }
-
-    /// Ends the flight with what there was, which then waits so long for its next load; else with
-    /// the failure. `hand_out` makes what its callers judge.
-    fn publish_failure(
-        self,
-        previous: Option<Looked<V>>,
-        error: Error,
-        wait: Duration,
-        hand_out: impl FnOnce(Looked<V>) -> Looked<V>,
-    ) {
-        let Some(mut looked) = previous else {
-            self.ticket.publish(Landed::Failed(error), |_| ());
-            return;
-        };
-        let Self { inner, ticket, hash, key, .. } = self;
-        let retry_at = inner.now().after(wait);
-        rest(&mut looked.note, retry_at);
-        let landed = Landed::FellBack(hand_out(looked.clone()), error);
-        let version = looked.note.version;
-        let draft = inner.draft(&key, looked);
-        let dropped = ticket.publish(landed, |_| {
-            let there = inner.outline(hash, &key).filter(|there| there.note.version == version);
-            let Some(mut there) = there else { return (inner.local.put(hash, key, draft), None) };
-            // It is here still, maybe with another life than when the load began.
-            rest(&mut there.note, retry_at);
-            (inner.retime(hash, &key, &there), Some(draft))
-        });
-        drop(dropped);
-    }
-}
-
-/// Notes a failure, and until when the next load waits.
-fn rest(note: &mut Note, retry_at: Timestamp) {
-    note.failures = note.failures.saturating_add(1);
-    note.retry_at = retry_at;
-    note.refresh_at = note.refresh_at.max(retry_at);
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use larder_core::{Header, Kind, Result, Version};
 
-use crate::load::lease::{Others, Wanted};
-use crate::random;
-use crate::runtime::Sleep;
-use crate::tier::mark::{Age, is_marked};
-use crate::tier::shared::{Found, Shared, names};
-use crate::tier::tag::Marks;
+use crate::load::fencing::{Fencing, Others};
+use crate::support::clock::LocalClock;
+use crate::support::random;
+use crate::support::runtime::Sleep;
+use crate::tier::marks::current::names;
+use crate::tier::marks::current::{Age, is_marked};
+use crate::tier::shared::Found;
 
 /// Polls of another's lease: the first wait and the longest.
 const FIRST_POLL: Duration = Duration::from_millis(5);
@@ -18,38 +19,29 @@ pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(100);
 /// Growing pauses between two looks at a lease.
 pub(crate) struct Poll(Duration);
 
-impl<V: Clone + 'static> Shared<V> {
+impl<V: Clone + 'static> Fencing<'_, V> {
     /// The lease of another load that is to be waited for. One of a load that has ended here, or
     /// that cannot be kept, is none.
-    pub(super) async fn live_lease(
-        &self,
-        marks: &Marks,
-        found: &Found<V>,
-    ) -> Result<Option<Header>> {
+    pub(super) async fn live_lease(&self, found: &Found<V>) -> Result<Option<Header>> {
         let Found::Unusable(header) = found else { return Ok(None) };
-        if header.kind != Kind::Lease || self.is_ended(header.version) {
+        if header.kind != Kind::Lease || self.shared.is_ended(header.version) {
             return Ok(None);
         }
         let names = names(header).unwrap_or_default();
-        let (age, now) = (Age::Checked, self.authority.clock.now());
-        let current = self.authority.judging(marks, &names, age, header, now).await?;
+        let (age, now) = (Age::Checked, self.shared.authority.clock.now());
+        let current = self.shared.authority.judging(self.marks, &names, age, header, now).await?;
         Ok((!is_marked(header, &current)).then(|| header.clone()))
     }
 
     /// Waits until the lease is gone, of no use any more, or the wait is over: what is there then.
-    pub(super) async fn outlast(
-        &self,
-        marks: &Marks,
-        wanted: &Wanted<'_, V>,
-        mut lease: Header,
-    ) -> Result<Found<V>> {
+    pub(super) async fn outlast(&self, mut lease: Header) -> Result<Found<V>> {
         let mut poll = Poll::new();
         loop {
-            poll.pause(self, &lease).await;
-            let found = self.find(wanted.key, marks, Age::Checked, None).await?;
-            let there = self.live_lease(marks, &found).await?;
+            poll.pause(&self.shared.authority.clock, &lease).await;
+            let found = self.find(None).await?;
+            let there = self.live_lease(&found).await?;
             match there.filter(|there| there.version == lease.version) {
-                Some(there) if !self.is_out_of_patience(wanted) => lease = there,
+                Some(there) if !self.is_out_of_patience() => lease = there,
                 _ => return Ok(found),
             }
         }
@@ -58,7 +50,6 @@ impl<V: Clone + 'static> Shared<V> {
     /// How long the failure of the load that this one has waited for counts, if it has failed.
     pub(super) async fn failure_of(
         &self,
-        wanted: &Wanted<'_, V>,
         awaited: &mut Option<Version>,
         found: &Found<V>,
     ) -> Result<Option<Duration>> {
@@ -67,16 +58,13 @@ impl<V: Clone + 'static> Shared<V> {
             return Ok(None);
         }
         *awaited = None;
-        if wanted.others != Others::Wait {
+        if self.others != Others::Wait {
             return Ok(None);
         }
-        let left = self.authority.read(&self.authority.beside(wanted.key, version)).await?;
+        let left =
+            self.shared.authority.read(&self.shared.authority.beside(self.key, version)).await?;
         let failure = left.filter(|record| record.header.kind == Kind::Absent);
         Ok(failure.map(|record| record.header.times.kept_left()))
-    }
-
-    pub(crate) fn is_out_of_patience(&self, wanted: &Wanted<'_, V>) -> bool {
-        self.authority.clock.now() >= wanted.patience
     }
 }
 
@@ -86,10 +74,10 @@ impl Poll {
     }
 
     /// Waits a while, but not past the end of the lease.
-    pub(crate) async fn pause<V>(&mut self, shared: &Shared<V>, lease: &Header) {
+    pub(crate) async fn pause(&mut self, clock: &LocalClock, lease: &Header) {
         let pause = self.0.mul_f64(0.5 + random::unit());
         self.0 = (self.0 * 2).min(LONGEST_POLL);
         let left = lease.times.kept_left().max(Duration::from_millis(1));
-        Sleep::new(&shared.authority.clock, pause.min(left)).await;
+        Sleep::new(clock, pause.min(left)).await;
     }
 }

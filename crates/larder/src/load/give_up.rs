@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use larder_core::{Backend as _, Expect, Key, Outcome, Record, Times};
 
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::inner::Inner;
-use crate::load::lease::{Lease, OwnLease};
-use crate::runtime::Sleep;
+use crate::load::fence::{Lease, OwnLease};
+use crate::support::runtime::Sleep;
 use crate::tier::shared::Shared;
 
 /// How a load has ended, for the processes that wait for it.

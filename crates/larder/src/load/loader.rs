@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use larder_core::{BoxError, Error, ErrorKind, Result};
 use pin_project_lite::pin_project;
 
+use crate::flight::flights::Follower;
+use crate::flight::info::{EarlyTags, FlightInfo};
+use crate::flight::outcome::Landed;
+use crate::inner::Inner;
 use crate::key::CacheKey;
-use crate::load::about::{About, EarlyTags};
-use crate::load::flight::Follower;
-use crate::load::inner::Inner;
-use crate::load::outcome::Landed;
 use crate::options::{Ttl, check_tags};
-use crate::sync::lock;
-use crate::tier::mark::Age;
+use crate::support::sync::lock;
+use crate::tier::marks::current::Age;
 
 /// What a loader is given.
 pub struct Load<K: Hash + Eq, V> {
@@ -27,7 +27,7 @@ pub struct Load<K: Hash + Eq, V> {
     pub stale: Option<V>,
     pub(crate) inner: Arc<Inner<K, V>>,
     /// The flight it runs in.
-    pub(crate) flight: Follower<Landed<V>, About>,
+    pub(crate) flight: Follower<Landed<V>, FlightInfo>,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {

@@ -6,19 +6,19 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::{Error, ErrorKind};
 
-use crate::event::Event;
+use crate::flight::flights::Follower;
+use crate::flight::info::FlightInfo;
+use crate::flight::outcome::{Judge, Landed, Taken};
 use crate::key::CacheKey;
-use crate::load::Request;
-use crate::load::about::About;
-use crate::load::flight::Follower;
-use crate::load::outcome::{Judge, Landed, Taken};
-use crate::runtime::Sleep;
+use crate::load::request::Request;
+use crate::observe::event::Event;
+use crate::support::runtime::Sleep;
 use crate::tier::held::Looked;
-use crate::tier::mark::Age;
+use crate::tier::marks::current::Age;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Waits for a flight as long as this caller's own timeouts allow.
-    pub(crate) async fn wait(&self, follower: Follower<Landed<V>, About>) -> Taken<V> {
+    pub(crate) async fn wait(&self, follower: Follower<Landed<V>, FlightInfo>) -> Taken<V> {
         let mut follower = pin!(follower);
         let clock = self.inner.clock();
         let mut soft = pin!(Sleep::new(clock, self.settings.soft_timeout));
@@ -60,8 +60,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// the follower again.
     pub(crate) fn take_ended(
         &self,
-        mut follower: Follower<Landed<V>, About>,
-    ) -> Result<Taken<V>, Follower<Landed<V>, About>> {
+        mut follower: Follower<Landed<V>, FlightInfo>,
+    ) -> Result<Taken<V>, Follower<Landed<V>, FlightInfo>> {
         let mut context = Context::from_waker(Waker::noop());
         match Pin::new(&mut follower).poll(&mut context) {
             Poll::Ready(landed) => match self.take(&follower, landed, false) {
@@ -85,7 +85,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
 
     fn take(
         &self,
-        follower: &Follower<Landed<V>, About>,
+        follower: &Follower<Landed<V>, FlightInfo>,
         landed: Option<Landed<V>>,
         are_marks_checked: bool,
     ) -> Taken<V> {
@@ -94,7 +94,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         landed.map_or(Taken::Again, |landed| judge.take(landed))
     }
 
-    fn judge(&self, follower: &Follower<Landed<V>, About>, are_marks_checked: bool) -> Judge<'_> {
+    fn judge(
+        &self,
+        follower: &Follower<Landed<V>, FlightInfo>,
+        are_marks_checked: bool,
+    ) -> Judge<'_> {
         Judge { are_marks_checked, ..self.judge_since(follower.info().began()) }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use larder_core::{Clock, Error, ErrorKind, NEVER, Result};
 
-use crate::clock::LocalClock;
-use crate::listener::Cause;
 use crate::local::LocalCache;
+use crate::observe::listener::Cause;
+use crate::support::clock::LocalClock;
 use crate::tier::local::LocalConfig;
 
 /// Collects the settings of a [`LocalCache`]; [`build`](Self::build) checks them.

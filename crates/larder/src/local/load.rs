@@ -5,12 +5,12 @@ use std::hash::Hash;
 
 use larder_core::Life;
 
-use crate::load::chain::{Link, Waiting};
-use crate::load::flight::{Follower, Join, Meet, Ticket};
+use crate::flight::chain::{Link, Waiting};
+use crate::flight::flights::{Follower, Join, Meet, Ticket};
 use crate::local::{EntryOptions, LocalCache};
 use crate::lookup::Lookup;
-use crate::park::block_on;
-use crate::tier::tag::Seen;
+use crate::support::park::block_on;
+use crate::tier::marks::here::Seen;
 
 /// What joiners judge a flight by, and what its load is fenced with.
 pub(super) struct About {

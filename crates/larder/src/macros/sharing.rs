@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use larder_core::{BoxError, Error};
 
 use crate::macros::outcome::Outcome;
-use crate::sync::lock;
+use crate::support::sync::lock;
 
 /// The way of a failure from the function to its callers.
 pub trait Sharing<F> {

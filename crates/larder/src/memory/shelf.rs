@@ -4,10 +4,10 @@ use std::sync::Weak;
 
 use larder_core::{Clock, Sweep};
 
-use crate::janitor;
 use crate::memory::store::Store;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, lock};
+use crate::support::janitor;
+use crate::support::sync::atomic::{AtomicBool, Ordering};
+use crate::support::sync::{Arc, Mutex, lock};
 
 /// The store of a backend and its clones, which is swept from its first record with an end on.
 pub(super) struct Shelf {

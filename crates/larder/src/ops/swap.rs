@@ -11,7 +11,7 @@ use larder_core::{
 
 use crate::ops::tries::Tries;
 use crate::ops::turns::Turns;
-use crate::runtime::unless;
+use crate::support::runtime::unless;
 
 /// Changes of one backend's records that depend on what is there.
 ///

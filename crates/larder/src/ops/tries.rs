@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_core::{Clock, Scope};
 
-use crate::random;
+use crate::support::random;
 
 /// The tries of one change: sixteen.
 ///

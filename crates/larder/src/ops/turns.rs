@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use larder_core::Key;
 
-use crate::sync::{Mutex, lock};
+use crate::support::sync::{Mutex, lock};
 
 /// Lets the changes of one key in this process go one after another, in the order of arrival.
 ///

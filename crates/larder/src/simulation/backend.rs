@@ -14,7 +14,7 @@ use crate::codec::MessagePack;
 use crate::memory::MemoryBackend;
 use crate::simulation::gate::{Gates, Order, Place};
 use crate::simulation::oracle::Oracle;
-use crate::sync::lock;
+use crate::support::sync::lock;
 
 /// How long a change may be on its way when nobody waits for it any more.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);

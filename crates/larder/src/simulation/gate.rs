@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::lock;
+use crate::support::sync::lock;
 
 /// What a parked task is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ impl fmt::Display for Violation {
 /// Runs a history; how many steps it took.
 pub(super) async fn run(mix: Mix, seed: u64, oracle: Oracle) -> Result<u32, Violation> {
     // The product's own chance follows the seed as well.
-    crate::random::seed(seed);
+    crate::support::random::seed(seed);
     let mut rng = Rng::with_seed(seed);
     let plan = mix.plan(&mut rng);
     let world = World::new(plan, oracle).expect("the plans are valid");

@@ -7,7 +7,7 @@ use larder_core::Timestamp;
 
 use crate::simulation::mix::{Plan, STALE};
 use crate::simulation::oracle::{Moment, Node, Oracle};
-use crate::sync::lock;
+use crate::support::sync::lock;
 
 /// The loads over stale values whose loaders have succeeded.
 #[derive(Default)]

@@ -4,17 +4,17 @@
 //! what happens next: a call of the store arrives or its answer does, a loader reads its source or
 //! returns, another operation starts, a record is lost, time passes. All runs on one thread, and
 //! the same seed is the same history. The [`oracle`] then says whether anybody was told something
-//! that a confirmed change had made wrong. Without each single [`Rule`](crate::rule::Rule) some
+//! that a confirmed change had made wrong. Without each single [`Rule`](crate::support::rule::Rule) some
 //! history finds that out.
 
 use std::ops::Range;
 
-use crate::rule::{Rule, without};
 use crate::simulation::history::Violation;
 use crate::simulation::mix::{
     FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, OFFERS, SLOW, STALE, TAG_ENDS, TAG_LIVES, TAGS,
 };
 use crate::simulation::oracle::Oracle;
+use crate::support::rule::{Rule, without};
 
 mod backend;
 mod executor;

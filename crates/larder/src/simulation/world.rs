@@ -7,7 +7,8 @@ use std::time::Duration;
 use larder_core::{BoxFuture, Clock as _, Error, ErrorKind, Result};
 use larder_testkit::ManualClock;
 
-use crate::cache::{Cache, Reach};
+use crate::cache::Cache;
+use crate::change::reach::Reach;
 use crate::load::loader::{Load, Loaded};
 use crate::options::Options;
 use crate::simulation::backend::Remote;
@@ -15,7 +16,7 @@ use crate::simulation::gate::{Gates, Place};
 use crate::simulation::loads::{self, Loads};
 use crate::simulation::mix::{Plan, Verb};
 use crate::simulation::oracle::{Force, Node, Oracle, Read, Scope};
-use crate::sync::lock;
+use crate::support::sync::lock;
 
 /// All that a history is made of.
 pub(super) struct World {

@@ -13,7 +13,7 @@ use crate::snapshot::private::{
     open_to_read, sync_folder,
 };
 use crate::snapshot::sink::Sink;
-use crate::sync::{Arc, Mutex, lock};
+use crate::support::sync::{Arc, Mutex, lock};
 
 /// A snapshot in a file, its logs in others beside it.
 ///

@@ -17,7 +17,7 @@ use larder_core::{Error, Result, Version};
 use crate::snapshot::change::{Change, Changes};
 use crate::snapshot::failure::of_sink;
 use crate::snapshot::sink::Sink;
-use crate::sync::{Arc, Mutex, lock};
+use crate::support::sync::{Arc, Mutex, lock};
 
 /// Where changes are noted.
 pub(super) struct Journal {
@@ -256,7 +256,7 @@ mod tests {
     use super::{EMPTY_LOG, Journal, name};
     use crate::snapshot::change::{Change, Changes, Fate};
     use crate::snapshot::sink::Sink;
-    use crate::sync::{Arc, Mutex, lock};
+    use crate::support::sync::{Arc, Mutex, lock};
 
     /// Logs alone.
     #[derive(Default)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder_core::{Error, ErrorKind, Result, Timestamp};
 
-use crate::event::{Event, Observer};
 use crate::key::CacheKey;
+use crate::observe::event::{Event, Observer};
 use crate::snapshot::block::BlockWriter;
 use crate::snapshot::change::Change;
 use crate::snapshot::encode::encode;
@@ -19,12 +19,12 @@ use crate::snapshot::journal::{Journal, name};
 use crate::snapshot::notes::{Notes, Ticket};
 use crate::snapshot::restore::{Restored, restore};
 use crate::snapshot::{Form, Returned};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::thread::Thread;
-use crate::sync::{Arc, Mutex, MutexGuard, lock};
+use crate::support::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::support::sync::thread::Thread;
+use crate::support::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::tier::held::{Held, Note};
 use crate::tier::local::LocalTier;
-use crate::tier::persist::{Copied, Refill};
+use crate::tier::local::persist::{Copied, Refill};
 
 /// What keeps a cache's snapshot.
 pub(crate) struct Keeper<K, V> {

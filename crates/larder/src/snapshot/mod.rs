@@ -9,7 +9,7 @@ use larder_core::{Codec, Result, Version};
 use crate::snapshot::failure::of_sink;
 use crate::snapshot::file::FileSink;
 use crate::snapshot::sink::Sink;
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tier::held::Held;
 
 pub(crate) use crate::snapshot::change::Change;

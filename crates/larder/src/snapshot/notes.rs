@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use larder_core::{Error, Result};
 
-use crate::park::block_on;
-use crate::runtime::Notify;
 use crate::snapshot::change::Change;
 use crate::snapshot::journal::{Journal, LIMIT, Noted};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, lock, thread};
+use crate::support::park::block_on;
+use crate::support::runtime::Notify;
+use crate::support::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, lock, thread};
 
 /// The log, and what is still to be written into it.
 pub(super) struct Notes {

@@ -17,7 +17,7 @@ use crate::snapshot::journal::name;
 use crate::snapshot::number::Input;
 use crate::snapshot::v0::ReaderV0;
 use crate::snapshot::{Form, Returned};
-use crate::sync::Arc;
+use crate::support::sync::Arc;
 use crate::tier::held::Held;
 
 /// What a restored snapshot leaves to do.

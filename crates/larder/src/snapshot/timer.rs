@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Sweep};
 
-use crate::clock::LocalClock;
-use crate::event::Event;
 use crate::key::CacheKey;
+use crate::observe::event::Event;
 use crate::snapshot::keeper::Keeper;
-use crate::sync::{Arc, lock, thread};
+use crate::support::clock::LocalClock;
+use crate::support::sync::{Arc, lock, thread};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// Has it saved for as long as it is there. The thread ends with it.

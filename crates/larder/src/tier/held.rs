@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_core::{Life, Timestamp, Version};
 
 use crate::options::Settings;
-use crate::tier::tag::Seen;
+use crate::tier::marks::here::Seen;
 
 /// A value, or the knowledge that there is none.
 #[derive(Clone, Debug)]

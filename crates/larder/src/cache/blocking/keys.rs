@@ -10,7 +10,7 @@ use larder_core::Result;
 use crate::cache::keys::{Keys, Walk};
 use crate::cache::{Blocking, Cache};
 use crate::key::CacheKey;
-use crate::runtime::blocking;
+use crate::support::runtime::blocking;
 
 /// The keys that a pattern means, page by page: see [`Cache::keys`].
 pub struct BlockingKeys<'a, K: Hash + Eq, V> {

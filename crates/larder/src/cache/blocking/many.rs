@@ -7,13 +7,13 @@ use larder_core::{BoxError, Error, Result};
 
 use crate::cache::many::to_keys;
 use crate::cache::{Batch, Blocking};
+use crate::flight::chain::Link;
+use crate::flight::info::Caller;
 use crate::key::CacheKey;
-use crate::load::about::Caller;
 use crate::load::asks::Asks;
-use crate::load::chain::Link;
 use crate::load::loader::Loaded;
 use crate::lookup::Lookup;
-use crate::runtime::{blocking, mpsc, oneshot};
+use crate::support::runtime::{blocking, mpsc, oneshot};
 
 /// What the calls, which run elsewhere, want of this thread.
 enum Wish<K, V> {

@@ -7,15 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use larder_core::{BoxError, Error, Result};
 
 use crate::cache::{Cache, FIND, LOAD, LOOK, VALUE};
-use crate::key::CacheKey;
-use crate::load::about::Caller;
-use crate::load::loader::{Ended, Load, Loaded, ended};
-use crate::load::run::{Aim, Errand, Prepared};
-use crate::load::{Request, Turn, waiting};
+use crate::flight::info::Caller;
 #[cfg(feature = "macros")]
-use crate::load::{outcome::Taken, run::Purpose};
+use crate::flight::outcome::Taken;
+use crate::key::CacheKey;
+use crate::load::leader::{Leader, Prepared};
+use crate::load::loader::{Ended, Load, Loaded, ended};
+use crate::load::purpose::Purpose;
+#[cfg(feature = "macros")]
+use crate::load::purpose::Trigger;
+use crate::load::request::Request;
+use crate::load::with_loader::{Turn, waiting};
 use crate::lookup::Lookup;
-use crate::runtime::{IoThread, blocking};
+use crate::support::runtime::{IoThread, blocking};
 use crate::tier::held::Held;
 
 mod keys;
@@ -87,7 +91,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         F: FnOnce() -> V,
     {
         let held = self.obtain(key, VALUE, |_| Ok(Loaded::new(loader())))?;
-        held.into_option().ok_or_else(crate::load::gone)
+        held.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
     /// As [`Cache::try_get_with`], with a loader that runs on this thread.
@@ -101,7 +105,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         E: Into<BoxError>,
     {
         let held = self.obtain(key, VALUE, |_| ended(loader()))?;
-        held.into_option().ok_or_else(crate::load::gone)
+        held.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
     /// As [`Cache::optionally_get_with`], with a loader that runs on this thread.
@@ -120,15 +124,15 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     pub(super) fn obtain<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
-        aim: Aim,
+        purpose: Purpose,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<Held<V>> {
         let hash = self.cache.inner.local.hash(key);
         let held = self.cache.inner.local.get(hash, key);
-        if let Some(held) = held.filter(|held| !(aim.past_absence && held.is_absent())) {
+        if let Some(held) = held.filter(|held| !(purpose.past_absence && held.is_absent())) {
             return Ok(held);
         }
-        let request = self.request(hash, key.to_key(), aim);
+        let request = self.request(hash, key.to_key(), purpose);
         request.check()?;
         let mut loader = Some(loader);
         loop {
@@ -138,10 +142,10 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
                 // Nobody is there to load behind this caller's back: the next one may.
                 Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
                 Turn::Follow(follower) => follower,
-                Turn::Lead(errand) => {
-                    let loader = loader.take().ok_or_else(crate::load::gone)?;
-                    let follower = errand.ticket.follow();
-                    self.lead(errand, loader)?;
+                Turn::Lead(lead) => {
+                    let loader = loader.take().ok_or_else(crate::load::with_loader::gone)?;
+                    let follower = lead.ticket.follow();
+                    self.lead(lead, loader)?;
                     follower
                 }
             };
@@ -164,35 +168,32 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     pub(super) fn renew<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
-        aim: Aim,
+        purpose: Purpose,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<bool> {
-        let request = self.request(self.cache.inner.local.hash(key), key.to_key(), aim);
+        let request = self.request(self.cache.inner.local.hash(key), key.to_key(), purpose);
         request.check()?;
-        let Some(errand) = request.claim(Purpose::Force) else { return Ok(false) };
-        let follower = errand.ticket.follow();
-        self.lead(errand, loader)?;
+        let Some(lead) = request.claim(Trigger::Force) else { return Ok(false) };
+        let follower = lead.ticket.follow();
+        self.lead(lead, loader)?;
         match request.take_ended(follower) {
             Ok(Taken::Failed(error)) => Err(error),
             _ => Ok(true),
         }
     }
 
-    fn request(&self, hash: u64, key: K, aim: Aim) -> Request<K, V> {
-        Request { caller: Caller::blocking(), ..self.cache.request(hash, key, aim) }
+    fn request(&self, hash: u64, key: K, purpose: Purpose) -> Request<K, V> {
+        Request { caller: Caller::blocking(), ..self.cache.request(hash, key, purpose) }
     }
 
     /// Leads a flight with a loader that runs on this thread.
-    fn lead(
-        &self,
-        errand: Errand<K, V>,
-        loader: impl FnOnce(Load<K, V>) -> Ended<V>,
-    ) -> Result<()> {
-        let _running = errand.inner.begin()?;
-        let Prepared::Ready(ready) = self.run(errand.prepare())? else { return Ok(()) };
-        let (link, load) = (ready.errand.ticket.info().link.clone(), ready.load());
-        ready.errand.inner.stats().load();
-        let call = AssertUnwindSafe(|| link.enter(|| loader(load)));
+    fn lead(&self, lead: Leader<K, V>, loader: impl FnOnce(Load<K, V>) -> Ended<V>) -> Result<()> {
+        let _running = lead.request.inner.begin()?;
+        let Prepared::Ready(ready) = self.run(lead.prepare())? else { return Ok(()) };
+        let link = ready.leader.ticket.info().link.clone();
+        let given = ready.load();
+        ready.leader.request.inner.stats().load();
+        let call = AssertUnwindSafe(|| link.enter(|| loader(given)));
         let ended = catch_unwind(call).unwrap_or_else(|_| Err(Error::panicked("load")));
         self.run(ready.commit(ended))
     }

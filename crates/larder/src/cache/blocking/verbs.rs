@@ -5,16 +5,17 @@ use std::time::Duration;
 use larder_core::{AnyBackend, BoxError, Result};
 
 use crate::cache::read::missing;
-use crate::cache::{Batch, Blocking, Cache, NewEntry, Reach};
-use crate::info::EntryInfo;
+use crate::cache::{Batch, Blocking, Cache, NewEntry};
+use crate::change::reach::Reach;
+use crate::flight::chain::{Inside, Link};
 use crate::key::CacheKey;
-use crate::load::chain::{Inside, Link};
 use crate::load::loader::{Load, Loaded};
 use crate::lookup::Lookup;
+use crate::observe::info::EntryInfo;
+use crate::observe::stats::Stats;
 use crate::ops::Lock;
 use crate::options::Ttl;
-use crate::runtime::{single_threaded, spawn};
-use crate::stats::Stats;
+use crate::support::runtime::{single_threaded, spawn};
 
 /// A verb of one key, which is looked up.
 macro_rules! by_key {

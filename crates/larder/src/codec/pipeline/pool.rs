@@ -1,6 +1,6 @@
 //! What is costly to make and serves one call at a time.
 
-use crate::sync::{Mutex, lock};
+use crate::support::sync::{Mutex, lock};
 
 /// Things that wait for their next use: as many as were in use at once.
 pub(super) struct Pool<T>(Mutex<Vec<T>>);

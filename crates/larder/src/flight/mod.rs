@@ -1,0 +1,7 @@
+//! Flights: one load per key and process, and what callers may take of one.
+
+pub(crate) mod chain;
+pub(crate) mod flights;
+pub(crate) mod info;
+pub(crate) mod limit;
+pub(crate) mod outcome;

@@ -1,0 +1,334 @@
+//! What all handles of one cache share.
+
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{BoxFuture, Error, ErrorKind, Life, NEVER, Outcome, Result, Timestamp, Version};
+
+use crate::flight::flights::Flights;
+use crate::flight::info::{Arrival, Caller, FlightInfo, JoinLimit};
+use crate::flight::limit::LoadLimit;
+use crate::flight::outcome::Landed;
+use crate::inner::together::Together;
+use crate::inner::work::{Counted, Running, Work};
+use crate::key::CacheKey;
+use crate::layer::Gather;
+use crate::lookup::Lookup;
+use crate::observe::event::{Event, Observer};
+use crate::observe::stats::Counters;
+use crate::options::Settings;
+use crate::snapshot::Keeper;
+use crate::support::clock::LocalClock;
+use crate::support::runtime::{self, apart};
+use crate::tier::freshness::attend_at;
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::local::{Draft, Dropped, LocalTier, View};
+use crate::tier::shared::Shared;
+
+pub(crate) mod future_set;
+pub(crate) mod together;
+pub(crate) mod work;
+
+/// The tiers, the flights and what runs beside them.
+pub(crate) struct Inner<K: Hash + Eq, V> {
+    pub(crate) local: Arc<LocalTier<K, Held<V>, Note>>,
+    pub(crate) flights: Arc<Flights<K, Landed<V>, FlightInfo>>,
+    pub(crate) shared: Option<Arc<Shared<V>>>,
+    /// What keeps a snapshot of the local tier.
+    pub(crate) keeper: Option<Arc<Keeper<K, V>>>,
+    pub(crate) observer: Observer,
+    pub(crate) loads: Loads,
+    pub(crate) work: Arc<Work>,
+    /// The batch that this is a view for, if it is one.
+    together: Option<Arc<Together>>,
+}
+
+/// How loads behave.
+pub(crate) struct Loads {
+    /// How many loaders run at once; none without a limit.
+    pub(crate) limit: Option<LoadLimit>,
+    /// Whether they wait for other processes' leases.
+    pub(crate) wait_for_leases: bool,
+    /// How long a lease lives at most that its load can renew.
+    pub(crate) lease_limit: Duration,
+    /// How long a result is kept here while the authority cannot be reached.
+    pub(crate) degraded_ttl: Duration,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    pub(crate) fn new(
+        local: Arc<LocalTier<K, Held<V>, Note>>,
+        shared: Option<Arc<Shared<V>>>,
+        observer: Observer,
+        loads: Loads,
+        work: Work,
+    ) -> Self {
+        Self {
+            local,
+            flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
+            shared,
+            keeper: None,
+            observer,
+            loads,
+            work: Arc::new(work),
+            together: None,
+        }
+    }
+
+    /// A view for calls that run together, and what runs them. Loaders there take no permit: whoever
+    /// runs one for all of them takes it.
+    pub(crate) fn together(&self) -> (Arc<Self>, Arc<Together>) {
+        let gather =
+            self.shared.as_ref().map(|shared| Gather::new(shared.authority.backend().clone()));
+        let through =
+            |(shared, gather): (&Arc<Shared<V>>, &Gather)| Arc::new(shared.through(gather.clone()));
+        let shared = self.shared.as_ref().zip(gather.as_ref()).map(through);
+        let together = Arc::new(Together::new(gather));
+        let view = Self { shared, together: Some(Arc::clone(&together)), ..self.unlimited() };
+        (Arc::new(view), together)
+    }
+
+    /// A view whose loaders take no permit.
+    pub(crate) fn unlimited(&self) -> Self {
+        Self {
+            local: Arc::clone(&self.local),
+            flights: Arc::clone(&self.flights),
+            shared: self.shared.clone(),
+            keeper: self.keeper.clone(),
+            observer: self.observer.clone(),
+            loads: Loads { limit: None, ..self.loads },
+            work: Arc::clone(&self.work),
+            together: self.together.clone(),
+        }
+    }
+
+    /// The same, with a snapshot of its local tier.
+    pub(crate) fn kept_by(self, keeper: Option<Arc<Keeper<K, V>>>) -> Self {
+        Self { keeper, ..self }
+    }
+
+    pub(crate) fn clock(&self) -> &LocalClock {
+        self.local.clock()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    pub(crate) fn stats(&self) -> &Counters {
+        self.local.stats()
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.observer.tell(event);
+    }
+
+    /// Tells that a value was not stored, and of a delete of what it was to replace that failed, too.
+    pub(crate) fn tell_not_stored(&self, error: &Error, deleted: Outcome) {
+        self.tell(&Event::NotStored(error.clone()));
+        if let Outcome::Failed(error) | Outcome::Unknown(error) = deleted {
+            self.tell(&Event::NotConfirmed(error));
+        }
+    }
+
+    /// A closer look at what the local tier holds.
+    pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<V>> {
+        self.look_with(hash, key, |held| match held {
+            Held::Counter(_) => None,
+            held => Some(held.clone()),
+        })
+    }
+
+    /// The same without the value, whose end is the user's code: for use under a stripe's lock.
+    pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<()>> {
+        self.look_with(hash, key, |held| match held {
+            Held::Value(_) => Some(Held::Value(())),
+            Held::Absent => Some(Held::Absent),
+            Held::Counter(_) => None,
+        })
+    }
+
+    /// The life of a value or a counter here.
+    pub(crate) fn life<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Life> {
+        let life = |view: &View<'_, Held<V>, Note>| (!view.value.is_absent()).then_some(view.life);
+        self.local.look(hash, key, life).flatten()
+    }
+
+    fn look_with<Q: ?Sized + Lookup<K>, T>(
+        &self,
+        hash: u64,
+        key: &Q,
+        take: impl FnOnce(&Held<V>) -> Option<Held<T>>,
+    ) -> Option<Looked<T>> {
+        let look = |view: &View<'_, Held<V>, Note>| {
+            Some(Looked {
+                held: take(view.value)?,
+                life: view.life,
+                is_marked: view.is_marked,
+                fresh_until: view.fresh_until,
+                kept_until: view.kept_until,
+                note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
+                seen: view.seen(),
+            })
+        };
+        self.local.look(hash, key, look).flatten()
+    }
+
+    /// What is to be put for a value. Runs the weigher: call it outside all locks.
+    ///
+    /// By now the authority may have the value, so a panic must not keep the local tier from
+    /// letting go of what was there: who cannot be weighed is too heavy.
+    pub(crate) fn draft(&self, key: &K, looked: Looked<V>) -> Draft<Held<V>, Note> {
+        draft(&self.local, key, looked)
+    }
+
+    /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
+    pub(crate) fn retime<Q: ?Sized + Lookup<K>, T>(
+        &self,
+        hash: u64,
+        key: &Q,
+        looked: &Looked<T>,
+    ) -> Dropped<K, Held<V>> {
+        let attend_at = attend_at(looked.fresh_until, &looked.note);
+        let (fresh_until, kept_until) = (looked.fresh_until, looked.kept_until);
+        let note = Some(looked.note);
+        self.local.retime(hash, key, attend_at, fresh_until, kept_until, note).1
+    }
+
+    /// What keeps the authority from being read: an error in strict mode, else an event.
+    pub(crate) fn forgive(&self, shared: &Shared<V>, error: Error) -> Result<()> {
+        if shared.strict {
+            return Err(error);
+        }
+        self.tell(&Event::SharedFailed(error));
+        Ok(())
+    }
+
+    /// What holds now, at the arrival of a caller.
+    pub(crate) fn arrival(&self, caller: &Caller) -> Arrival {
+        Arrival::new(self.now(), self.local.marks(), caller.clone())
+    }
+
+    /// How long others may join a flight of this leader.
+    pub(crate) fn join_limit(&self, settings: &Settings) -> JoinLimit {
+        let bound = self.shared.as_ref().map_or(NEVER, |shared| {
+            // A change of the key is noticed within the first, one of a mark within the second.
+            shared.local_cap.min(shared.authority.tag_check)
+        });
+        JoinLimit { bound, hard_timeout: settings.hard_timeout }
+    }
+
+    /// Refuses work after [`close`](Self::close).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.work.is_closed() && self.work.reopens {
+            self.open();
+            return Ok(());
+        }
+        if !self.work.is_open() {
+            return Err(Error::new(ErrorKind::Closed, "cache", "the cache has been closed"));
+        }
+        Ok(())
+    }
+
+    /// Takes back that the cache was closed; whether it was.
+    pub(crate) fn open(&self) -> bool {
+        let was_closed = self.work.open();
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| was_closed) {
+            keeper.resume();
+        }
+        was_closed
+    }
+
+    /// Begins work that `close` waits for until it is dropped.
+    ///
+    /// # Errors
+    /// [`Closed`](ErrorKind::Closed) after `close` has begun, which then does not wait for it.
+    pub(crate) fn begin(&self) -> Result<Running> {
+        // Counted first: either `close` sees this count, or this sees that it has begun.
+        let running = Running::new(&self.work);
+        self.check_open().map(|()| running)
+    }
+
+    /// Starts a task that belongs to the cache: `close` waits for it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let running = self.begin()?;
+        self.spawn_counted(running, task)
+    }
+
+    /// Starts a task that ends what a running task of the cache has begun: `close`, which waits for
+    /// that one, waits for this one as well.
+    pub(crate) fn spawn_behind(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        self.spawn_counted(Running::new(&self.work), task)
+    }
+
+    fn spawn_counted(
+        self: &Arc<Self>,
+        running: Running,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let counted = Counted::new(task, running);
+        match &self.together {
+            Some(together) => {
+                together.adopt(Box::pin(counted));
+                Ok(())
+            }
+            None => runtime::spawn(counted),
+        }
+    }
+
+    /// Runs a task that belongs to the cache to its end; the caller may go away meanwhile.
+    pub(crate) async fn owned<T: Send + 'static>(
+        self: &Arc<Self>,
+        task: BoxFuture<'static, T>,
+    ) -> Result<T> {
+        let counted = Counted::new(task, self.begin()?);
+        match &self.together {
+            // It runs in a task already.
+            Some(_) => Ok(counted.await),
+            None => runtime::owned(counted).await,
+        }
+    }
+
+    /// Refuses new work, waits for what is running, saves what is held here, and forgets it.
+    ///
+    /// # Errors
+    /// What keeps it from being saved.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.work.until_idle().await;
+        let saved = match self.keeper.clone() {
+            Some(keeper) => apart(move || keeper.finish()).await.flatten(),
+            None => Ok(()),
+        };
+        // Hits do not look whether the cache is open: from now on there are none.
+        self.local.marks().invalidate_all();
+        saved
+    }
+}
+
+/// What is to be put into this tier for a value: see [`Inner::draft`].
+pub(crate) fn draft<K: CacheKey, V: Clone + Send + Sync + 'static>(
+    local: &LocalTier<K, Held<V>, Note>,
+    key: &K,
+    looked: Looked<V>,
+) -> Draft<Held<V>, Note> {
+    let weigh = AssertUnwindSafe(|| local.weigh(key, &looked.held));
+    Draft {
+        weight: catch_unwind(weigh).unwrap_or(u32::MAX),
+        attend_at: attend_at(looked.fresh_until, &looked.note),
+        fresh_until: looked.fresh_until,
+        kept_until: looked.kept_until,
+        value: looked.held,
+        seen: looked.seen,
+        note: Some(looked.note),
+    }
+}
+
+const FLIGHT_STRIPES: usize = 64;

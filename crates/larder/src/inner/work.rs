@@ -1,0 +1,134 @@
+//! The life cycle of a cache: open, closing, closed, and the work that `close` waits for.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use larder_core::{AnyBackend, Error, ErrorKind, Result};
+use pin_project_lite::pin_project;
+
+use crate::options::SessionOptions;
+use crate::support::runtime::{IoThread, Notify};
+
+/// What runs for a cache beside its callers.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Whether the next call opens what has been closed.
+    pub(crate) reopens: bool,
+    pub(crate) session: SessionOptions,
+    pub(crate) io: OnceLock<IoThread>,
+    /// The locks of a cache without a backend.
+    pub(crate) locks: OnceLock<AnyBackend>,
+    state: AtomicU8,
+    running: AtomicUsize,
+    idle: Notify,
+}
+
+impl Work {
+    /// Takes back that the cache was closed; whether it was.
+    pub(crate) fn open(&self) -> bool {
+        self.state.swap(OPEN, Ordering::SeqCst) != OPEN
+    }
+
+    /// Refuses calls from now on; until the guard is dropped, nothing opens the cache again.
+    pub(crate) fn close(self: &Arc<Self>) -> Closing {
+        self.shut();
+        Closing(Arc::clone(self))
+    }
+
+    /// The same for who closes it later.
+    pub(crate) fn shut(&self) {
+        self.state.store(CLOSING, Ordering::SeqCst);
+    }
+
+    /// Refuses to open what is just being closed.
+    pub(crate) fn check_not_closing(&self) -> Result<()> {
+        if self.state.load(Ordering::SeqCst) == CLOSING {
+            return Err(Error::new(ErrorKind::Closed, "cache", "the cache is being closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether calls are taken.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == OPEN
+    }
+
+    /// Whether the cache is closed, and not just being closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == CLOSED
+    }
+
+    /// Waits until nothing runs any more.
+    pub(super) async fn until_idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if !self.is_busy() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Whether `close` would wait.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A close under way.
+pub(crate) struct Closing(Arc<Work>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let state = &self.0.state;
+        let _ = state.compare_exchange(CLOSING, CLOSED, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+/// Work under way: counted for as long as it is there, also if its runtime drops it.
+pub(crate) struct Running(Arc<Work>);
+
+pin_project! {
+    /// A task that is work under way. Not an async block, whose size would be twice that of the task.
+    pub(super) struct Counted<F> {
+        #[pin]
+        task: F,
+        _running: Running,
+    }
+}
+
+impl<F> Counted<F> {
+    pub(super) const fn new(task: F, running: Running) -> Self {
+        Self { task, _running: running }
+    }
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(context)
+    }
+}
+
+impl Running {
+    pub(super) fn new(work: &Arc<Work>) -> Self {
+        work.running.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(work))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// The states of a cache. One that is being closed is open for nobody.
+const OPEN: u8 = 0;
+const CLOSING: u8 = 1;
+const CLOSED: u8 = 2;

@@ -1,0 +1,224 @@
+//! Taking a load's fence at the authority.
+//!
+//! Before a loader runs, the authority holds something to compare with. Over nothing, and over what
+//! nobody may be served any more, the load leaves a lease under the key. Over a record that may be
+//! served it is the record's version; a lease beside it (`beside.rs`) keeps other processes from
+//! loading the same version. Whoever changes the key takes the lease or the version away, and the
+//! commit is refused. A commit never expects "absent": what was absent before the load may have been
+//! written and deleted meanwhile.
+//!
+//! A lease under the key carries the epoch and the versions of the tags that are known before the
+//! load. Where one of them has changed, the load cannot be kept, so others replace the lease at once
+//! instead of waiting for it.
+
+use std::time::Duration;
+
+use larder_core::{
+    Error, ErrorKind, Expect, Header, Key, Kind, Outcome, Record, Result, Timestamp, Version,
+};
+
+use crate::load::fence::{Lease, OwnLease, Term};
+use crate::options::Settings;
+use crate::support::rule::{Rule, holds};
+use crate::tier::held::Looked;
+use crate::tier::marks::current::{Age, Current};
+use crate::tier::marks::here::Marks;
+use crate::tier::shared::{Found, Shared};
+
+/// How often a lease is tried over what turns up meanwhile.
+pub(crate) const TRIES: usize = 16;
+
+/// What an attempt to fence a load comes to.
+pub(crate) enum Fenced<V> {
+    /// The load may run. Beside the fence, the usable value that is there.
+    Held(Box<Lease>, Option<Looked<V>>),
+    /// Another process's load answers it.
+    Answered(Looked<V>),
+    /// Another process's load of it has just failed. Beside the value that is there, how long the
+    /// next load waits.
+    Failed(Option<Looked<V>>, Duration),
+    /// Another process is loading the key, which is enough.
+    Left,
+}
+
+/// A load's way to its fence.
+pub(crate) struct Fencing<'a, V> {
+    pub(crate) shared: &'a Shared<V>,
+    pub(crate) marks: &'a Marks,
+    pub(crate) key: &'a Key,
+    pub(crate) settings: &'a Settings,
+    pub(crate) late_tags: bool,
+    /// Whether the load has to run, whatever has come of an earlier one.
+    pub(crate) is_forced: bool,
+    pub(crate) others: Others,
+    /// How long a lease lives at most; none if this load cannot renew it.
+    pub(crate) lease_limit: Option<Duration>,
+    /// Until when it waits for other processes' loads.
+    pub(crate) patience: Timestamp,
+    /// Whether a value that turns up answers the load's callers.
+    pub(crate) is_answer: Judge<'a, V>,
+    /// Whether a value may be served after a failed load.
+    pub(crate) is_fallback: Judge<'a, V>,
+    /// Takes back a lease that is of no use, without anybody waiting for it.
+    pub(crate) take_back: &'a (dyn Fn(OwnLease) + Send + Sync),
+}
+
+type Judge<'a, V> = &'a (dyn Fn(&Looked<V>) -> bool + Send + Sync);
+
+/// What to do where another process holds the key's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Wait for its load.
+    Wait,
+    /// Load too: the first result is kept.
+    Race,
+    /// Leave the key to it.
+    Leave,
+}
+
+/// How an attempt goes on.
+pub(crate) enum Step<V> {
+    Done(Fenced<V>),
+    /// Something else is there now.
+    Again(Found<V>),
+}
+
+impl<V: Clone + 'static> Fencing<'_, V> {
+    /// Fences a load over what is there.
+    pub(crate) async fn fence(&self, mut found: Found<V>) -> Result<Fenced<V>> {
+        let mut refused = 0;
+        // The lease whose load this one has waited for.
+        let mut awaited = None;
+        while refused < TRIES {
+            if let Some(lease) = self.live_lease(&found).await? {
+                match self.others {
+                    Others::Leave => return Ok(Fenced::Left),
+                    Others::Wait if !self.is_out_of_patience() => {
+                        awaited = Some(lease.version);
+                        found = self.outlast(lease).await?;
+                    }
+                    Others::Race | Others::Wait => {
+                        let expect = Expect::exactly(&lease);
+                        let lease = self.hold(expect, None).await?;
+                        return Ok(Fenced::Held(Box::new(lease), None));
+                    }
+                }
+            } else {
+                refused += 1;
+                found = match self.fence_over(found, &mut awaited).await? {
+                    Step::Done(fenced) => return Ok(fenced),
+                    Step::Again(found) => found,
+                };
+            }
+            if let Found::Usable(looked, _) = &found
+                && (self.is_answer)(looked)
+            {
+                return Ok(Fenced::Answered(looked.clone()));
+            }
+            if let Some(left) = self.failure_of(&mut awaited, &found).await? {
+                return Ok(Fenced::Failed(found.into_looked(), left));
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "lease", "others changed the key at every try"))
+    }
+
+    /// Reads the key and judges what is there.
+    pub(super) async fn find(&self, known: Option<&Looked<V>>) -> Result<Found<V>> {
+        self.shared.find(self.key, self.marks, Age::Checked, known).await
+    }
+
+    /// The life of a lease for this load.
+    pub(super) fn term(&self) -> Term {
+        let backend = self.shared.authority.timeout;
+        Term::new(self.settings.hard_timeout, backend, self.lease_limit)
+    }
+
+    pub(super) fn is_out_of_patience(&self) -> bool {
+        self.shared.authority.clock.now() >= self.patience
+    }
+
+    /// Takes a fence where no other load's lease is in the way.
+    async fn fence_over(&self, found: Found<V>, awaited: &mut Option<Version>) -> Result<Step<V>> {
+        match found {
+            // A load on its caller's thread cannot replace the record later.
+            Found::Usable(looked, record)
+                if self.lease_limit.is_none() && dies_soon(&record.header) =>
+            {
+                let expect = Expect::exactly(&record.header);
+                self.leave_lease(Some(looked), expect, awaited).await
+            }
+            Found::Usable(looked, record) => self.fence_beside(Some(looked), record.header).await,
+            // It is another's number: a load that fails must leave it alone.
+            Found::Unusable(header) if header.kind == Kind::Counter => {
+                self.fence_beside(None, header).await
+            }
+            Found::Unusable(header) => {
+                let expect = Expect::exactly(&header);
+                self.leave_lease(None, expect, awaited).await
+            }
+            Found::Nothing if !holds(Rule::Lease) => {
+                let lease = self.hold(Expect::Absent, None).await?;
+                Ok(Step::Done(Fenced::Held(Box::new(lease), None)))
+            }
+            Found::Nothing => self.leave_lease(None, Expect::Absent, awaited).await,
+        }
+    }
+
+    /// Leaves a lease under the key, in the place of what was looked at there.
+    async fn leave_lease(
+        &self,
+        looked: Option<Looked<V>>,
+        over: Expect,
+        awaited: &mut Option<Version>,
+    ) -> Result<Step<V>> {
+        let mut lease = self.hold(Expect::Any, None).await?;
+        let term = self.term();
+        let record = lease_record(term, &lease.current);
+        let version = record.header.version;
+        lease.expect = Expect::Version(version, None);
+        let own = |is_answered| OwnLease { key: self.key.clone(), version, term, is_answered };
+        match self.shared.authority.write(self.key, record, over).await {
+            Outcome::Done => {
+                lease.own = Some(own(true));
+                Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
+            }
+            Outcome::Refused(there) => {
+                let there = there.filter(|there| there.kind == Kind::Lease);
+                *awaited = there.map(|there| there.version);
+                // Whoever was faster may have the answer.
+                Ok(Step::Again(self.find(None).await?))
+            }
+            Outcome::Failed(error) => Err(error),
+            Outcome::Unknown(error) => {
+                // The lease may be there, and then others would wait for it.
+                (self.take_back)(own(false));
+                Err(error)
+            }
+        }
+    }
+
+    /// Captures the marks, from the authority and not from what is known here.
+    pub(crate) async fn hold(&self, expect: Expect, own: Option<OwnLease>) -> Result<Lease> {
+        let tags = self.settings.tags();
+        let current = self.shared.authority.current(self.marks, tags, Age::Now).await?;
+        let mut sequence = None;
+        if self.late_tags {
+            sequence = Some(self.shared.authority.sequence().await?);
+        }
+        let born = self.shared.authority.store_now().await;
+        Ok(Lease { expect, own, successor: None, current, sequence, born })
+    }
+}
+
+/// A lease that tells which marks its load stands on.
+pub(crate) fn lease_record(term: Term, current: &Current) -> Record {
+    let mut record = Record::lease(term.length);
+    record.header.epoch = current.epoch;
+    record.header.tags.clone_from(&current.tags);
+    record
+}
+
+/// Whether a load that takes twice as long as the last one would outlive the record.
+fn dies_soon(header: &Header) -> bool {
+    header.times.kept_left() < header.cost.saturating_mul(2)
+}

@@ -1,0 +1,91 @@
+//! A look-up without a loader.
+
+use std::sync::Arc;
+
+use larder_core::Result;
+
+use crate::flight::flights::Join;
+use crate::flight::info::{FlightInfo, FlightKind};
+use crate::flight::outcome::{Landed, Taken};
+use crate::key::CacheKey;
+use crate::load::leader::Leader;
+use crate::load::look::Close;
+use crate::load::request::Request;
+use crate::observe::event::Event;
+use crate::support::runtime;
+use crate::tier::held::Held;
+use crate::tier::marks::current::Age;
+use crate::tier::shared::{Found, Shared};
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
+    /// A value without a loader: from here, or copied from the shared tier.
+    pub(crate) async fn get(self) -> Result<Option<Held<V>>> {
+        self.inner.check_open()?;
+        for _ in 0..GET_TRIES {
+            if let Some(answer) = self.try_get().await? {
+                return Ok(answer);
+            }
+        }
+        Ok(self.allowed(None))
+    }
+
+    /// The same. None if what it has waited for does not count for this caller.
+    async fn try_get(&self) -> Result<Option<Option<Held<V>>>> {
+        let stale = match self.look_closer().await? {
+            Close::Serve(held) | Close::Renew(held) => {
+                self.inner.stats().hit();
+                return Ok(Some(Some(held)));
+            }
+            Close::Rest(looked) => Some(looked),
+            // Past that it is served for nobody's want: the authority may know better.
+            Close::Spent(looked) => (self.inner.now() < looked.note.copy_due).then_some(looked),
+            Close::Nothing => None,
+        };
+        let Some(shared) = self.inner.shared.clone() else { return Ok(Some(self.stale(stale))) };
+        let answer = match self.fill(&shared).await? {
+            Taken::Fresh(held) => {
+                self.inner.stats().hit();
+                Some(held)
+            }
+            Taken::Aged(held) | Taken::Stale(held) => self.allowed(Some(held)),
+            Taken::Failed(error) if shared.strict => return Err(error),
+            Taken::Failed(_) => self.stale(stale),
+            Taken::Nothing => self.allowed(None),
+            Taken::Again | Taken::Due(_) => return Ok(None),
+        };
+        Ok(Some(answer))
+    }
+
+    /// Copies the key from the shared tier, once for all who ask. A load that is under way is
+    /// neither waited for nor disturbed.
+    async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Taken<V>> {
+        runtime::require()?;
+        let follower = match self.join(FlightKind::Fill, FlightInfo::met_by_get) {
+            Join::Lead(ticket) => {
+                let follower = ticket.follow();
+                let leader = Leader { request: self.clone(), ticket };
+                self.inner.spawn(leader.fill(Arc::clone(shared)))?;
+                follower
+            }
+            Join::Follow(follower) => follower,
+            Join::Left => {
+                let key = shared.key(&self.key);
+                let find = shared.find(&key, self.inner.local.marks(), Age::Checked, None);
+                let found = Box::pin(find).await;
+                let landed = match found.map(Found::into_looked) {
+                    Ok(Some(looked)) => Landed::found(&looked),
+                    Ok(None) => Landed::Miss,
+                    Err(error) => {
+                        self.inner.tell(&Event::SharedFailed(error.clone()));
+                        Landed::Failed(error)
+                    }
+                };
+                return Ok(self.judge_since(self.arrived).take(landed));
+            }
+        };
+        Ok(self.wait(follower).await)
+    }
+}
+
+/// How often a `get` looks anew. Its own read answers it, unless the time stands still no longer.
+const GET_TRIES: usize = 3;

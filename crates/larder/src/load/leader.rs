@@ -1,0 +1,285 @@
+//! The leader's side of a flight: look again, read the authority, take a fence, and load.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use larder_core::{Key, Life, Result, Timestamp};
+
+use crate::flight::flights::Ticket;
+use crate::flight::info::{Caller, FlightInfo};
+use crate::flight::outcome::Landed;
+use crate::key::CacheKey;
+use crate::load::fence::Fence;
+use crate::load::fencing::{Fenced, Fencing, Others};
+use crate::load::foreign::LONGEST_POLL;
+use crate::load::give_up::End;
+use crate::load::loader::BoxLoader;
+use crate::load::purpose::Trigger;
+use crate::load::request::Request;
+use crate::observe::event::Event;
+use crate::support::random;
+use crate::support::rule::{Rule, holds};
+use crate::tier::freshness::{Verdict, judge};
+use crate::tier::held::Looked;
+use crate::tier::marks::current::Age;
+use crate::tier::shared::{Found, Shared};
+
+/// The leader of a flight. The flight ends in [`fill`](Leader::fill), in [`prepare`](Leader::prepare)
+/// if no loader is needed, or in [`Ready::commit`].
+pub(crate) struct Leader<K: Hash + Eq, V> {
+    pub(crate) request: Request<K, V>,
+    pub(crate) ticket: Ticket<K, Landed<V>, FlightInfo>,
+}
+
+/// A load whose loader may run now.
+pub(crate) struct Ready<K: Hash + Eq, V> {
+    pub(crate) leader: Leader<K, V>,
+    /// When the loader started.
+    pub(crate) began: Timestamp,
+    /// The value there was: what a failed load falls back on.
+    pub(crate) previous: Option<Looked<V>>,
+    pub(crate) fence: Fence,
+    /// The count of tag changes here before the loader started.
+    pub(crate) tag_changes: u64,
+}
+
+/// What comes of all that is before the loader.
+#[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
+pub(crate) enum Prepared<K: Hash + Eq, V> {
+    /// The loader's turn.
+    Ready(Ready<K, V>),
+    /// The flight has ended without it.
+    Ended,
+    /// The same, with a value that is to be renewed behind its callers' backs.
+    Aged(Request<K, V>),
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
+    /// Flies the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
+    pub(crate) async fn run(self, loader: BoxLoader<K, V>) {
+        // Boxed, so that loads that wait for a loader, a million in one batch, are small.
+        match Box::pin(self.prepare()).await {
+            Prepared::Ready(ready) => {
+                let ended = ready.run_loader(loader).await;
+                Box::pin(ready.commit(ended)).await;
+            }
+            Prepared::Aged(request) => drop(request.start(Trigger::Refresh, loader)),
+            Prepared::Ended => {}
+        }
+    }
+
+    /// Copies from the shared tier, for callers without a loader.
+    pub(crate) async fn fill(self, shared: Arc<Shared<V>>) {
+        let key = shared.key(&self.request.key);
+        let local = self.request.inner.look(self.request.hash, &self.request.key);
+        match shared
+            .find(&key, self.request.inner.local.marks(), Age::Checked, local.as_ref())
+            .await
+        {
+            Ok(found) => match found.into_looked() {
+                Some(looked) => drop(self.publish_copy(looked)),
+                None => self.publish_miss(),
+            },
+            Err(error) => {
+                self.request.inner.tell(&Event::SharedFailed(error.clone()));
+                self.ticket.publish(Landed::Failed(error), |_| ());
+            }
+        }
+    }
+
+    /// Does all that comes before the loader.
+    pub(crate) async fn prepare(self) -> Prepared<K, V> {
+        let local = self.request.inner.look(self.request.hash, &self.request.key);
+        if let Some(answer) = local.as_ref().filter(|looked| self.is_answer(looked)) {
+            self.ticket.publish(Landed::found(answer), |_| ());
+            return Prepared::Ended;
+        }
+        let marks = self.request.inner.local.marks();
+        let tag_changes = marks.tag_changes();
+        let seen = marks.see(self.request.settings.tags());
+        let Some(shared) = self.request.inner.shared.clone() else {
+            return self.ready(local, Fence::Flight(seen), tag_changes);
+        };
+        let key = shared.key(&self.request.key);
+        let now = self.request.inner.now();
+        let is_sure = |looked: &&Looked<V>| now < looked.note.marks_due.min(looked.note.copy_due);
+        self.offer(local.as_ref().filter(is_sure));
+        let mut read = None;
+        match self.fence(&shared, &key, local.as_ref(), &mut read).await {
+            Ok(Fenced::Held(lease, previous)) => {
+                self.ready(previous, Fence::Lease(key, lease), tag_changes)
+            }
+            Ok(Fenced::Answered(looked)) => {
+                self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
+            }
+            Ok(Fenced::Failed(previous, left)) => {
+                self.share_failure(previous, left);
+                Prepared::Ended
+            }
+            Ok(Fenced::Left) => {
+                self.leave();
+                Prepared::Ended
+            }
+            Err(error) if shared.strict => {
+                self.ticket.publish(Landed::Failed(error), |_| ());
+                Prepared::Ended
+            }
+            Err(error) => {
+                self.request.inner.tell(&Event::SharedFailed(error));
+                self.ticket.info().degrade();
+                let trusted =
+                    local.filter(|looked| self.request.inner.now() < looked.note.copy_due);
+                self.ready(read.or(trusted), Fence::Degraded(seen), tag_changes)
+            }
+        }
+    }
+
+    /// Reads the authority, and takes a fence there unless it has the answer. What was `read` and is no
+    /// answer may be fallen back on, also where no fence can be taken.
+    async fn fence(
+        &self,
+        shared: &Arc<Shared<V>>,
+        key: &Key,
+        local: Option<&Looked<V>>,
+        read: &mut Option<Looked<V>>,
+    ) -> Result<Fenced<V>> {
+        let marks = self.request.inner.local.marks();
+        let found = shared.find(key, marks, Age::Checked, local).await?;
+        let is_answer = |looked: &Looked<V>| self.is_news(looked, local) || self.is_resting(looked);
+        if let Found::Usable(looked, _) = &found {
+            if is_answer(looked) {
+                return Ok(Fenced::Answered(looked.clone()));
+            }
+            self.offer(Some(looked));
+            *read = Some(looked.clone());
+        }
+        let hard_timeout = self.request.settings.hard_timeout;
+        let fencing = Fencing {
+            shared,
+            marks,
+            key,
+            settings: &self.request.settings,
+            late_tags: self.request.purpose.late_tags,
+            is_forced: self.request.purpose.trigger == Trigger::Force,
+            others: self.others(),
+            // Who renews it is the task that runs the loader.
+            lease_limit: (!self.ticket.info().blocks())
+                .then_some(self.request.inner.loads.lease_limit),
+            patience: self.request.inner.now().after(hard_timeout),
+            is_answer: &is_answer,
+            is_fallback: &|looked| self.is_fallback(looked),
+            take_back: &|lease| {
+                self.request.inner.take_back(shared, key, vec![lease], End::Unstored);
+            },
+        };
+        fencing.fence(found).await
+    }
+
+    /// What to do where another process is loading the key.
+    fn others(&self) -> Others {
+        // The lease may be one of its own thread, which it keeps from running.
+        if !self.request.inner.loads.wait_for_leases || self.ticket.info().blocks_a_runtime() {
+            return Others::Race;
+        }
+        match self.request.purpose.trigger {
+            Trigger::Miss => Others::Wait,
+            Trigger::Refresh | Trigger::Force => Others::Leave,
+        }
+    }
+
+    /// Whether what the local tier holds answers the callers, on a second look.
+    fn is_answer(&self, looked: &Looked<V>) -> bool {
+        if self.request.purpose.past_absence && looked.held.is_absent() {
+            return false;
+        }
+        // Without chance: what could be renewed early still can.
+        let verdict = judge(looked, self.request.inner.now(), 0.0);
+        match self.request.purpose.trigger {
+            Trigger::Miss => {
+                matches!(verdict, Verdict::Serve | Verdict::Refresh | Verdict::Resting)
+            }
+            Trigger::Refresh => matches!(verdict, Verdict::Serve | Verdict::Resting),
+            Trigger::Force => false,
+        }
+    }
+
+    /// Whether the authority's value answers them.
+    fn is_news(&self, looked: &Looked<V>, local: Option<&Looked<V>>) -> bool {
+        if looked.life != Life::Fresh
+            || (self.request.purpose.past_absence && looked.held.is_absent())
+        {
+            return false;
+        }
+        match self.request.purpose.trigger {
+            Trigger::Miss => true,
+            // Another process may have renewed it already.
+            Trigger::Refresh => {
+                local.is_some_and(|local| local.note.version != looked.note.version)
+            }
+            Trigger::Force => false,
+        }
+    }
+
+    /// Whether it is what the last load, which failed here a moment ago, left to be served.
+    fn is_resting(&self, looked: &Looked<V>) -> bool {
+        self.request.purpose.trigger != Trigger::Force
+            && looked.life == Life::Stale
+            && self.request.inner.now() < looked.note.retry_at
+    }
+
+    /// Ends the flight without a load. Callers who joined meanwhile begin anew, and wait for the
+    /// load of the other process; hits here do not ask for it again at once.
+    fn leave(self) {
+        let Self { request: Request { inner, hash, key, .. }, ticket } = self;
+        let later = inner.now().after(LONGEST_POLL);
+        let dropped = ticket.publish(Landed::Miss, |_| {
+            let mut there = inner.outline(hash, &key)?;
+            there.note.refresh_at = there.note.refresh_at.max(later);
+            Some(inner.retime(hash, &key, &there))
+        });
+        drop(dropped);
+    }
+
+    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Prepared<K, V> {
+        let previous = previous.filter(|looked| !looked.held.is_absent());
+        self.offer(previous.as_ref());
+        let began = self.request.inner.now();
+        Prepared::Ready(Ready { leader: self, began, previous, fence, tag_changes })
+    }
+
+    /// Holds out a value for those who do not wait to the end. A known absence is no value: callers
+    /// whose loader always has one could do nothing with it.
+    fn offer(&self, looked: Option<&Looked<V>>) {
+        if let Some(looked) = looked.filter(|looked| !looked.held.is_absent()) {
+            self.ticket.offer(Landed::Stale(looked.clone()));
+        }
+    }
+
+    /// Ends the flight with what the authority has, and copies it here under the flight. If that
+    /// has come of age, what would renew it.
+    fn publish_copy(self, looked: Looked<V>) -> Option<Request<K, V>> {
+        let Self { request, ticket } = self;
+        let (inner, hash, key) = (&request.inner, request.hash, &request.key);
+        let looked = looked.with_refresh(&request.settings);
+        let is_aged = request.purpose.trigger == Trigger::Miss
+            && judge(&looked, inner.now(), random::unit()) == Verdict::Refresh;
+        let landed = Landed::found(&looked);
+        let draft = inner.draft(key, looked);
+        if holds(Rule::FillFenced) {
+            let put = |_: &Landed<V>| inner.local.put(hash, key.clone(), draft);
+            drop(ticket.publish(landed, put));
+        } else {
+            drop(inner.local.put(hash, key.clone(), draft));
+            ticket.publish(landed, |_| ());
+        }
+        let arrived = inner.now();
+        is_aged.then(|| Request { caller: Caller::task(), arrived, ..request })
+    }
+
+    /// Ends the flight with nothing: neither is there any more what the local tier holds.
+    fn publish_miss(self) {
+        let Self { request: Request { inner, hash, key, .. }, ticket } = self;
+        let dropped = ticket.publish(Landed::Miss, |_| inner.local.remove(hash, &key));
+        drop(dropped);
+    }
+}

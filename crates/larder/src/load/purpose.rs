@@ -1,0 +1,22 @@
+//! The purpose of a load.
+
+/// What a load is for, and what counts as its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    pub(crate) trigger: Trigger,
+    /// A known absence is no answer: the loader always has a value.
+    pub(crate) past_absence: bool,
+    /// The loader's answer may name tags.
+    pub(crate) late_tags: bool,
+}
+
+/// Why a load begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// A caller needs a value.
+    Miss,
+    /// A fresh value has come of age.
+    Refresh,
+    /// A caller asked for a new value, whatever is there.
+    Force,
+}

@@ -1,0 +1,152 @@
+//! A look-up with a loader.
+
+use std::hash::Hash;
+
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::flight::chain::{Link, Waiting};
+use crate::flight::flights::{Follower, Join, Ticket};
+use crate::flight::info::{FlightInfo, FlightKind};
+use crate::flight::outcome::{Landed, Taken};
+use crate::key::CacheKey;
+use crate::load::leader::Leader;
+use crate::load::loader::BoxLoader;
+use crate::load::look::Close;
+use crate::load::purpose::{Purpose, Trigger};
+use crate::load::request::Request;
+use crate::support::runtime;
+use crate::tier::held::Held;
+
+/// What a caller with a loader does next.
+#[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
+pub(crate) enum Turn<K: Hash + Eq, V> {
+    /// It has its answer.
+    Answer(Held<V>),
+    /// It has its answer, which has come of age.
+    Renew(Held<V>),
+    /// It leads.
+    Lead(Leader<K, V>),
+    /// It waits for another.
+    Follow(Follower<Landed<V>, FlightInfo>),
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
+    /// A value through the loader.
+    pub(crate) async fn load(self, loader: BoxLoader<K, V>) -> Result<Held<V>> {
+        self.check()?;
+        let mut loader = Some(loader);
+        loop {
+            let follower = match self.turn().await? {
+                Turn::Answer(held) => return Ok(held),
+                Turn::Renew(held) => {
+                    if let Some(loader) = loader.take() {
+                        // Without a runtime the value is as good as it was.
+                        let _ = self.start(Trigger::Refresh, loader);
+                    }
+                    return Ok(held);
+                }
+                Turn::Lead(lead) => {
+                    let loader = loader.take().ok_or_else(gone)?;
+                    let follower = lead.ticket.follow();
+                    self.inner.spawn(lead.run(loader))?;
+                    follower
+                }
+                Turn::Follow(follower) => follower,
+            };
+            let _waiting = waiting(&follower)?;
+            runtime::require()?;
+            if let Some(held) = self.answer(self.wait(follower).await)? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Starts a load in the background, unless one is under way; whether it did.
+    pub(crate) fn start(&self, trigger: Trigger, loader: BoxLoader<K, V>) -> Result<bool> {
+        let Some(lead) = self.claim(trigger) else { return Ok(false) };
+        self.inner.spawn(lead.run(loader))?;
+        Ok(true)
+    }
+
+    /// The key's flight, to be led for a refresh, unless a load is under way.
+    pub(crate) fn claim(&self, trigger: Trigger) -> Option<Leader<K, V>> {
+        match self.join(FlightKind::Load, FlightInfo::met_by_refresh) {
+            Join::Lead(ticket) => Some(self.leader(ticket, trigger)),
+            Join::Follow(_) | Join::Left => None,
+        }
+    }
+
+    /// One look, and if it has no answer a place in the key's flight.
+    pub(crate) async fn turn(&self) -> Result<Turn<K, V>> {
+        match self.look_closer().await? {
+            Close::Serve(held) if !self.is_past(&held) => {
+                self.inner.stats().hit();
+                return Ok(Turn::Answer(held));
+            }
+            Close::Renew(held) if !self.is_past(&held) => {
+                self.inner.stats().hit();
+                return Ok(Turn::Renew(held));
+            }
+            Close::Rest(looked) if !self.is_past(&looked.held) => {
+                self.inner.stats().stale_hit();
+                return Ok(Turn::Answer(looked.held));
+            }
+            _ => {}
+        }
+        loop {
+            match self.join(FlightKind::Load, FlightInfo::met_by_load) {
+                Join::Lead(ticket) => {
+                    return Ok(Turn::Lead(self.leader(ticket, self.purpose.trigger)));
+                }
+                Join::Follow(follower) => {
+                    self.inner.stats().coalesced();
+                    return Ok(Turn::Follow(follower));
+                }
+                Join::Left => {}
+            }
+        }
+    }
+
+    /// What a load's wait came to. None if it has to try again.
+    pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Held<V>>> {
+        let stats = self.inner.stats();
+        match taken {
+            Taken::Fresh(held) if !self.is_past(&held) => {
+                stats.miss();
+                Ok(Some(held))
+            }
+            Taken::Stale(held) => {
+                stats.stale_hit();
+                Ok(Some(held))
+            }
+            Taken::Failed(error) => {
+                stats.miss();
+                Err(error)
+            }
+            Taken::Fresh(_) | Taken::Aged(_) | Taken::Nothing | Taken::Again | Taken::Due(_) => {
+                Ok(None)
+            }
+        }
+    }
+
+    fn leader(&self, ticket: Ticket<K, Landed<V>, FlightInfo>, trigger: Trigger) -> Leader<K, V> {
+        let purpose = Purpose { trigger, ..self.purpose };
+        Leader { request: Self { purpose, ..self.clone() }, ticket }
+    }
+}
+
+/// Notes that the load this code runs in, if it runs in one, waits for another.
+pub(crate) fn waiting<O>(follower: &Follower<O, FlightInfo>) -> Result<Option<Waiting>> {
+    let Some(me) = Link::current() else { return Ok(None) };
+    follower.info().needed.notify_one();
+    me.wait_for(&follower.info().link).map(Some).map_err(|_| {
+        let message = "it asked, maybe through others, for the key it loads";
+        Error::new(ErrorKind::Reentrant, "load", message)
+    })
+}
+
+/// The task that ran the load has been dropped with its runtime, or has panicked outside of it.
+pub(crate) fn gone() -> Error {
+    let message = "the task that ran it is gone: it panicked, or its runtime has ended";
+    Error::new(ErrorKind::Loader, "load", message)
+}

@@ -1,0 +1,10 @@
+//! What everything else stands on: time, the runtime, locks, threads, chance.
+
+pub(crate) mod clock;
+pub(crate) mod janitor;
+pub(crate) mod park;
+pub(crate) mod random;
+pub(crate) mod rule;
+pub(crate) mod runtime;
+pub(crate) mod sync;
+pub(crate) mod thread_index;

@@ -1,0 +1,170 @@
+//! What to do with a held value: pure functions of its times, the clock and chance.
+
+use std::time::Duration;
+
+use larder_core::{Life, NEVER, Timestamp};
+
+use crate::options::{Settings, Ttl};
+use crate::tier::held::{Looked, Note};
+
+/// XFetch draws only this many load costs before the expiry: further out the chance is 1 in 20,000.
+const EARLY_WINDOW: f64 = 10.0;
+/// The first wait after a failed load, and the longest.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// What a closer look at a live value says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Serve it.
+    Serve,
+    /// Serve it, and load it anew in the background.
+    Refresh,
+    /// Compare the epoch and its tags with the authority's first.
+    CheckMarks,
+    /// Compare it with the authority's copy first.
+    CheckCopy,
+    /// It is past its ttl: load, and keep it as a fallback.
+    Stale,
+    /// It is past its ttl, and the last load failed a moment ago: serve it without another.
+    Resting,
+}
+
+/// Judges a value at this time. `chance` is uniform between 0 and 1.
+pub(crate) fn judge<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> Verdict {
+    let note = &looked.note;
+    if note.copy_due <= now {
+        Verdict::CheckCopy
+    } else if note.marks_due <= now {
+        Verdict::CheckMarks
+    } else if looked.life != Life::Fresh {
+        if now < note.retry_at { Verdict::Resting } else { Verdict::Stale }
+    } else if now >= note.retry_at && (note.refresh_at <= now || early(looked, now, chance)) {
+        Verdict::Refresh
+    } else {
+        Verdict::Serve
+    }
+}
+
+/// XFetch: `-cost · beta · ln(chance)` reaches the expiry.
+fn early<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> bool {
+    let note = &looked.note;
+    let left = looked.fresh_until.since(now);
+    if note.early_refresh <= 0.0 || note.cost.is_zero() || left == NEVER {
+        return false;
+    }
+    let reach = -note.cost.as_secs_f64() * note.early_refresh * chance.max(f64::MIN_POSITIVE).ln();
+    reach >= left.as_secs_f64()
+}
+
+/// When a hit on the value needs a closer look for the first time.
+pub(crate) fn attend_at(fresh_until: Timestamp, note: &Note) -> Timestamp {
+    let window = note.cost.as_secs_f64() * note.early_refresh * EARLY_WINDOW;
+    let window = Duration::try_from_secs_f64(window).unwrap_or(NEVER);
+    let early = if window.is_zero() { fresh_until } else { fresh_until.before(window) };
+    early.min(fresh_until).min(note.refresh_at).min(note.marks_due).min(note.copy_due)
+}
+
+/// How long a value written now is fresh, and how long it is kept. Zero: not at all. `chance` is
+/// uniform between 0 and 1, and drawn only if there is jitter.
+pub(crate) fn lives(
+    settings: &Settings,
+    ttl: Ttl,
+    now: Timestamp,
+    chance: impl FnOnce() -> f64,
+) -> (Duration, Duration) {
+    let ttl = match ttl {
+        Ttl::Default => settings.ttl,
+        own => own,
+    };
+    let fresh_for = ttl.length(now, NEVER);
+    if fresh_for == NEVER || fresh_for.is_zero() {
+        return (fresh_for, fresh_for);
+    }
+    let chance = if settings.jitter > 0.0 { chance() } else { 0.0 };
+    let jitter = fresh_for.as_secs_f64() * settings.jitter * chance;
+    let jitter = Duration::try_from_secs_f64(jitter).unwrap_or_default();
+    let fresh_for = fresh_for.saturating_add(jitter);
+    (fresh_for, fresh_for.saturating_add(settings.grace))
+}
+
+/// How long the next load waits after this many failures in a row: it grows twofold, with jitter.
+pub(crate) fn back_off(failures: u32, chance: f64) -> Duration {
+    let doubled = FIRST_BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(10));
+    doubled.min(LONGEST_BACK_OFF).mul_f64(0.75 + chance / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use larder_core::{Life, NEVER, Timestamp, Version};
+
+    use super::{Verdict, attend_at, back_off, judge, lives};
+    use crate::options::{Options, Settings, Ttl};
+    use crate::tier::held::{Held, Looked, Note};
+    use crate::tier::marks::here::Seen;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::ZERO.after(Duration::from_secs(seconds))
+    }
+
+    fn looked(life: Life, note: Note) -> Looked<()> {
+        let (fresh_until, kept_until) = (at(100), at(200));
+        let (held, seen, is_marked) = (Held::Value(()), Seen::default(), false);
+        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
+    }
+
+    #[test]
+    fn what_must_be_compared_comes_before_what_may_be_served() {
+        let note = Note::new(Version::NONE, at(0));
+        assert_eq!(judge(&looked(Life::Fresh, note), at(50), 0.5), Verdict::Serve);
+        assert_eq!(judge(&looked(Life::Stale, note), at(100), 0.5), Verdict::Stale);
+        let refresh = Note { refresh_at: at(40), ..note };
+        assert_eq!(judge(&looked(Life::Fresh, refresh), at(40), 0.5), Verdict::Refresh);
+        let marks = Note { marks_due: at(30), ..refresh };
+        assert_eq!(judge(&looked(Life::Fresh, marks), at(40), 0.5), Verdict::CheckMarks);
+        let copy = Note { copy_due: at(30), ..marks };
+        assert_eq!(judge(&looked(Life::Stale, copy), at(40), 0.5), Verdict::CheckCopy);
+        let resting = Note { retry_at: at(120), ..note };
+        assert_eq!(judge(&looked(Life::Stale, resting), at(110), 0.5), Verdict::Resting);
+        assert_eq!(judge(&looked(Life::Stale, resting), at(120), 0.5), Verdict::Stale);
+    }
+
+    #[test]
+    fn early_refresh_is_likelier_near_the_expiry_and_attended_in_its_window() {
+        let cost = Duration::from_secs(1);
+        let note = Note { cost, early_refresh: 1.0, ..Note::new(Version::NONE, at(0)) };
+        let entry = looked(Life::Fresh, note);
+        assert_eq!(attend_at(at(100), &note), at(90));
+        // -ln(0.5) is 0.69 seconds: not two seconds before, but half a second before.
+        assert_eq!(judge(&entry, at(98), 0.5), Verdict::Serve);
+        let near = at(99).after(Duration::from_millis(500));
+        assert_eq!(judge(&entry, near, 0.5), Verdict::Refresh);
+        assert_eq!(judge(&entry, at(98), 0.1), Verdict::Refresh);
+    }
+
+    #[test]
+    fn lives_add_jitter_and_grace_and_never_overflow() {
+        let settings = Settings::default();
+        let with = |options| settings.with(options);
+        let ten = Options::new().ttl(Duration::from_secs(10));
+        let grace = with(ten.clone().grace(Duration::from_secs(5)).jitter(0.5));
+        let (fresh, kept) = lives(&grace, Ttl::Default, at(0), || 1.0);
+        assert_eq!((fresh.as_secs(), kept.as_secs()), (15, 20));
+        let (fresh, kept) = lives(&with(ten.grace(NEVER)), Ttl::Default, at(0), || 0.0);
+        assert_eq!((fresh.as_secs(), kept), (10, NEVER));
+        let until = lives(&settings, Ttl::Until(at(7)), at(5), || 0.0);
+        assert_eq!(until.0, Duration::from_secs(2));
+        assert_eq!(lives(&settings, Ttl::Until(at(3)), at(5), || 0.0).0, Duration::ZERO);
+        assert_eq!(lives(&settings, Ttl::Default, at(5), || 0.0), (NEVER, NEVER));
+    }
+
+    #[test]
+    fn back_off_grows_with_jitter_up_to_a_bound() {
+        assert_eq!(back_off(1, 0.5), Duration::from_millis(500));
+        assert_eq!(back_off(3, 0.5), Duration::from_secs(2));
+        assert!(back_off(3, 0.0) < back_off(3, 1.0));
+        assert_eq!(back_off(u32::MAX, 0.5), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,460 @@
+//! The local tier: typed values in this process.
+//!
+//! Lock order: the flight stripe of the caller, then the engine's shard; the wheel's lock is a leaf,
+//! taken alone. The user's code that may run under a shard's lock is `Eq`, `Clone` and a clock that
+//! was injected, all of which the engine survives if they panic.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use larder_core::{Life, Timestamp};
+
+use crate::lookup::Lookup;
+pub(crate) use crate::observe::listener::Dropped;
+use crate::observe::listener::{Cause, Listener, Teller};
+use crate::observe::stats::{Count, Counters};
+use crate::support::clock::LocalClock;
+use crate::tier::local::engine::{Engine, Outgoing, Shape, Weigh};
+use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
+use crate::tier::local::turn::Sweeps;
+use crate::tier::local::wheel::Wheel;
+use crate::tier::marks::here::{Marks, Seen, TagSeen};
+
+mod engine;
+pub(crate) mod persist;
+mod put_if;
+mod slot;
+mod sweep;
+mod turn;
+mod wheel;
+
+/// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an
+/// entry.
+pub(crate) struct LocalTier<K, V, N = ()> {
+    engine: Engine<K, Slot<V, N>>,
+    marks: Marks,
+    clock: LocalClock,
+    // The fast form leaves keys in order in a few shards, in one process of a thousand.
+    hasher: foldhash::quality::RandomState,
+    idle: Option<Idle>,
+    grace: Duration,
+    keeps: bool,
+    weigher: Option<Weigher<K, V>>,
+    teller: Arc<Teller<K, V>>,
+    wheel: Wheel,
+    sweeps: Sweeps,
+    this: Weak<Self>,
+}
+
+/// What a value weighs. Zero counts as one.
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+/// How a local tier is built.
+pub(crate) struct LocalConfig<K, V> {
+    /// The largest number of entries, or the largest sum of weights with a weigher.
+    pub(crate) capacity: u64,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    /// The largest weight that is expected of one entry, if it is known.
+    pub(crate) largest_weight: Option<u32>,
+    /// The grace of most entries, which then need no metadata for it.
+    pub(crate) grace: Duration,
+    /// Whether anything that is put is kept.
+    pub(crate) keeps: bool,
+    pub(crate) tti: Option<Duration>,
+    /// Whether the last use of each entry is tracked without a tti, too.
+    pub(crate) tracks_use: bool,
+    pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) clock: LocalClock,
+}
+
+/// What is to be put.
+pub(crate) struct Draft<V, N = ()> {
+    pub(crate) value: V,
+    /// What [`LocalTier::weigh`] said, outside all locks.
+    pub(crate) weight: u32,
+    /// Until then a hit returns without a closer look. At most `fresh_until`.
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    /// Stale from `fresh_until` to here, then dead.
+    pub(crate) kept_until: Timestamp,
+    /// The count of changes and the versions of the tags when its load began.
+    pub(crate) seen: Seen,
+    pub(crate) note: Option<N>,
+}
+
+/// An entry that is not dead, under its shard's lock.
+pub(crate) struct View<'a, V, N = ()> {
+    pub(crate) value: &'a V,
+    /// Fresh or stale, soft tags and soft epoch applied.
+    pub(crate) life: Life,
+    /// Whether only a mark has made it stale, before its time.
+    pub(crate) is_marked: bool,
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    pub(crate) kept_until: Timestamp,
+    pub(crate) note: Option<&'a N>,
+    settled: u32,
+    tags: Option<&'a Arc<[TagSeen]>>,
+}
+
+impl<V, N> View<'_, V, N> {
+    /// The versions of its tags when its load began, and the count up to which it is settled.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { changes: self.settled, tags: self.tags.cloned() }
+    }
+}
+
+impl<K, V, N> LocalTier<K, V, N>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    N: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new(config: LocalConfig<K, V>) -> Arc<Self> {
+        let shape = config.shape();
+        Arc::new_cyclic(|this| Self {
+            engine: Engine::new(shape),
+            marks: Marks::telling({
+                let this: Weak<Self> = Weak::clone(this);
+                move || this.upgrade().iter().for_each(|this| this.sweep_soon())
+            }),
+            clock: config.clock,
+            hasher: foldhash::quality::RandomState::default(),
+            idle: config.tti.map(Idle::new).or_else(|| config.tracks_use.then(Idle::endless)),
+            grace: config.grace,
+            keeps: config.keeps,
+            weigher: config.weigher,
+            teller: Arc::new(Teller::new(config.listener)),
+            wheel: Wheel::new(),
+            sweeps: Sweeps::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// The one hash of a key: for the engine, the flights and the wheel.
+    #[inline]
+    pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The value, if it needs no closer look. Counts a hit; starts the idle time anew.
+    #[inline]
+    pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), true).announce();
+        }
+        let found = self.judge(hash, key, || self.engine.get(hash, key))?;
+        self.stats().add(Count::Hits);
+        Some(found)
+    }
+
+    /// The same for a reader who leaves no trace.
+    pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), false).announce();
+        }
+        self.judge(hash, key, || self.engine.peek(hash, key))
+    }
+
+    /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
+    /// calling the cache. Leaves no trace.
+    ///
+    /// The time is read when the entry is found. By an earlier one, a copy that came meanwhile and
+    /// was stale already would be fresh.
+    pub(crate) fn look<Q: ?Sized + Lookup<K>, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        look: impl FnOnce(&View<'_, V, N>) -> R,
+    ) -> Option<R> {
+        let look = |slot: &Slot<V, N>| Some(look(&self.view(slot, self.clock.now())?));
+        self.engine.view(hash, key, look).flatten()
+    }
+
+    /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
+    pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
+        // The engine would keep what weighs nothing for ever.
+        self.weigher.as_ref().map_or(1, |weigher| weigher(key, value).max(1))
+    }
+
+    /// Puts an entry in the place of what is under its key. What is dead already, or too heavy,
+    /// leaves nothing there.
+    pub(crate) fn put(&self, hash: u64, key: K, draft: Draft<V, N>) -> Dropped<K, V> {
+        let now = self.clock.now();
+        let is_dead = !self.keeps || draft.kept_until <= now || !self.marks.is_current(&draft.seen);
+        if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
+            return self.refuse(hash, key, draft, is_dead, now);
+        }
+        let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
+        let slot = self.slot(draft, last_used, now);
+        let due = self.due(&slot, now);
+        let outgoing = self.engine.put(hash, key, slot);
+        self.schedule(hash, due, outgoing.replaced.as_ref(), now);
+        self.collect(outgoing, now)
+    }
+
+    /// Gives an entry that is not dead another life, and a note if there is one; keeps its value,
+    /// tags and idle time. Whether it was there. The caller holds the key's stripe lock, so that no
+    /// write comes between; nobody is told.
+    pub(crate) fn retime<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        attend_at: Timestamp,
+        fresh_until: Timestamp,
+        kept_until: Timestamp,
+        note: Option<N>,
+    ) -> (bool, Dropped<K, V>) {
+        self.alter(hash, key, |draft| {
+            let note = note.or(draft.note);
+            Some(Draft { attend_at, fresh_until, kept_until, note, ..draft })
+        })
+    }
+
+    /// Puts what `alter` makes of an entry that is not dead in its place, quietly.
+    fn alter<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        alter: impl FnOnce(Draft<V, N>) -> Option<Draft<V, N>>,
+    ) -> (bool, Dropped<K, V>) {
+        let now = self.clock.now();
+        let mut dropped = Dropped::none();
+        let copy = |slot: &Slot<V, N>| Some((self.copy(slot, now)?, slot.last_used()));
+        let Some((draft, last_used)) = self.engine.view(hash, key, copy).flatten() else {
+            return (false, dropped);
+        };
+        let Some(draft) = alter(draft) else { return (false, dropped) };
+        let slot = self.slot(draft, last_used, now);
+        let due = self.due(&slot, now);
+        match self.engine.swap(hash, key.to_key(), slot) {
+            Ok(outgoing) => {
+                self.schedule(hash, due, outgoing.replaced.as_ref(), now);
+                if let Some((key, slot)) = outgoing.replaced {
+                    dropped.add_quietly(key, Some(slot.value));
+                }
+                (true, dropped)
+            }
+            // It has been evicted meanwhile.
+            Err((key, slot)) => {
+                dropped.add_quietly(key, Some(slot.value));
+                (false, dropped)
+            }
+        }
+    }
+
+    /// An entry that is not dead, as the draft that would put it again.
+    fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
+        let view = self.view(slot, now)?;
+        Some(Draft {
+            value: view.value.clone(),
+            weight: slot.weight(),
+            attend_at: view.attend_at,
+            fresh_until: view.fresh_until,
+            kept_until: view.kept_until,
+            seen: view.seen(),
+            note: view.note.cloned(),
+        })
+    }
+
+    /// Removes the key's entry; the value comes back if it was not dead.
+    pub(crate) fn remove<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> (Option<V>, Dropped<K, V>) {
+        let mut dropped = Dropped::none();
+        let Some((key, slot)) = self.engine.remove(hash, key) else { return (None, dropped) };
+        let now = self.clock.now();
+        match self.death(&slot, now) {
+            Some(cause) => {
+                dropped.add(&self.teller, key, slot.value, cause);
+                (None, dropped)
+            }
+            None if self.teller.has_listener() => {
+                let value = slot.value.clone();
+                dropped.add(&self.teller, key, slot.value, Cause::Removed);
+                (Some(value), dropped)
+            }
+            None => {
+                self.stats().add(Count::Removed);
+                dropped.add_quietly(key, None);
+                (Some(slot.value), dropped)
+            }
+        }
+    }
+
+    /// What this process knows of invalidations. What one of them ends is freed without being asked
+    /// for.
+    pub(crate) const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    pub(crate) const fn clock(&self) -> &LocalClock {
+        &self.clock
+    }
+
+    #[inline]
+    pub(crate) fn stats(&self) -> &Counters {
+        self.teller.counters()
+    }
+
+    /// Walks over the keys of all entries, dead ones included, with their hashes.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)> {
+        let mut keys = self.engine.keys();
+        std::iter::from_fn(move || {
+            // Whoever walks may read in between.
+            Reader::NOBODY.announce();
+            keys.next()
+        })
+    }
+
+    /// How many entries there are, those that are dead and not yet freed included.
+    pub(crate) fn len(&self) -> usize {
+        self.engine.len()
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.engine.weight()
+    }
+
+    /// The value of the copy that `find` makes, if it needs no closer look.
+    #[inline]
+    fn judge<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        find: impl FnOnce() -> Option<Slot<V, N>>,
+    ) -> Option<V> {
+        let mut found = find();
+        // By reference: a slot that is moved is copied, for which a hit would wait.
+        if found.as_ref()?.settled() != self.marks.changes() {
+            found = self.settle(hash, key);
+        }
+        if self.clock.is_before(found.as_ref()?.attend_at()) {
+            return found.map(|slot| slot.value);
+        }
+        None
+    }
+
+    /// A copy of an entry that the changes of marks since were no concern of; it is settled now.
+    #[cold]
+    fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Slot<V, N>> {
+        let settle =
+            |slot: &Slot<V, N>| (slot.marked(&self.marks) == Life::Fresh).then(|| slot.clone());
+        self.engine.view(hash, key, settle).flatten()
+    }
+
+    fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
+        if self.death(slot, now).is_some() {
+            return None;
+        }
+        let fresh_until = slot.fresh_until();
+        let is_in_time = now < fresh_until;
+        let is_marked = is_in_time && slot.marked(&self.marks) != Life::Fresh;
+        Some(View {
+            value: &slot.value,
+            life: if is_in_time && !is_marked { Life::Fresh } else { Life::Stale },
+            is_marked,
+            attend_at: slot.attend_at(),
+            fresh_until,
+            kept_until: slot.kept_until(self.grace),
+            note: slot.note(),
+            settled: slot.settled(),
+            tags: slot.tags(),
+        })
+    }
+
+    /// Why an entry is dead, if it is.
+    fn death(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Cause> {
+        if self.due(slot, now) <= now {
+            Some(Cause::Expired)
+        } else if slot.marked(&self.marks) == Life::Dead {
+            Some(Cause::Removed)
+        } else {
+            None
+        }
+    }
+
+    /// When an entry will be dead by its time or its idle time, unless it is used.
+    fn due(&self, slot: &Slot<V, N>, now: Timestamp) -> Timestamp {
+        let kept_until = slot.kept_until(self.grace);
+        match self.idle {
+            Some(idle) => kept_until.min(idle.due(slot.last_used(), now)),
+            None => kept_until,
+        }
+    }
+
+    fn slot(&self, draft: Draft<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
+        let mut attend_at = draft.attend_at.min(draft.fresh_until);
+        if attend_at <= now {
+            // Whatever the coarse clock says: on a machine that starves it lags behind.
+            attend_at = Timestamp::ZERO;
+        }
+        let is_plain = attend_at == draft.fresh_until
+            && draft.kept_until == draft.fresh_until.after(self.grace)
+            && draft.weight == 1
+            && draft.seen.tags.is_none()
+            && draft.note.is_none();
+        let meta = (!is_plain).then(|| {
+            Box::new(Meta {
+                fresh_until: draft.fresh_until,
+                kept_until: draft.kept_until,
+                weight: draft.weight,
+                tags: draft.seen.tags,
+                note: draft.note,
+            })
+        });
+        Slot::new(draft.value, attend_at, draft.seen.changes, last_used, meta)
+    }
+
+    /// Removes what a draft that is not stored would have replaced.
+    fn refuse(
+        &self,
+        hash: u64,
+        key: K,
+        draft: Draft<V, N>,
+        is_dead: bool,
+        now: Timestamp,
+    ) -> Dropped<K, V> {
+        let mut dropped = Dropped::none();
+        if let Some((key, slot)) = self.engine.remove(hash, &key) {
+            let cause = self.death(&slot, now).unwrap_or(Cause::Replaced);
+            dropped.add(&self.teller, key, slot.value, cause);
+        }
+        if is_dead {
+            dropped.add_quietly(key, Some(draft.value));
+        } else {
+            self.stats().add(Count::Rejected);
+            dropped.add(&self.teller, key, draft.value, Cause::Size);
+        }
+        dropped
+    }
+
+    fn collect(&self, mut outgoing: Outgoing<K, Slot<V, N>>, now: Timestamp) -> Dropped<K, V> {
+        let mut dropped = Dropped::none();
+        let replaced = outgoing.replaced.take().into_iter().map(|left| (left, Cause::Replaced));
+        let evicted = outgoing.into_evicted().map(|left| (left, Cause::Size));
+        for ((key, slot), cause) in replaced.chain(evicted) {
+            let cause = self.death(&slot, now).unwrap_or(cause);
+            dropped.add(&self.teller, key, slot.value, cause);
+        }
+        dropped
+    }
+}
+
+impl<K, V> LocalConfig<K, V> {
+    fn shape(&self) -> Shape {
+        let capacity = self.capacity;
+        let (entries, largest) = match self.weigher {
+            None => (capacity, 1),
+            // What is remembered of evicted keys grows with the entries that are expected, so a
+            // guess must not be high: a thousandth of the weight, as if it were bytes.
+            Some(_) => {
+                ((capacity / 1024).max(capacity.min(1024)), self.largest_weight.unwrap_or(1))
+            }
+        };
+        Shape { capacity, entries, largest: u64::from(largest) }
+    }
+}

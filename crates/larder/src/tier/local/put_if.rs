@@ -1,0 +1,43 @@
+//! Puts that depend on what is there.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use larder_core::Life;
+
+use crate::observe::listener::Dropped;
+use crate::tier::local::{Draft, LocalTier};
+
+impl<K, V, N> LocalTier<K, V, N>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    N: Clone + Send + Sync + 'static,
+{
+    /// Takes the draft and puts it with these tags, if it is wanted in the place of the fresh value
+    /// or of none. The caller holds the key's stripe lock.
+    ///
+    /// The marks are seen before a fresh value is judged and after a missing one is. So what is put
+    /// has been there before a change that ended the fresh value, and ends with it; and what was
+    /// put because a change had ended another value is newer than that change. What is there is
+    /// judged by the marks themselves: their count alone lags behind a change under way, whose
+    /// versions are seen already.
+    pub(crate) fn put_if(
+        &self,
+        hash: u64,
+        key: &K,
+        draft: &mut Option<Draft<V, N>>,
+        tags: &[Arc<str>],
+        wanted: impl Fn(Option<&V>) -> bool,
+    ) -> Option<Dropped<K, V>> {
+        let before = self.marks.see(tags);
+        let there = self
+            .look(hash, key, |view| (view.life == Life::Fresh).then(|| wanted(Some(view.value))));
+        let seen = match there.flatten() {
+            Some(is_wanted) => is_wanted.then_some(before),
+            None => wanted(None).then(|| self.marks.see(tags)),
+        };
+        let draft = draft.take_if(|_| seen.is_some())?;
+        Some(self.put(hash, key.clone(), Draft { seen: seen?, ..draft }))
+    }
+}

@@ -1,0 +1,95 @@
+//! Marks as the authority has them, and what they make of a record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{Epoch, Error, ErrorKind, Header, Kind, Life, Result, TagVersion, Timestamp};
+
+use crate::tier::marks::here::Seen;
+
+/// Marks as the authority has them.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) epoch: Epoch,
+    pub(crate) tags: Vec<TagVersion>,
+    /// The same as this process counts them, taken in the same step.
+    pub(crate) seen: Seen,
+    /// When the oldest of them was asked for.
+    pub(crate) checked: Timestamp,
+}
+
+impl Current {
+    /// Adds tags that were read later. One that is there already stays as it was.
+    pub(crate) fn add_tags(&mut self, tags: Vec<TagVersion>, seen: &Seen) {
+        for tag in tags {
+            if self.tags.iter().all(|there| there.name != tag.name) {
+                self.tags.push(tag);
+            }
+        }
+        self.seen = std::mem::take(&mut self.seen).with_tags_of(seen);
+    }
+}
+
+/// How old an answer may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Asked for during this call.
+    Now,
+    /// Within the interval of checks.
+    Checked,
+}
+
+/// Which part of a mark a change makes anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MarkChange {
+    /// What it marks is nothing from now on.
+    Hard,
+    /// What it marks is stale from now on.
+    Soft,
+}
+
+/// A record's life, by its times and by the marks: the worse of the two.
+pub(crate) fn life(header: &Header, current: &Current) -> Life {
+    match (standing(header, current), header.times.life()) {
+        (Some(MarkChange::Hard), _) | (_, Life::Dead) => Life::Dead,
+        (Some(MarkChange::Soft), _) => Life::Stale,
+        (None, life) => life,
+    }
+}
+
+/// Whether a mark has changed since a record's load.
+pub(crate) fn is_marked(header: &Header, current: &Current) -> bool {
+    standing(header, current).is_some()
+}
+
+/// What has changed since a record's load: it is nothing after a hard change, stale after a soft
+/// one.
+fn standing(header: &Header, current: &Current) -> Option<MarkChange> {
+    let is_bare = header.epoch == Epoch::NONE && header.tags.is_empty();
+    if matches!(header.kind, Kind::Counter | Kind::Lease) && is_bare {
+        // It was made without a cache, and knows of no epoch.
+        return None;
+    }
+    let now = |name: &Bytes| current.tags.iter().find(|tag| tag.name == *name);
+    let hard = header.epoch.hard != current.epoch.hard
+        || header.tags.iter().any(|tag| now(&tag.name).is_none_or(|now| now.hard != tag.hard));
+    if hard {
+        return Some(MarkChange::Hard);
+    }
+    let soft = header.epoch.soft != current.epoch.soft
+        || header.tags.iter().any(|tag| now(&tag.name).is_none_or(|now| now.soft != tag.soft));
+    soft.then_some(MarkChange::Soft)
+}
+
+/// How long the local copy of a record may go without comparing its marks.
+pub(crate) fn marks_due(checked: Timestamp, every: Duration) -> Timestamp {
+    checked.after(every)
+}
+
+/// The names of a record's tags.
+pub(crate) fn names(header: &Header) -> Result<Vec<Arc<str>>> {
+    let name = |tag: &TagVersion| std::str::from_utf8(&tag.name).map(Arc::from);
+    let names: std::result::Result<_, _> = header.tags.iter().map(name).collect();
+    names.map_err(|error| Error::with_source(ErrorKind::Codec, "decode", error))
+}

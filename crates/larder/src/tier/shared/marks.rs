@@ -1,0 +1,256 @@
+//! Reading and changing marks at the authority.
+//!
+//! The sequence and the epoch never expire, a tag does: see `tag_life.rs`. A mark that was lost is made
+//! anew, which invalidates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Backend as _, Class, Epoch, Error, ErrorKind, Expect, Header, Key, NEVER, Outcome, Record,
+    Result, TagVersion, Timestamp, Version, Write,
+};
+
+use crate::support::rule::{Rule, holds};
+use crate::support::sync::lock;
+use crate::tier::marks::current::{Age, Current, MarkChange, is_marked};
+use crate::tier::marks::here::Marks;
+use crate::tier::marks::known::Fetched;
+use crate::tier::marks::record::{LEAST_LIFE, epoch_mark, lost_if_damaged, mark, tag_mark};
+use crate::tier::shared::authority::Authority;
+
+/// Retries of a fetch or mint that was raced. Each needs another change at the same moment.
+pub(super) const TRIES: usize = 8;
+
+impl Authority {
+    /// The epoch and these tags. Those that the authority does not have are made.
+    pub(crate) async fn current(
+        &self,
+        marks: &Marks,
+        tags: &[Arc<str>],
+        age: Age,
+    ) -> Result<Current> {
+        self.current_for(marks, tags, age, LEAST_LIFE).await
+    }
+
+    /// The same. Tags that are made live for so long.
+    pub(super) async fn current_for(
+        &self,
+        marks: &Marks,
+        tags: &[Arc<str>],
+        age: Age,
+        life: Duration,
+    ) -> Result<Current> {
+        let mut oldest = match age {
+            Age::Now => Timestamp::FAR,
+            Age::Checked => {
+                // A mark asked for exactly this long ago is due.
+                let due = self.clock.now().before(self.tag_check);
+                Timestamp::from_nanos(due.as_nanos().saturating_add(1))
+            }
+        };
+        // Whoever fetches tags holds them, so that they are not forgotten meanwhile.
+        let mut pinned = None;
+        for _ in 0..TRIES {
+            let before = match lock(&self.table).answer(marks, tags, oldest, &mut pinned) {
+                Ok(current) => return Ok(current),
+                Err(changes) => changes,
+            };
+            let mut fetched = self.fetch_marks(tags, life).await?;
+            if !holds(Rule::TrustedSinceAsked) {
+                fetched.began = self.clock.now();
+            }
+            oldest = fetched.began;
+            lock(&self.table).install(marks, tags, before, fetched);
+        }
+        Err(contended("read marks"))
+    }
+
+    /// The marks that a record is judged by which was asked for at `asked`. Remembered ones may be older
+    /// than the record's: before they condemn it, they are asked for again.
+    pub(crate) async fn judging(
+        &self,
+        marks: &Marks,
+        names: &[Arc<str>],
+        age: Age,
+        header: &Header,
+        asked: Timestamp,
+    ) -> Result<Current> {
+        let current = self.current(marks, names, age).await?;
+        if is_marked(header, &current) && current.checked < asked {
+            return self.current(marks, names, Age::Now).await;
+        }
+        Ok(current)
+    }
+
+    /// The tag sequence: it changes before and with every change of any tag.
+    pub(crate) async fn sequence(&self) -> Result<Version> {
+        let key = self.key(Class::Sequence, "");
+        Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE, NEVER)).await?.version)
+    }
+
+    /// Changes a tag at the authority, and then here.
+    pub(crate) async fn change_tag(
+        &self,
+        marks: &Marks,
+        tag: &Arc<str>,
+        change: MarkChange,
+    ) -> Result<()> {
+        let written = self.write_tag(tag, change).await;
+        let mut table = lock(&self.table);
+        let version = written.as_ref().ok().and_then(|header| header.tags.first());
+        let (known, changes) = table.change(marks, tag);
+        // Between what was known and what is written another process may have changed it hard.
+        let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
+        if change == MarkChange::Hard || known.value.as_ref().is_some_and(is_other) {
+            marks.invalidate_tag(tag);
+        } else {
+            marks.mark_tag_stale(tag);
+        }
+        known.changed_here(version.cloned(), changes);
+        written.map(drop)
+    }
+
+    async fn write_tag(&self, tag: &Arc<str>, change: MarkChange) -> Result<Header> {
+        let key = self.key(Class::Tag, tag);
+        let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
+        if !holds(Rule::SequenceFirst) {
+            let header = renew().await?;
+            return self.write_sequence().await.map(|()| header);
+        }
+        self.write_sequence().await?;
+        renew().await
+    }
+
+    async fn write_sequence(&self) -> Result<()> {
+        let key = self.key(Class::Sequence, "");
+        applied(self.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
+    }
+
+    /// Changes the epoch at the authority, and then here.
+    pub(crate) async fn change_epoch(&self, marks: &Marks, change: MarkChange) -> Result<()> {
+        let written = self.renew(&self.key(Class::Epoch, ""), change, epoch_mark).await;
+        let mut table = lock(&self.table);
+        let epoch = written.as_ref().ok().map(|header| header.epoch);
+        let is_other = |then: Epoch| epoch.is_some_and(|now| now.hard != then.hard);
+        if change == MarkChange::Hard || table.epoch.value.is_some_and(is_other) {
+            marks.invalidate_all();
+        } else {
+            marks.mark_all_stale();
+        }
+        let changes = table.count();
+        table.epoch.changed_here(epoch, changes);
+        written.map(drop)
+    }
+
+    /// Writes a mark anew: whatever is there for a hard change, over what is there for a soft one.
+    /// What was written.
+    async fn renew(
+        &self,
+        key: &Key,
+        change: MarkChange,
+        make: impl Fn(Option<&Header>) -> Record,
+    ) -> Result<Header> {
+        if change == MarkChange::Hard {
+            let record = make(None);
+            let outcome = self.write(key, record.clone(), Expect::Any).await;
+            return applied(outcome).map(|()| record.header);
+        }
+        let mut there = self.read_mark(key).await?;
+        for _ in 0..TRIES {
+            let expect = there.as_ref().map_or(Expect::Absent, Expect::exactly);
+            let record = make(there.as_ref());
+            match self.write(key, record.clone(), expect).await {
+                Outcome::Refused(header) => there = header.map(|header| *header),
+                outcome => return applied(outcome).map(|()| record.header),
+            }
+        }
+        Err(contended("write a mark"))
+    }
+
+    /// A mark's header. Damaged bytes count as a mark that was lost: it is made anew over them.
+    async fn read_mark(&self, key: &Key) -> Result<Option<Header>> {
+        lost_if_damaged(self.read(key).await)
+    }
+
+    async fn fetch_marks(&self, tags: &[Arc<str>], life: Duration) -> Result<Fetched> {
+        let began = self.clock.now();
+        let mut keys = vec![self.key(Class::Epoch, "")];
+        keys.extend(tags.iter().map(|tag| self.key(Class::Tag, tag)));
+        let mut records = self.read_many(&keys).await.into_iter();
+        let mut next = || lost_if_damaged(records.next().unwrap_or(Ok(None)));
+        let epoch = match next()? {
+            Some(header) => header.epoch,
+            None => self.read_or_make(&self.key(Class::Epoch, ""), epoch_mark(None)).await?.epoch,
+        };
+        let there = tags.iter().map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let missing: Vec<_> =
+            tags.iter().zip(&there).filter(|(_, there)| there.is_none()).collect();
+        let missing: Vec<_> = missing.into_iter().map(|(tag, _)| tag).collect();
+        let mut minted = self.make_tags(&missing, life).await?.into_iter();
+        let mut fetched = Fetched { began, epoch, tags: Vec::with_capacity(tags.len()) };
+        for (tag, there) in tags.iter().zip(there) {
+            let Some(mut header) = there.or_else(|| minted.next()) else { break };
+            if header.tags.is_empty() {
+                // Somebody else's record: as good as lost.
+                let make = |there: Option<&Header>| tag_mark(tag, there, life);
+                header = self.renew(&self.key(Class::Tag, tag), MarkChange::Hard, make).await?;
+            }
+            let until = began.after(header.times.kept_left());
+            fetched.tags.extend(header.tags.into_iter().next().map(|version| (version, until)));
+        }
+        Ok(fetched)
+    }
+
+    /// Makes tags that are missing; those that others have made meanwhile are adopted.
+    async fn make_tags(&self, tags: &[&Arc<str>], life: Duration) -> Result<Vec<Header>> {
+        if tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let make = |tag: &&Arc<str>| Write {
+            key: self.key(Class::Tag, tag),
+            record: tag_mark(tag, None, life),
+            expect: Expect::Absent,
+        };
+        let writes: Vec<_> = tags.iter().map(make).collect();
+        let outcomes = self.backend().write(&writes).await;
+        let mut headers = Vec::with_capacity(writes.len());
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            headers.push(match outcome {
+                Outcome::Done => write.record.header,
+                Outcome::Refused(Some(header)) => *header,
+                Outcome::Refused(None) => self.read_or_make(&write.key, write.record).await?,
+                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+            });
+        }
+        Ok(headers)
+    }
+
+    /// Reads a mark; one that is missing is made, and who loses that race adopts the winner's.
+    async fn read_or_make(&self, key: &Key, made: Record) -> Result<Header> {
+        if let Some(header) = self.read_mark(key).await? {
+            return Ok(header);
+        }
+        for _ in 0..TRIES {
+            match self.write(key, made.clone(), Expect::Absent).await {
+                Outcome::Done => return Ok(made.header),
+                Outcome::Refused(Some(header)) => return Ok(*header),
+                Outcome::Refused(None) => {}
+                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+            }
+        }
+        Err(contended("make a mark"))
+    }
+}
+
+fn applied(outcome: Outcome) -> Result<()> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Refused(_) => Err(contended("write a mark")),
+        Outcome::Failed(error) | Outcome::Unknown(error) => Err(error),
+    }
+}
+
+pub(super) fn contended(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
+}

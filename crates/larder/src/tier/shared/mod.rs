@@ -1,0 +1,282 @@
+//! The shared tier with types: records in and out of values.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{
+    Backend, Class, Codec, Error, ErrorKind, Header, Key, Kind, Life, Record, Result, Times,
+    Timestamp, Version,
+};
+
+use crate::key::CacheKey;
+use crate::observe::event::{Event, Observer};
+use crate::support::rule::{Rule, holds};
+use crate::support::sync::lock;
+use crate::tier::held::{Held, Looked, Note};
+use crate::tier::marks::current::{Age, Current, life, marks_due, names};
+use crate::tier::marks::here::Marks;
+use crate::tier::shared::authority::Authority;
+
+pub(crate) mod authority;
+mod marks;
+mod purge;
+pub(crate) mod scan;
+mod tag_life;
+
+/// The authority and the codec of its values.
+pub(crate) struct Shared<V> {
+    pub(crate) authority: Authority,
+    codec: Arc<dyn Codec<V>>,
+    value_type: u32,
+    /// How long a local copy may go without being compared.
+    pub(crate) local_cap: Duration,
+    /// Whether damage and outages are errors and not misses.
+    pub(crate) strict: bool,
+    observer: Observer,
+    /// Leases of loads that have ended here, while they are taken back: nobody waits for them.
+    ended: Arc<Mutex<HashSet<Version>>>,
+}
+
+/// What the authority has under a key.
+pub(crate) enum Found<V> {
+    /// A value or an absence, fresh or stale, how the local tier may hold it, and its record.
+    Usable(Looked<V>, Record),
+    /// Nothing to serve, but a record to write over: a lease, a counter, dead by a mark, or
+    /// undecodable.
+    Unusable(Header),
+    /// Nothing at all.
+    Nothing,
+}
+
+/// Leases whose loads have ended here.
+pub(crate) struct EndedLeases {
+    ended: Arc<Mutex<HashSet<Version>>>,
+    leases: Vec<Version>,
+}
+
+impl Drop for EndedLeases {
+    fn drop(&mut self) {
+        let mut ended = lock(&self.ended);
+        for lease in &self.leases {
+            ended.remove(lease);
+        }
+    }
+}
+
+impl<V> Found<V> {
+    /// What can be served, and the record to write over.
+    pub(crate) fn into_parts(self) -> (Option<Looked<V>>, Option<Header>) {
+        match self {
+            Self::Usable(looked, record) => (Some(looked), Some(record.header)),
+            Self::Unusable(header) => (None, Some(header)),
+            Self::Nothing => (None, None),
+        }
+    }
+
+    /// What can be served.
+    pub(crate) fn into_looked(self) -> Option<Looked<V>> {
+        match self {
+            Self::Usable(looked, _) => Some(looked),
+            _ => None,
+        }
+    }
+}
+
+impl<V: 'static> Shared<V> {
+    pub(crate) fn new(
+        authority: Authority,
+        codec: Arc<dyn Codec<V>>,
+        local_cap: Duration,
+        strict: bool,
+        observer: Observer,
+    ) -> Self {
+        let (value_type, ended) = (codec.value_type(), Arc::default());
+        Self { authority, codec, value_type, local_cap, strict, observer, ended }
+    }
+
+    /// Notes that the loads of these leases have ended, until what comes back is dropped.
+    pub(crate) fn note_ended(&self, leases: Vec<Version>) -> EndedLeases {
+        lock(&self.ended).extend(leases.iter().copied());
+        EndedLeases { ended: Arc::clone(&self.ended), leases }
+    }
+
+    /// Whether a lease is of a load that has ended here.
+    pub(crate) fn is_ended(&self, lease: Version) -> bool {
+        lock(&self.ended).contains(&lease)
+    }
+
+    /// The same tier, asked through `backend`.
+    pub(crate) fn through(&self, backend: impl Backend) -> Self {
+        Self {
+            authority: self.authority.through(backend),
+            codec: Arc::clone(&self.codec),
+            observer: self.observer.clone(),
+            ended: Arc::clone(&self.ended),
+            ..*self
+        }
+    }
+
+    /// The key's name at the authority.
+    pub(crate) fn key(&self, key: &impl CacheKey) -> Key {
+        self.authority.key(Class::Entry, &key.to_text())
+    }
+
+    /// Reads the key and judges what is there, by marks of this age. `known` is a local copy: it is
+    /// not decoded again.
+    ///
+    /// Damaged bytes count as nothing, with an event.
+    ///
+    /// # Errors
+    /// What keeps the authority or its marks from being read; in strict mode also damaged bytes.
+    pub(crate) async fn find(
+        &self,
+        key: &Key,
+        marks: &Marks,
+        age: Age,
+        known: Option<&Looked<V>>,
+    ) -> Result<Found<V>>
+    where
+        V: Clone,
+    {
+        let began = self.authority.clock.now();
+        let record = match self.authority.read(key).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Found::Nothing),
+            Err(error) if error.kind() == ErrorKind::Codec => {
+                self.undecodable(error)?;
+                return Ok(Found::Nothing);
+            }
+            Err(error) => return Err(error),
+        };
+        if matches!(record.header.kind, Kind::Lease | Kind::Counter) {
+            return Ok(Found::Unusable(record.header));
+        }
+        let names = match names(&record.header) {
+            Ok(names) => names,
+            Err(error) => {
+                self.undecodable(error)?;
+                return Ok(Found::Unusable(record.header));
+            }
+        };
+        let current = self.authority.judging(marks, &names, age, &record.header, began).await?;
+        let life = life(&record.header, &current);
+        if life == Life::Dead {
+            return Ok(Found::Unusable(record.header));
+        }
+        self.authority.keep_tags(&current.tags, record.header.times.kept_left()).await;
+        let known = known.filter(|known| known.note.version == record.header.version);
+        let held =
+            match known.map_or_else(|| self.decode(key, &record), |known| Ok(known.held.clone())) {
+                Ok(held) => held,
+                Err(error) => {
+                    self.undecodable(error)?;
+                    return Ok(Found::Unusable(record.header));
+                }
+            };
+        let mut looked = self.looked(held, life, &record.header, &current, began);
+        if let Some(known) = known {
+            // How its loads have fared here: the record does not know.
+            looked.note.failures = known.note.failures;
+            looked.note.retry_at = known.note.retry_at;
+        }
+        Ok(Found::Usable(looked, record))
+    }
+
+    /// Whether the codec is the one that wrote this value, and the value of its type, or of none.
+    pub(crate) fn is_own(&self, header: &Header) -> bool {
+        let types = (header.value_type, self.value_type);
+        let is_of_type = types.0 == 0 || types.1 == 0 || types.0 == types.1;
+        is_of_type && (header.kind != Kind::Value || header.codec == self.codec.id())
+    }
+
+    fn undecodable(&self, error: Error) -> Result<()> {
+        if self.strict {
+            return Err(error);
+        }
+        self.observer.tell(&Event::Undecodable(error));
+        Ok(())
+    }
+
+    /// How the local tier may hold a copy of this record, read or written since `began`.
+    pub(crate) fn looked(
+        &self,
+        held: Held<V>,
+        life: Life,
+        header: &Header,
+        current: &Current,
+        began: Timestamp,
+    ) -> Looked<V> {
+        let times = &header.times;
+        let mut note = Note::new(header.version, began.before(times.age));
+        note.cost = header.cost;
+        note.marks_due = marks_due(current.checked, self.authority.tag_check);
+        let verified =
+            if holds(Rule::TrustedSinceAsked) { began } else { self.authority.clock.now() };
+        note.copy_due = verified.after(self.local_cap);
+        // What a mark has made stale is stale here from the start: its own marks are those of now.
+        let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
+        let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
+        let fresh_until = began.after(fresh_left);
+        let kept_until = began.after(times.kept_left());
+        let seen = current.seen.clone();
+        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
+    }
+
+    /// A record of this value for this key.
+    ///
+    /// # Errors
+    /// [`Codec`](ErrorKind::Codec) if it cannot be encoded, [`NoSpace`](ErrorKind::NoSpace) if the
+    /// backend does not take values of its size.
+    pub(crate) fn record(
+        &self,
+        key: &Key,
+        held: &Held<V>,
+        times: Times,
+        current: &Current,
+    ) -> Result<Record> {
+        let mut record = match held {
+            Held::Value(value) => Record::value(self.encode(key, value)?, times),
+            Held::Absent => Record::absent(times),
+            Held::Counter(number) => Record::counter(*number, times),
+        };
+        record.header.codec = if matches!(held, Held::Value(_)) { self.codec.id() } else { 0 };
+        record.header.value_type =
+            if matches!(held, Held::Counter(_)) { 0 } else { self.value_type };
+        record.header.epoch = current.epoch;
+        record.header.tags.clone_from(&current.tags);
+        Ok(record)
+    }
+
+    fn decode(&self, key: &Key, record: &Record) -> Result<Held<V>> {
+        match record.header.kind {
+            Kind::Value if self.is_own(&record.header) => {
+                let decode = || self.codec.decode_at(&record.payload, key.full());
+                guarded("decode", decode).map(Held::Value)
+            }
+            Kind::Absent if self.is_own(&record.header) => Ok(Held::Absent),
+            _ => Err(Error::new(ErrorKind::Codec, "decode", FOREIGN)),
+        }
+    }
+
+    fn encode(&self, key: &Key, value: &V) -> Result<Bytes> {
+        let payload = guarded("encode", || self.codec.encode_at(value, key.full()))?;
+        let limit = self.authority.backend().capabilities().max_value_bytes;
+        if limit.is_some_and(|limit| payload.len() > limit) {
+            let message = "the value is larger than the backend takes";
+            return Err(Error::new(ErrorKind::NoSpace, "encode", message));
+        }
+        Ok(payload)
+    }
+}
+
+const FOREIGN: &str = "the key has a value of another type, codec or kind: caches that hold different \
+    things need a namespace each";
+
+/// Runs a codec. A panic of its is a failure of its: the lease of the load must still be given up.
+fn guarded<T>(operation: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(Error::new(ErrorKind::Codec, operation, "the codec panicked"));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
+}
