@@ -26,3 +26,25 @@ pub use self::rig::{Rig, entry, on, on_all, on_shared};
 pub use self::sink::{Kept, MemorySink};
 pub use self::time::{Watch, in_time, pause, secs, settle};
 pub use self::told::Told;
+
+/// The READMEs of the published crates: each of their snippets is a test.
+///
+/// They stand here because this crate may depend on all of them; between the published crates such
+/// dependencies would be cycles.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../larder/README.md")]
+    mod larder {}
+    #[doc = include_str!("../../larder-cli/README.md")]
+    mod larder_cli {}
+    #[doc = include_str!("../../larder-core/README.md")]
+    mod larder_core {}
+    #[doc = include_str!("../../larder-disk/README.md")]
+    mod larder_disk {}
+    #[doc = include_str!("../../larder-macros/README.md")]
+    mod larder_macros {}
+    #[doc = include_str!("../../larder-testkit/README.md")]
+    mod larder_testkit {}
+    #[doc = include_str!("../../larder-trace/README.md")]
+    mod larder_trace {}
+}
