@@ -2,7 +2,7 @@
 
 use crate::step::{Result, root, run as run_program, say, step};
 use crate::workspace::Workspace;
-use crate::{budget, driver_range, rust_version};
+use crate::{budget, driver_range, package, rust_version};
 
 /// Given on the command line: `RUSTFLAGS` would build everything anew.
 const DENY_DOC_WARNINGS: &str =
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result {
     })?;
     step("each feature alone", || features(&workspace))?;
     step("rust-version", || rust_version::check(&workspace))?;
+    step("package metadata", || package::metadata(&workspace))?;
     step("dependency budget", budget::check)?;
     step("oldest SQLite driver", driver_range::check)?;
     if root().join("shuttle/Cargo.toml").exists() {

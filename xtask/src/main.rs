@@ -1,4 +1,4 @@
-//! The developer commands of Larder: `cargo xtask test`, `check`, `bench` and `fuzz`.
+//! The developer commands of Larder: `cargo xtask test`, `check` and others.
 
 mod bench;
 mod budget;
@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod driver_range;
 mod fuzz;
+mod package;
 mod perf;
 mod rust_version;
 mod step;
@@ -20,9 +21,11 @@ const USAGE: &str = "usage: cargo xtask <command>
   test    unit, integration and documentation tests of the workspace;
           --long also runs what takes minutes
           contract shows each row of the contract with the backends it ran on
-  check   formatting, lints, docs, features, rust-version, dependencies, schedules;
+  check   formatting, lints, docs, features, rust-version, packages, dependencies,
+          schedules;
           --perf compares the instructions of ten hot paths with those kept in
           bench/paths/instructions.txt, and needs valgrind; --accept keeps new ones
+  package packs every package and builds what was packed
   bench   the measurements in bench/, beside other caches: all, or some of
           memory, load, hit-ratio, disk, codec, snapshot, races;
           --quick, --json FILE, --plot DIR and what else --help tells
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["check", "--perf"] => step("hot paths", perf::check),
         ["check", "--perf", "--accept"] => step("hot paths", perf::accept),
+        ["package"] => step("packages", package::run),
         ["bench", words @ ..] => bench::run(words),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", seconds] => fuzz::run(seconds),

@@ -1,6 +1,7 @@
 //! The output of `cargo metadata` for a workspace.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -17,9 +18,24 @@ pub(crate) struct Package {
     id: String,
     pub(crate) name: String,
     pub(crate) version: String,
+    pub(crate) manifest_path: PathBuf,
     pub(crate) rust_version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) readme: Option<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    /// The registries that may have it; none means any.
+    publish: Option<Vec<String>>,
+    pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
     targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) req: String,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +59,10 @@ impl Workspace {
 }
 
 impl Package {
+    pub(crate) fn is_published(&self) -> bool {
+        self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+    }
+
     /// The names of its programs.
     pub(crate) fn binaries(&self) -> impl Iterator<Item = &str> {
         let is_binary = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
