@@ -8,7 +8,7 @@ use crate::step::{Failure, Result, output, say};
 const BUDGETS: [(&str, usize); 4] =
     [("larder-core", 9), ("larder", 32), ("larder-macros", 6), ("larder-disk", 26)];
 
-/// Network and TLS belong to adapters.
+/// Network and TLS belong to adapters. `deny.toml` has the same list, for all packages.
 const DENIED: [&str; 15] = [
     "async-std",
     "curl",
@@ -48,4 +48,17 @@ fn tree(package: &str, more: &[&str]) -> Result<BTreeSet<String>> {
     let text = output("cargo", &[&arguments[..], more].concat())?;
     let names = text.lines().filter_map(|line| line.split(' ').next());
     Ok(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DENIED;
+
+    #[test]
+    fn deny_toml_denies_the_same_crates() {
+        let rules = include_str!("../../deny.toml");
+        let denied = rules.lines().filter_map(|line| line.trim().strip_prefix("{ crate = \""));
+        let denied: Vec<&str> = denied.filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(denied, DENIED);
+    }
 }

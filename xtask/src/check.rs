@@ -1,6 +1,6 @@
 //! `cargo xtask check`.
 
-use crate::step::{Result, root, run as run_program, say, step};
+use crate::step::{Result, root, run as run_program, say, step, succeeds};
 use crate::workspace::Workspace;
 use crate::{budget, driver_range, package, rust_version};
 
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result {
     step("rust-version", || rust_version::check(&workspace))?;
     step("package metadata", || package::metadata(&workspace))?;
     step("dependency budget", budget::check)?;
+    step("licences, bans, sources", deny)?;
     step("oldest SQLite driver", driver_range::check)?;
     if root().join("shuttle/Cargo.toml").exists() {
         step("schedules (shuttle)", || {
@@ -29,6 +30,14 @@ pub(crate) fn run() -> Result {
         })?;
     }
     Ok(())
+}
+
+fn deny() -> Result {
+    if !succeeds("cargo", &["deny", "--version"]) {
+        say("skipped: cargo-deny is missing: cargo install cargo-deny --locked");
+        return Ok(());
+    }
+    run_program("cargo", &["deny", "check", "licenses", "bans", "sources"])
 }
 
 fn features(workspace: &Workspace) -> Result {

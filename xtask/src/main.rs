@@ -22,7 +22,7 @@ const USAGE: &str = "usage: cargo xtask <command>
           --long also runs what takes minutes
           contract shows each row of the contract with the backends it ran on
   check   formatting, lints, docs, features, rust-version, packages, dependencies,
-          schedules;
+          licences (where cargo-deny is installed), schedules;
           --perf compares the instructions of ten hot paths with those kept in
           bench/paths/instructions.txt, and needs valgrind; --accept keeps new ones
   package packs every package and builds what was packed
