@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod driver_range;
 mod fuzz;
+mod minimal_versions;
 mod package;
 mod perf;
 mod rust_version;
@@ -26,6 +27,8 @@ const USAGE: &str = "usage: cargo xtask <command>
           --perf compares the instructions of ten hot paths with those kept in
           bench/paths/instructions.txt, and needs valgrind; --accept keeps new ones
   package packs every package and builds what was packed
+  minimal-versions
+          builds with the oldest dependencies that the manifests allow; needs nightly
   bench   the measurements in bench/, beside other caches: all, or some of
           memory, load, hit-ratio, disk, codec, snapshot, races;
           --quick, --json FILE, --plot DIR and what else --help tells
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["check", "--perf"] => step("hot paths", perf::check),
         ["check", "--perf", "--accept"] => step("hot paths", perf::accept),
         ["package"] => step("packages", package::run),
+        ["minimal-versions"] => step("minimal versions", minimal_versions::run),
         ["bench", words @ ..] => bench::run(words),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", seconds] => fuzz::run(seconds),
