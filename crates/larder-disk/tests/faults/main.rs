@@ -1,5 +1,6 @@
 //! Faults of disks, processes and folders, by number: nothing wrong, nothing stuck, nothing torn.
 
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod child;

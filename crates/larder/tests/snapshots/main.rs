@@ -1,5 +1,6 @@
 //! Snapshots in files, and the faults of disks, processes and folders, by number.
 
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod child;
