@@ -4,22 +4,42 @@ use crate::step::{Result, run as run_program, step, succeeds};
 
 /// `long` also runs what takes minutes.
 pub(crate) fn run(long: bool) -> Result {
-    if succeeds("cargo", &["nextest", "--version"]) {
-        step("tests (nextest)", || {
-            let ignored = if long { "all" } else { "default" };
-            let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"];
-            run_program("cargo", &[&arguments[..], &["--run-ignored", ignored]].concat())
-        })?;
-    } else {
-        step("tests", || {
-            let mut arguments = vec!["test", "--workspace", "--all-targets", "--no-fail-fast"];
-            if long {
-                arguments.extend(["--", "--include-ignored"]);
-            }
-            run_program("cargo", &arguments)
-        })?;
-    }
+    let runner = Runner::new(long);
+    step("tests", || runner.run(&["--workspace"], &[]))?;
+    // Both are loops over schedules, which an optimized build runs many more of in the same time.
+    step("histories and races (optimized)", || {
+        let package = ["--release", "--package", "larder", "--lib", "--test", "races"];
+        runner.run(&package, &["simulation::", "f44_"])
+    })?;
     step("documentation tests", || {
         run_program("cargo", &["test", "--workspace", "--doc", "--no-fail-fast"])
     })
+}
+
+/// cargo-nextest where it is installed, else `cargo test`.
+struct Runner {
+    is_nextest: bool,
+    long: bool,
+}
+
+impl Runner {
+    fn new(long: bool) -> Self {
+        Self { is_nextest: succeeds("cargo", &["nextest", "--version"]), long }
+    }
+
+    /// Runs the tests of these packages: those whose names have one of the filters, or all.
+    fn run(&self, packages: &[&str], filters: &[&str]) -> Result {
+        if self.is_nextest {
+            let ignored = if self.long { "all" } else { "default" };
+            let head = ["nextest", "run", "--no-fail-fast", "--no-tests=pass"];
+            let arguments = [&head[..], packages, &["--run-ignored", ignored], filters].concat();
+            return run_program("cargo", &arguments);
+        }
+        // Without a choice of targets it would run the documentation tests, too.
+        let targets: &[&str] = if filters.is_empty() { &["--all-targets"] } else { &[] };
+        let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
+        let head = ["test", "--no-fail-fast"];
+        let arguments = [&head[..], packages, targets, &["--"], ignored, filters].concat();
+        run_program("cargo", &arguments)
+    }
 }
