@@ -5,15 +5,16 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{Life, Timestamp};
+use larder_core::{Life, Times, Timestamp};
 
 use crate::flight::flights::Flights;
 use crate::lookup::Lookup;
 use crate::observe::info::{EntryInfo, Tier};
 use crate::observe::stats::Stats;
+use crate::ops::edit::{Edit, Edited, Subject};
 use crate::options::Ttl;
 use crate::support::clock::LocalClock;
-use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier};
+use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier, View};
 use crate::tier::marks::here::Seen;
 
 pub use self::builder::LocalCacheBuilder;
@@ -54,7 +55,8 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    tier: Arc<LocalTier<K, V>>,
+    /// The note is the ttl of an entry whose ttl is not the cache's.
+    tier: Arc<LocalTier<K, V, Duration>>,
     flights: Arc<Flights<K, V, load::About>>,
     ttl: Duration,
     grace: Duration,
@@ -169,13 +171,16 @@ where
         self.insert_if(&key, value, &options.into(), |there| there.is_some())
     }
 
-    /// Takes the entry away; gives its value back if it was not dead.
+    /// Takes the entry away; gives its value back if it was fresh.
     #[doc(alias = "pop")]
     pub fn remove<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let hash = self.tier.hash(key);
-        let (value, dropped) = self.flights.change(hash, key, || self.tier.remove(hash, key));
+        let (is_fresh, (value, dropped)) = self.flights.change(hash, key, || {
+            let is_fresh = self.is_fresh(hash, key);
+            (is_fresh, self.tier.remove(hash, key))
+        });
         drop(dropped);
-        value
+        value.filter(|_| is_fresh)
     }
 
     /// Takes the entry away. No load that has begun before can bring it back.
@@ -184,17 +189,14 @@ where
         drop(self.remove(key));
     }
 
-    /// Makes the entry stale, and leaves the time of its death; whether there was one.
+    /// Ends the entry's freshness: it is kept for its own grace and no longer than before; whether there
+    /// was one. An entry without grace goes.
     pub fn mark_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
         let hash = self.tier.hash(key);
-        let (done, dropped) = self.flights.change(hash, key, || {
-            let now = self.now();
-            let Some(kept_until) = self.tier.look(hash, key, |view| view.kept_until) else {
-                return (false, Dropped::none());
-            };
-            self.tier.retime(hash, key, now, now, kept_until, None)
-        });
-        drop(dropped);
+        let (done, freed) =
+            self.flights.change(hash, key, || self.edit(hash, key, Edit::MarkStale));
+        // What is freed is freed here, with the stripe's lock released.
+        drop(freed);
         done
     }
 
@@ -202,19 +204,25 @@ where
     ///
     /// A ttl of zero takes it away.
     pub fn set_ttl<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
-        self.retime(key, ttl.into(), |life| life == Life::Fresh)
+        self.change_life(key, Edit::SetTtl(self.length(ttl.into())))
     }
 
-    /// Gives an entry, fresh or stale, a new ttl from now on; whether there was one.
-    ///
-    /// A stale one gets the cache's grace. What is stale by an invalidation stays so.
-    pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
-        self.retime(key, ttl.into(), |_| true)
+    /// Gives an entry, fresh or stale, a new ttl from now on, with the grace it had; its value, or none
+    /// if there was none. What is stale by an invalidation stays so.
+    pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> Option<V> {
+        let (hash, edit) = (self.tier.hash(key), Edit::Revive(self.length(ttl.into())));
+        let (value, freed) = self.flights.hold(hash, || {
+            let value = self.tier.look(hash, key, |view| view.value.clone());
+            let (done, freed) = self.edit(hash, key, edit);
+            (value.filter(|_| done), freed)
+        });
+        drop(freed);
+        value
     }
 
-    /// Starts a fresh entry's default ttl anew; whether there was one.
+    /// Lets a fresh entry's life begin anew, as long as it was; whether there was one.
     pub fn touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
-        self.set_ttl(key, Ttl::Default)
+        self.change_life(key, Edit::Touch)
     }
 
     /// Makes all entries with this tag count as nothing, loads that have begun included.
@@ -289,35 +297,51 @@ where
         self.flights.change_if(hash, key, put).is_some()
     }
 
-    fn retime<Q: ?Sized + Lookup<K>>(
-        &self,
-        key: &Q,
-        ttl: Ttl,
-        accepts: impl FnOnce(Life) -> bool,
-    ) -> bool {
+    /// Makes an edit that no load under way has to know of.
+    fn change_life<Q: ?Sized + Lookup<K>>(&self, key: &Q, edit: Edit) -> bool {
         let hash = self.tier.hash(key);
-        let now = self.now();
-        let ttl = ttl.length(now, self.ttl);
-        let (done, removed, dropped) = self.flights.hold(hash, || {
-            let grace = self.tier.look(hash, key, |view| {
-                // Of what never ends, or was made stale early, the grace is not written down.
-                let has_own = view.life == Life::Fresh && view.fresh_until != Timestamp::FAR;
-                let own = view.kept_until.since(view.fresh_until);
-                accepts(view.life).then_some(if has_own { own } else { self.grace })
-            });
-            let Some(grace) = grace.flatten() else { return (false, None, Dropped::none()) };
-            if ttl.is_zero() {
-                let (removed, dropped) = self.tier.remove(hash, key);
-                return (removed.is_some(), removed, dropped);
-            }
-            let until = now.after(ttl);
-            let kept_until = until.after(grace);
-            let (done, dropped) = self.tier.retime(hash, key, until, until, kept_until, None);
-            (done, None, dropped)
-        });
-        // What is freed is freed here, with the stripe's lock released.
-        drop((removed, dropped));
+        let (done, freed) = self.flights.hold(hash, || self.edit(hash, key, edit));
+        drop(freed);
         done
+    }
+
+    /// Makes an edit, under the key's stripe; whether there was something to make it to.
+    fn edit<Q: ?Sized + Lookup<K>>(
+        &self,
+        hash: u64,
+        key: &Q,
+        edit: Edit,
+    ) -> (bool, (Option<V>, Dropped<K, V>)) {
+        let now = self.now();
+        let subject = self.tier.look(hash, key, |view| self.subject(view, now));
+        let fits = subject.is_some_and(|subject| edit.fits(&subject));
+        let (removed, dropped) = match edit.of(subject, self.grace) {
+            Edited::Kept => (None, Dropped::none()),
+            Edited::Removed => self.tier.remove(hash, key),
+            Edited::Stale(times) | Edited::Retimed(times) => {
+                let fresh_until = now.after(times.fresh_left());
+                let kept_until = now.after(times.kept_left());
+                let was_own = subject.is_some_and(|it| it.times.fresh_for != self.ttl);
+                let ttl = (was_own || times.fresh_for != self.ttl).then_some(times.fresh_for);
+                let retime = self.tier.retime(hash, key, fresh_until, fresh_until, kept_until, ttl);
+                (None, retime.1)
+            }
+        };
+        (fits, (removed, dropped))
+    }
+
+    /// An entry as an edit sees it. Its age follows from its ttl, which is noted if it is its own.
+    fn subject(&self, view: &View<'_, V, Duration>, now: Timestamp) -> Subject {
+        let fresh_for = view.note.copied().unwrap_or(self.ttl);
+        let grace = view.kept_until.since(view.fresh_until);
+        let past = now.since(view.fresh_until);
+        let age = fresh_for.saturating_sub(view.fresh_until.since(now)).saturating_add(past);
+        let times = Times { age, fresh_for, kept_for: fresh_for.saturating_add(grace) };
+        Subject { times, life: view.life, is_marked: view.is_marked, is_absent: false }
+    }
+
+    fn length(&self, ttl: Ttl) -> Duration {
+        ttl.length(self.now(), self.ttl)
     }
 
     fn is_fresh<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> bool {
@@ -325,7 +349,7 @@ where
     }
 
     /// What is to be put: weighed here, before any lock is taken.
-    fn draft(&self, key: &K, value: V, options: &EntryOptions, seen: Seen) -> Draft<V> {
+    fn draft(&self, key: &K, value: V, options: &EntryOptions, seen: Seen) -> Draft<V, Duration> {
         let now = self.now();
         let ttl = options.ttl.length(now, self.ttl);
         let fresh_until = now.after(ttl);
@@ -333,7 +357,9 @@ where
         let kept_until = if ttl.is_zero() { now } else { fresh_until.after(grace) };
         let weight = self.tier.weigh(key, &value);
         let attend_at = fresh_until;
-        Draft { value, weight, attend_at, fresh_until, kept_until, seen, note: None }
+        // `touch` has to know it.
+        let note = (ttl != self.ttl).then_some(ttl);
+        Draft { value, weight, attend_at, fresh_until, kept_until, seen, note }
     }
 
     fn now(&self) -> Timestamp {

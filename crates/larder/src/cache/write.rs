@@ -1,17 +1,19 @@
 //! Changes of one key: at the authority first, then here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use larder_core::{Expect, Life, Record, Result};
+use larder_core::{Expect, Life, Record, Result, Times};
 
 use crate::cache::Cache;
-use crate::change::edit::Edit;
 use crate::change::insert::Insert;
 use crate::change::reach::Reach;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
+use crate::ops::edit::{Edit, Subject};
 use crate::options::Ttl;
 use crate::support::rule::{Rule, holds};
+use crate::tier::freshness::lives;
 use crate::tier::held::{Held, Looked};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -157,8 +159,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             .await?
     }
 
-    /// Ends the freshness of what is under the key; it is kept as a fallback for the grace of this
-    /// call's options. Whether there was any.
+    /// Ends the freshness of the entry, which is kept as a fallback for its own grace and no longer than
+    /// before; whether there was one. An entry without grace goes.
+    ///
+    /// Of an entry without end the grace is that of this call's options.
     ///
     /// # Errors
     /// A backend that cannot be reached: the value is stale here all the same.
@@ -170,7 +174,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::MarkStale).await?.is_some())
     }
 
-    /// Gives a fresh entry this life from now on; whether there was one.
+    /// Gives a fresh entry this ttl from now on, with the grace it had; whether there was one. A ttl of zero
+    /// takes it away.
+    ///
+    /// An entry that had no end gets the grace of this call's options.
     ///
     /// # Errors
     /// A backend that cannot be reached.
@@ -182,7 +189,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K>,
     {
-        Ok(self.change(key, Edit::SetTtl(ttl.into())).await?.is_some())
+        Ok(self.change(key, Edit::SetTtl(self.length(ttl.into()))).await?.is_some())
     }
 
     /// Keeps a fresh value without end; whether there was one.
@@ -207,8 +214,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::Touch).await?.is_some())
     }
 
-    /// Gives an entry this life from now on, also one that has expired and is inside grace; its
-    /// value, or none if there was none or it is dead.
+    /// Gives an entry this ttl from now on, with the grace it had, also one that has expired and is inside
+    /// grace; its value, or none if there was none or it is dead. What is stale by an invalidation stays so.
     ///
     /// # Errors
     /// A backend that cannot be reached.
@@ -220,8 +227,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K>,
     {
-        let revived = self.change(key, Edit::Revive(ttl.into())).await?;
+        let revived = self.change(key, Edit::Revive(self.length(ttl.into()))).await?;
         Ok(revived.and_then(|looked| looked.held.into_option()))
+    }
+
+    /// A ttl as the options have it, without jitter.
+    fn length(&self, ttl: Ttl) -> Duration {
+        lives(&self.settings, ttl, self.inner.now(), || 0.0).0
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -266,11 +278,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let edited = Box::pin(async move {
             let name = shared.key(&key);
             let decide = |there: Option<(&Looked<V>, &Record)>| {
-                let Some((looked, record)) = there.filter(|(looked, _)| edit.fits(looked)) else {
-                    return Ok(edit.otherwise());
-                };
-                let now = inner.now();
-                Ok(edit.step(&settings, record, now, looked.note.written_at))
+                let subject = there.map(|(looked, record)| {
+                    let there = looked.subject(inner.now());
+                    // Of what is stale only the record says since when.
+                    let times = Times { age: there.times.age, ..record.header.times };
+                    Subject { times, ..there }
+                });
+                Ok(edit.of(subject, settings.grace).step(there.map(|(_, record)| record)))
             };
             let changed = shared.change(&name, inner.local.marks(), decide).await;
             match edit {
@@ -284,7 +298,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 // Whatever the authority said: here it is no longer what it was.
                 _ => inner.drop_here(hash, &key),
             }
-            changed.map(|(looked, _)| looked.filter(|looked| edit.fits(looked)))
+            changed
+                .map(|(looked, _)| looked.filter(|looked| edit.fits(&looked.subject(inner.now()))))
         });
         self.inner.owned(edited).await?
     }

@@ -1,14 +1,13 @@
 //! The local step of a change: all there is without a shared authority, the last step with one.
 
-use larder_core::{Error, ErrorKind, Life, Outcome, Result, Version};
+use larder_core::{Error, ErrorKind, Life, Outcome, Result, Timestamp, Version};
 
-use crate::change::edit::Edit;
 use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::observe::event::Event;
-use crate::ops::Step;
+use crate::ops::edit::{Edit, Edited};
 use crate::options::{Settings, Ttl};
 use crate::snapshot::Ticket;
 use crate::support::random;
@@ -83,30 +82,24 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) -> (Option<Looked<V>>, Ticket) {
         let apply = || {
             let now = self.now();
-            let there = self.outline(hash, key).filter(|there| edit.fits(there));
-            let Some((mut changed, looked)) = there.zip(self.look(hash, key)) else {
-                let deletes = matches!(edit.otherwise(), Step::Delete);
-                return (None, deletes.then(|| self.local.remove(hash, key).1), false);
+            let there = self.outline(hash, key);
+            let subject = there.as_ref().map(|there| there.subject(now));
+            let edited = edit.of(subject, settings.grace);
+            let looked = self.look(hash, key).filter(|_| subject.is_some_and(|it| edit.fits(&it)));
+            let dropped = match edited {
+                Edited::Kept => None,
+                Edited::Removed => Some(self.local.remove(hash, key).1),
+                Edited::Stale(times) | Edited::Retimed(times) => there.map(|mut there| {
+                    there.fresh_until = now.after(times.fresh_left());
+                    there.kept_until = now.after(times.kept_left());
+                    there.note.written_at = now.before(times.age);
+                    self.retime(hash, key, &there.with_refresh(settings))
+                }),
             };
-            let whole = looked.fresh_until.since(looked.note.written_at);
-            let grace = looked.kept_until.since(looked.fresh_until);
-            let dropped = match edit.lives(settings, now, whole, grace) {
-                None => self.local.remove(hash, key).1,
-                Some((fresh, kept)) => {
-                    changed.fresh_until = now.after(fresh);
-                    changed.kept_until = now.after(kept);
-                    match edit {
-                        Edit::MarkStale => {
-                            changed.kept_until = changed.kept_until.min(looked.kept_until.max(now));
-                        }
-                        Edit::Touch => changed.note.written_at = now,
-                        _ => {}
-                    }
-                    self.retime(hash, key, &changed.with_refresh(settings))
-                }
-            };
-            let is_kept = !settings.grace.is_zero() && settings.grace >= self.saved_grace(&looked);
-            (Some(looked), Some(dropped), is_kept)
+            // What never ends has its grace from the settings, here and in a snapshot.
+            let is_endless = looked.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
+            let is_stale = matches!(edited, Edited::Stale(_));
+            (looked, dropped, is_stale && (!is_endless || settings.grace >= self.endless_grace()))
         };
         let (looked, dropped, is_kept) = match edit {
             // What a load under way brings is older than the mark; a change of life is no reason

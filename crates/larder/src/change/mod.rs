@@ -1,6 +1,5 @@
 //! Changes: what is done to an entry, at the authority first and then here.
 
-pub(crate) mod edit;
 pub(crate) mod insert;
 mod local;
 mod note;

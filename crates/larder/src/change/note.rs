@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use larder_core::Timestamp;
-
 use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::snapshot::{Change, Ticket};
-use crate::tier::held::Looked;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Notes a change that has just been made here, where the local tier is the authority, so that
@@ -32,12 +29,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.note(Change::Key(&key.to_key().to_text()))
     }
 
-    /// How long a snapshot keeps this value, once it is stale.
-    pub(crate) fn saved_grace<T>(&self, looked: &Looked<T>) -> Duration {
-        match looked.fresh_until {
-            Timestamp::FAR => self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace()),
-            until => looked.kept_until.since(until),
-        }
+    /// How long a snapshot keeps a stale value that had no end.
+    pub(crate) fn endless_grace(&self) -> Duration {
+        self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace())
     }
 
     /// The same as [`note_gone`](Self::note_gone) for a key whose value is stale now.

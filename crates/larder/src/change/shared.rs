@@ -1,16 +1,14 @@
 //! Changes at the authority that depend on what is there, in a bounded loop.
 
-use larder_core::{Error, ErrorKind, Expect, Key, Outcome, Record, Result};
+use larder_core::{Key, Record, Result};
 
 use crate::ops::Step;
+use crate::ops::swap::contended;
 use crate::tier::held::Looked;
 use crate::tier::marks::current::Age;
 use crate::tier::marks::current::names;
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
-
-/// How often a change is tried over what turns up meanwhile.
-const TRIES: usize = 16;
 
 impl<V: Clone + 'static> Shared<V> {
     /// Does what `decide` says about the usable value that is there and its record. There is none
@@ -24,7 +22,8 @@ impl<V: Clone + 'static> Shared<V> {
         marks: &Marks,
         mut decide: impl FnMut(Option<(&Looked<V>, &Record)>) -> Result<Step>,
     ) -> Result<(Option<Looked<V>>, bool)> {
-        for _ in 0..TRIES {
+        let mut attempts = self.authority.swap().attempts(key).await?;
+        while attempts.next().await {
             // Judged by the marks as they are now: others judge by what they know of this one.
             let found = self.find(key, marks, Age::Now, None).await?;
             let step = decide(match &found {
@@ -32,11 +31,10 @@ impl<V: Clone + 'static> Shared<V> {
                 _ => None,
             })?;
             let (looked, there) = found.into_parts();
-            let expect = there.as_ref().map_or(Expect::Absent, Expect::exactly);
-            let outcome = match (step, &there) {
-                (Step::Keep, _) => return Ok((looked, false)),
-                (Step::Write(record), _) => self.authority.write(key, record, expect).await,
-                (Step::Delete, Some(_)) => self.authority.delete(key, expect).await,
+            match (&step, &there) {
+                (Step::Keep, _) | (Step::Delete | Step::Retime(_), None) => {
+                    return Ok((looked, false));
+                }
                 (Step::Retime(times), Some(header)) => {
                     // Those of now: a soft change since it was written leaves it there, stale.
                     let tags = names(header)?;
@@ -44,16 +42,13 @@ impl<V: Clone + 'static> Shared<V> {
                     if !self.authority.extend(&current.tags, times.kept_left()).await? {
                         continue;
                     }
-                    self.authority.retime(key, header, times).await
                 }
-                (Step::Delete | Step::Retime(_), None) => return Ok((looked, false)),
-            };
-            match outcome {
-                Outcome::Done => return Ok((looked, true)),
-                Outcome::Refused(_) => {}
-                Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
+                (Step::Write(_), _) | (Step::Delete, Some(_)) => {}
+            }
+            if attempts.apply(self.authority.backend(), there.as_ref(), &step).await? {
+                return Ok((looked, true));
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "change", "others changed the key at every try"))
+        Err(contended())
     }
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use larder_core::{Backend, Error, ErrorKind, Key, Kind, Life, Record, Result, Times};
 
-use crate::ops::swap::{Step, Swap, renewed};
+use crate::ops::edit::renewed;
+use crate::ops::step::Step;
+use crate::ops::swap::Swap;
 
 /// A number under a key, to which any number of nodes add.
 ///

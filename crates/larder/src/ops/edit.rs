@@ -1,89 +1,185 @@
-//! Changes of an entry that leave its value as it is, or take it away.
+//! Edits: changes that leave an entry's value as it is, or take it away. Pure functions of its times.
+//!
+//! `LocalCache`, `Cache` and `Swap` decide by them, so that a verb means the same everywhere.
 
 use std::time::Duration;
 
-use larder_core::{Life, Record, Times, Timestamp, Version};
+use larder_core::{Kind, Life, NEVER, Record, Times, Version};
 
-use crate::ops::Step;
-use crate::options::{Settings, Ttl};
-use crate::tier::freshness::lives;
-use crate::tier::held::Looked;
+use crate::ops::step::Step;
 
-/// What is to be done to an entry.
-#[derive(Clone, Copy)]
+/// A change of an entry that needs no new value. A new ttl begins now, so `touch` begins that one anew.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Edit {
+    /// Takes the entry away.
     Remove,
+    /// Ends the entry's freshness: it is kept for its own grace, and dies no later than before.
     MarkStale,
-    SetTtl(Ttl),
+    /// Gives a fresh entry this ttl, with its own grace.
+    SetTtl(Duration),
+    /// Lets a fresh entry's life begin anew, as long as it was.
     Touch,
-    Revive(Ttl),
+    /// Gives an entry this ttl, with its own grace, also if it is stale.
+    Revive(Duration),
+}
+
+/// An entry as an edit sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) times: Times,
+    /// Its life by its times and its marks.
+    pub(crate) life: Life,
+    /// Whether a mark has made it stale before its time.
+    pub(crate) is_marked: bool,
+    pub(crate) is_absent: bool,
+}
+
+/// What becomes of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edited {
+    /// It stays as it is.
+    Kept,
+    /// It goes.
+    Removed,
+    /// It is stale and has these times: loads that began before do not replace it.
+    Stale(Times),
+    /// It has these times.
+    Retimed(Times),
+}
+
+/// The same record as a new write.
+pub(crate) fn renewed(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.header.version = Version::next();
+    record.header.token = None;
+    record
+}
+
+impl Subject {
+    /// A record without marks. A lease is no entry.
+    pub(crate) fn of(record: &Record) -> Option<Self> {
+        let header = &record.header;
+        let (life, is_absent) = (header.times.life(), header.kind == Kind::Absent);
+        let is_entry = header.kind != Kind::Lease && life != Life::Dead;
+        is_entry.then_some(Self { times: header.times, life, is_marked: false, is_absent })
+    }
 }
 
 impl Edit {
-    /// Whether it is done to what stands like this. A known absence can only be taken away, and a
+    /// What becomes of the entry that is there, or of what is there in the place of one.
+    ///
+    /// The grace of an entry without end is not written down: it gets the default one.
+    pub(crate) fn of(self, there: Option<Subject>, default_grace: Duration) -> Edited {
+        let Some(there) = there.filter(|there| self.fits(there)) else { return self.otherwise() };
+        let Times { age, fresh_for, kept_for } = there.times;
+        let own = if kept_for == NEVER { NEVER } else { kept_for.saturating_sub(fresh_for) };
+        let grace = if fresh_for == NEVER { default_grace } else { own };
+        match self {
+            Self::Remove => Edited::Removed,
+            Self::MarkStale => {
+                let left = grace.min(there.times.kept_left());
+                let times = Times { age, fresh_for: age, kept_for: age.saturating_add(left) };
+                if left.is_zero() { Edited::Removed } else { Edited::Stale(times) }
+            }
+            Self::SetTtl(ttl) | Self::Revive(ttl) if ttl.is_zero() => Edited::Removed,
+            Self::SetTtl(ttl) | Self::Revive(ttl) => {
+                Edited::Retimed(Times::new(ttl, ttl.saturating_add(grace)))
+            }
+            Self::Touch => Edited::Retimed(Times::new(fresh_for, kept_for)),
+        }
+    }
+
+    /// Whether the edit is made to an entry like this. A known absence can only be taken away, and a
     /// value that a mark has made stale cannot be revived: its mark stays.
-    pub(crate) fn fits<V>(self, looked: &Looked<V>) -> bool {
-        let is_value = !looked.held.is_absent();
+    pub(crate) fn fits(self, there: &Subject) -> bool {
         match self {
             Self::Remove => true,
-            Self::MarkStale => is_value,
-            Self::SetTtl(_) | Self::Touch => is_value && looked.life == Life::Fresh,
-            Self::Revive(_) => is_value && !looked.is_marked,
+            Self::MarkStale => !there.is_absent,
+            Self::SetTtl(_) | Self::Touch => !there.is_absent && there.life == Life::Fresh,
+            Self::Revive(_) => !there.is_absent && !there.is_marked,
         }
     }
 
-    /// What is done to a lease, to what is dead by a mark, or to a value that does not fit.
-    pub(crate) fn otherwise(self) -> Step {
+    /// What becomes of a lease, of an entry that a mark has ended, and of one that does not fit.
+    const fn otherwise(self) -> Edited {
         match self {
-            Self::Remove | Self::MarkStale => Step::Delete,
-            Self::SetTtl(_) | Self::Touch | Self::Revive(_) => Step::Keep,
+            Self::Remove | Self::MarkStale => Edited::Removed,
+            Self::SetTtl(_) | Self::Touch | Self::Revive(_) => Edited::Kept,
+        }
+    }
+}
+
+impl Edited {
+    /// The same for the record that is there.
+    pub(crate) fn step(self, there: Option<&Record>) -> Step {
+        match (self, there) {
+            (Self::Removed, _) => Step::Delete,
+            (Self::Retimed(times), Some(_)) => Step::Retime(times),
+            // A change of validity is a new version, so loads that hold the old one are refused.
+            (Self::Stale(times), Some(record)) => {
+                let mut stale = renewed(record);
+                stale.header.times = times;
+                Step::Write(stale)
+            }
+            (Self::Kept, _) | (Self::Retimed(_) | Self::Stale(_), None) => Step::Keep,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use larder_core::{Life, NEVER, Times};
+
+    use super::{Edit, Edited, Subject};
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    const fn times(age: u64, fresh_for: u64, kept_for: u64) -> Times {
+        Times { age: secs(age), fresh_for: secs(fresh_for), kept_for: secs(kept_for) }
+    }
+
+    fn there(times: Times) -> Subject {
+        Subject { times, life: times.life(), is_marked: false, is_absent: false }
+    }
+
+    #[test]
+    fn an_entry_keeps_its_own_grace() {
+        let fresh = Some(there(times(3, 10, 30)));
+        assert_eq!(Edit::SetTtl(secs(5)).of(fresh, secs(99)), Edited::Retimed(times(0, 5, 25)));
+        assert_eq!(Edit::MarkStale.of(fresh, secs(99)), Edited::Stale(times(3, 3, 23)));
+        assert_eq!(Edit::Touch.of(fresh, secs(99)), Edited::Retimed(times(0, 10, 30)));
+        let stale = Some(there(times(25, 10, 30)));
+        assert_eq!(Edit::MarkStale.of(stale, secs(99)), Edited::Stale(times(25, 25, 30)));
+        assert_eq!(Edit::Revive(secs(5)).of(stale, secs(99)), Edited::Retimed(times(0, 5, 25)));
+        assert_eq!(Edit::Touch.of(stale, secs(99)), Edited::Kept);
+        assert_eq!(Edit::SetTtl(secs(5)).of(stale, secs(99)), Edited::Kept);
+        let endless = Some(there(Times { age: secs(3), fresh_for: NEVER, kept_for: NEVER }));
+        assert_eq!(Edit::SetTtl(secs(5)).of(endless, secs(9)), Edited::Retimed(times(0, 5, 14)));
+        assert_eq!(Edit::MarkStale.of(endless, secs(9)), Edited::Stale(times(3, 3, 12)));
+    }
+
+    #[test]
+    fn an_entry_without_a_life_goes() {
+        let fresh = Some(there(times(3, 10, 10)));
+        for edit in [Edit::Remove, Edit::MarkStale, Edit::SetTtl(secs(0)), Edit::Revive(secs(0))] {
+            assert_eq!(edit.of(fresh, secs(9)), Edited::Removed, "{edit:?}");
         }
     }
 
-    /// How long the value is fresh and kept from now on; none if it goes.
-    pub(crate) fn lives(
-        self,
-        settings: &Settings,
-        now: Timestamp,
-        whole: Duration,
-        grace: Duration,
-    ) -> Option<(Duration, Duration)> {
-        let (fresh, kept) = match self {
-            Self::Remove => return None,
-            Self::MarkStale => (Duration::ZERO, settings.grace),
-            Self::SetTtl(ttl) | Self::Revive(ttl) => lives(settings, ttl, now, || 0.0),
-            Self::Touch => (whole, whole.saturating_add(grace)),
-        };
-        (!kept.is_zero()).then_some((fresh, kept))
-    }
-
-    pub(crate) fn step(
-        self,
-        settings: &Settings,
-        record: &Record,
-        now: Timestamp,
-        written_at: Timestamp,
-    ) -> Step {
-        let old = record.header.times;
-        let grace = old.kept_for.saturating_sub(old.fresh_for);
-        let Some((fresh, kept)) = self.lives(settings, now, old.fresh_for, grace) else {
-            return Step::Delete;
-        };
-        let age = if matches!(self, Self::Touch) { Duration::ZERO } else { now.since(written_at) };
-        let times =
-            Times { age, fresh_for: age.saturating_add(fresh), kept_for: age.saturating_add(kept) };
-        if !matches!(self, Self::MarkStale) {
-            return Step::Retime(times);
+    #[test]
+    fn marked_values_and_absences_are_not_given_a_life() {
+        let marked = Subject { life: Life::Stale, is_marked: true, ..there(times(3, 10, 30)) };
+        let absent = Subject { is_absent: true, ..there(times(3, 10, 30)) };
+        for edit in [Edit::SetTtl(secs(5)), Edit::Touch, Edit::Revive(secs(5))] {
+            for there in [Some(marked), Some(absent), None] {
+                assert_eq!(edit.of(there, secs(9)), Edited::Kept, "{edit:?}");
+            }
         }
-        // A change of validity is a new version, so loads that hold the old one are refused.
-        let mut stale = record.clone();
-        stale.header.version = Version::next();
-        stale.header.token = None;
-        stale.header.times = Times {
-            fresh_for: Duration::ZERO,
-            kept_for: times.kept_for.min(old.kept_for),
-            ..times
-        };
-        Step::Write(stale)
+        assert_eq!(Edit::MarkStale.of(Some(absent), secs(9)), Edited::Removed);
+        assert_eq!(Edit::MarkStale.of(Some(marked), secs(9)), Edited::Stale(times(3, 3, 23)));
     }
 }

@@ -9,7 +9,8 @@ use larder_core::{
     Version,
 };
 
-use crate::ops::swap::{Step, Swap};
+use crate::ops::step::Step;
+use crate::ops::swap::Swap;
 use crate::ops::tries::jittered;
 
 /// A lock that is held: a lease under a key, for as long as the backend's clock says.
@@ -158,9 +159,7 @@ impl<B: Backend> Lock<B> {
         let began = self.swap.clock().now();
         let lease = Record::lease(self.length);
         self.version = lease.header.version;
-        let mut tries = self.swap.tries();
-        tries.next(self.swap.clock()).await;
-        let is_taken = self.swap.apply(&mut tries, &self.key, None, &Step::Write(lease)).await?;
+        let is_taken = self.swap.apply(&self.key, None, &Step::Write(lease)).await?;
         self.until = if is_taken { began.after(self.length) } else { Timestamp::ZERO };
         Ok(is_taken)
     }
@@ -168,9 +167,7 @@ impl<B: Backend> Lock<B> {
     async fn send(&self, step: &Step) -> Result<bool> {
         let times = Times::new(Duration::ZERO, self.length);
         let own = Header::new(Kind::Lease, self.version, times);
-        let mut tries = self.swap.tries();
-        tries.next(self.swap.clock()).await;
-        self.swap.apply(&mut tries, &self.key, Some(&own), step).await
+        self.swap.apply(&self.key, Some(&own), step).await
     }
 }
 

@@ -11,12 +11,15 @@
 //! whether the change was applied in between, and the call fails with the error of the lost answer.
 
 mod counter;
+pub(crate) mod edit;
 mod lock;
-mod swap;
+mod step;
+pub(crate) mod swap;
 mod tries;
 mod turns;
 
 pub use counter::Counter;
+pub(crate) use edit::renewed;
 pub use lock::Lock;
-pub(crate) use swap::renewed;
-pub use swap::{Step, Swap, Update};
+pub use step::Step;
+pub use swap::{Swap, Update};

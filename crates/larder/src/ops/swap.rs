@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Clock, Delete, Error, ErrorKind, Expect, Header, Key, Kind, Life, Outcome, Record,
-    Result, Retime, Times, Version, Write,
+    Backend, Clock, Delete, Error, ErrorKind, Expect, Header, Key, Kind, Life, NEVER, Outcome,
+    Record, Result, Retime, Times, Version, Write,
 };
 
+use crate::ops::edit::{Edit, Subject};
+use crate::ops::step::Step;
 use crate::ops::tries::Tries;
-use crate::ops::turns::Turns;
+use crate::ops::turns::{Turn, Turns};
 use crate::support::runtime::unless;
 
 /// Changes of one backend's records that depend on what is there.
@@ -57,20 +59,6 @@ pub struct Swap<B> {
     turns: Arc<Turns>,
 }
 
-/// What to do about the record that is there.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Step {
-    /// Leave it.
-    Keep,
-    /// Write this over it.
-    Write(Record),
-    /// Give it this life from now on, and leave its version.
-    Retime(Times),
-    /// Delete it.
-    Delete,
-}
-
 /// What an update found and did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -105,21 +93,26 @@ impl<B: Backend> Swap<B> {
     where
         F: FnMut(Option<&Record>) -> Result<Step> + Send,
     {
+        let mut attempts = self.attempts(key).await?;
+        while attempts.next().await {
+            let before = self.read(key).await?;
+            let step = decide(before.as_ref())?;
+            let there = before.as_ref().map(|record| &record.header);
+            if attempts.apply(&self.backend, there, &step).await? {
+                return Ok(Update { before, step });
+            }
+        }
+        Err(contended())
+    }
+
+    /// Waits for the key's turn. For a change that finds out by itself what is there.
+    pub(crate) async fn attempts<'a>(&'a self, key: &'a Key) -> Result<Attempts<'a, B>> {
         self.require_conditional()?;
         let turn = self.turns.enter(key);
         // A turn saves tries in vain and nothing else: whoever has it may need the very thread that
         // waits for it here.
         unless(self.clock.sleep(LONGEST_TURN), turn.wait()).await;
-        let mut tries = self.tries();
-        while tries.next(&*self.clock).await {
-            let before = self.read(key).await?;
-            let step = decide(before.as_ref())?;
-            let there = before.as_ref().map(|record| &record.header);
-            if self.apply(&mut tries, key, there, &step).await? {
-                return Ok(Update { before, step });
-            }
-        }
-        Err(Error::new(ErrorKind::Unavailable, "update", "contended"))
+        Ok(Attempts { swap: self, key, tries: self.tries(), _turn: Some(turn) })
     }
 
     /// Writes if no fresh value is there; whether it did.
@@ -145,61 +138,56 @@ impl<B: Backend> Swap<B> {
     #[doc(alias = "cas")]
     pub async fn compare_and_set(&self, key: &Key, read: &Header, record: Record) -> Result<bool> {
         self.require_conditional()?;
-        let mut tries = self.tries();
-        tries.next(&*self.clock).await;
-        self.apply(&mut tries, key, Some(read), &Step::Write(record)).await
+        self.apply(key, Some(read), &Step::Write(record)).await
     }
 
-    /// Deletes what is there and returns it, if it is a value or a counter, also a stale one.
+    /// Deletes what is there and returns it, if it is a fresh value or counter.
     ///
     /// Of any number of takers one gets it.
     #[doc(alias("pop", "getdel"))]
     pub async fn take(&self, key: &Key) -> Result<Option<Record>> {
-        let decide =
-            |before: Option<&Record>| Ok(if before.is_some() { Step::Delete } else { Step::Keep });
-        Ok(self.update(key, decide).await?.before.filter(is_value))
+        Ok(self.edit(key, Edit::Remove).await?.before.filter(is_fresh_value))
     }
 
-    /// Ends the freshness of what is there and keeps it for its grace; whether there was any.
+    /// Ends the freshness of what is there, which is kept for its own grace and no longer than before;
+    /// whether there was any. A record without grace goes, one without end stays without end.
     ///
     /// The record gets a new version, so loads that began before are refused. A lease is deleted.
     #[doc(alias = "soft_expire")]
     pub async fn mark_stale(&self, key: &Key) -> Result<bool> {
-        let decide = |before: Option<&Record>| {
-            let Some(before) = before.filter(|record| record.header.kind != Kind::Lease) else {
-                return Ok(Step::Delete);
-            };
-            let mut record = renewed(before);
-            record.header.times.fresh_for = Duration::ZERO;
-            Ok(Step::Write(record))
-        };
-        Ok(matches!(self.update(key, decide).await?.step, Step::Write(_)))
+        let update = self.edit(key, Edit::MarkStale).await?;
+        Ok(update.is_change() && update.before.as_ref().is_some_and(is_value))
     }
 
     /// Lets a fresh value's life begin anew; whether one was there.
     pub async fn touch(&self, key: &Key) -> Result<bool> {
-        let decide = |before: Option<&Record>| {
-            Ok(before.filter(|record| is_fresh_value(record)).map_or(Step::Keep, |record| {
-                let times = record.header.times;
-                Step::Retime(Times::new(times.fresh_for, times.kept_for))
-            }))
-        };
-        Ok(self.update(key, decide).await?.is_change())
+        Ok(self.edit(key, Edit::Touch).await?.is_change())
     }
 
     /// Gives a fresh value this life; whether one was there.
     pub async fn set_life(&self, key: &Key, times: Times) -> Result<bool> {
-        self.retime_if(key, times, is_fresh_value).await
+        self.retime_if(key, times, Edit::SetTtl(NEVER)).await
     }
 
     /// Gives a value this life, also a stale one; whether one was there.
     pub async fn revive(&self, key: &Key, times: Times) -> Result<bool> {
-        self.retime_if(key, times, is_value).await
+        self.retime_if(key, times, Edit::Revive(NEVER)).await
     }
 
-    async fn retime_if(&self, key: &Key, times: Times, fits: fn(&Record) -> bool) -> Result<bool> {
+    async fn edit(&self, key: &Key, edit: Edit) -> Result<Update> {
+        let decide = |there: Option<&Record>| {
+            let Some(record) = there else { return Ok(Step::Keep) };
+            Ok(edit.of(Subject::of(record), NEVER).step(there))
+        };
+        self.update(key, decide).await
+    }
+
+    /// Gives the record this life, if the edit would be made to it.
+    async fn retime_if(&self, key: &Key, times: Times, edit: Edit) -> Result<bool> {
         let decide = |before: Option<&Record>| {
-            Ok(if before.is_some_and(fits) { Step::Retime(times) } else { Step::Keep })
+            let subject = before.and_then(Subject::of);
+            let fits = subject.is_some_and(|subject| edit.fits(&subject));
+            Ok(if fits { Step::Retime(times) } else { Step::Keep })
         };
         Ok(self.update(key, decide).await?.is_change())
     }
@@ -212,7 +200,19 @@ impl<B: Backend> Swap<B> {
         }
     }
 
-    pub(super) fn tries(&self) -> Tries {
+    /// Applies one step to exactly what was read; false if something else is there by now.
+    pub(super) async fn apply(
+        &self,
+        key: &Key,
+        before: Option<&Header>,
+        step: &Step,
+    ) -> Result<bool> {
+        let mut once = Attempts { swap: self, key, tries: self.tries(), _turn: None };
+        once.next().await;
+        once.apply(&self.backend, before, step).await
+    }
+
+    fn tries(&self) -> Tries {
         Tries::new(self.backend.capabilities().scope)
     }
 
@@ -227,70 +227,92 @@ impl<B: Backend> Swap<B> {
         let message = "it has no conditional writes";
         Err(Error::new(ErrorKind::Unsupported, "update", message))
     }
-
-    /// Applies one step to exactly what was read; false if something else is there by now.
-    pub(super) async fn apply(
-        &self,
-        tries: &mut Tries,
-        key: &Key,
-        before: Option<&Header>,
-        step: &Step,
-    ) -> Result<bool> {
-        let began = self.clock.now();
-        let mut lost = None;
-        loop {
-            // A life counts from the call, not from the last time it was sent.
-            let late = self.clock.now().since(began);
-            match self.send(key, before, step, late).await? {
-                Outcome::Done => return Ok(true),
-                Outcome::Failed(error) => return Err(lost.unwrap_or(error)),
-                Outcome::Refused(there) => {
-                    return lost.map_or(Ok(false), |lost| judge(step, before, there, lost));
-                }
-                Outcome::Unknown(error) if tries.next(&*self.clock).await => lost = Some(error),
-                Outcome::Unknown(error) => {
-                    let there = self.read(key).await?.map(|record| record.header.version);
-                    return if is_own(step, there) { Ok(true) } else { Err(error) };
-                }
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        key: &Key,
-        before: Option<&Header>,
-        step: &Step,
-        late: Duration,
-    ) -> Result<Outcome> {
-        let key = key.clone();
-        let expect = before.map_or(Expect::Absent, Expect::exactly);
-        let outcomes = match step {
-            Step::Keep => return Ok(Outcome::Done),
-            Step::Write(record) => {
-                let mut record = record.clone();
-                record.header.times.age = record.header.times.age.saturating_add(late);
-                self.backend.write(&[Write { key, record, expect }]).await
-            }
-            Step::Retime(times) => {
-                let Some(Header { version, token, .. }) = before.cloned() else {
-                    let message = "nothing is there to retime";
-                    return Err(Error::new(ErrorKind::InvalidInput, "update", message));
-                };
-                let times = Times { age: times.age.saturating_add(late), ..*times };
-                self.backend.retime(&[Retime { key, version, token, times }]).await
-            }
-            Step::Delete => self.backend.delete(&[Delete { key, expect }]).await,
-        };
-        let missing = || Error::new(ErrorKind::Unavailable, "update", "no answer for the key");
-        Ok(outcomes.into_iter().next().unwrap_or_else(|| Outcome::Unknown(missing())))
-    }
 }
 
 impl<B> fmt::Debug for Swap<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Swap").field("clock", &self.clock).finish_non_exhaustive()
     }
+}
+
+/// The tries of one change, each over what is there by then.
+pub(crate) struct Attempts<'a, B> {
+    swap: &'a Swap<B>,
+    key: &'a Key,
+    tries: Tries,
+    _turn: Option<Turn<'a>>,
+}
+
+impl<B: Backend> Attempts<'_, B> {
+    /// Waits until the next try is due; false if there is none.
+    pub(crate) async fn next(&mut self) -> bool {
+        self.tries.next(&*self.swap.clock).await
+    }
+
+    /// Applies one step to exactly what was read; false if something else is there by now.
+    ///
+    /// A step whose answer is lost is sent again, as it is: it is applied once at most. Not so where that
+    /// took long: in an outage the caller has waited long enough.
+    pub(crate) async fn apply(
+        &mut self,
+        backend: &impl Backend,
+        before: Option<&Header>,
+        step: &Step,
+    ) -> Result<bool> {
+        let clock = &*self.swap.clock;
+        let began = clock.now();
+        let mut lost = None;
+        loop {
+            // A life counts from the call, not from the last time it was sent.
+            let sent = clock.now();
+            let late = sent.since(began);
+            match send(backend, self.key, before, step, late).await? {
+                Outcome::Done => return Ok(true),
+                Outcome::Failed(error) => return Err(lost.unwrap_or(error)),
+                Outcome::Refused(there) => {
+                    return lost.map_or(Ok(false), |lost| judge(step, before, there, lost));
+                }
+                Outcome::Unknown(error) if clock.now().since(sent) >= LONG => {
+                    return Err(error);
+                }
+                Outcome::Unknown(error) if self.tries.next(clock).await => lost = Some(error),
+                Outcome::Unknown(error) => {
+                    let there = self.swap.read(self.key).await?.map(|record| record.header.version);
+                    return if is_own(step, there) { Ok(true) } else { Err(error) };
+                }
+            }
+        }
+    }
+}
+
+async fn send(
+    backend: &impl Backend,
+    key: &Key,
+    before: Option<&Header>,
+    step: &Step,
+    late: Duration,
+) -> Result<Outcome> {
+    let key = key.clone();
+    let expect = before.map_or(Expect::Absent, Expect::exactly);
+    let outcomes = match step {
+        Step::Keep => return Ok(Outcome::Done),
+        Step::Write(record) => {
+            let mut record = record.clone();
+            record.header.times.age = record.header.times.age.saturating_add(late);
+            backend.write(&[Write { key, record, expect }]).await
+        }
+        Step::Retime(times) => {
+            let Some(Header { version, token, .. }) = before.cloned() else {
+                let message = "nothing is there to retime";
+                return Err(Error::new(ErrorKind::InvalidInput, "update", message));
+            };
+            let times = Times { age: times.age.saturating_add(late), ..*times };
+            backend.retime(&[Retime { key, version, token, times }]).await
+        }
+        Step::Delete => backend.delete(&[Delete { key, expect }]).await,
+    };
+    let missing = || Error::new(ErrorKind::Unavailable, "update", "no answer for the key");
+    Ok(outcomes.into_iter().next().unwrap_or_else(|| Outcome::Unknown(missing())))
 }
 
 /// What a refusal after a lost answer means: the refused change may have been applied before.
@@ -315,14 +337,6 @@ fn is_own(step: &Step, there: Option<Version>) -> bool {
     matches!(step, Step::Write(record) if there == Some(record.header.version))
 }
 
-/// The same record as a new write.
-pub(crate) fn renewed(record: &Record) -> Record {
-    let mut record = record.clone();
-    record.header.version = Version::next();
-    record.header.token = None;
-    record
-}
-
 pub(super) fn is_fresh_value(record: &Record) -> bool {
     is_value(record) && record.header.times.life() == Life::Fresh
 }
@@ -333,3 +347,11 @@ fn is_value(record: &Record) -> bool {
 
 /// How long a change waits for those of the same key that came before it in this process.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// The time after which a lost answer is one of an outage: half of a cache's default timeout.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Others were faster at every try.
+pub(crate) fn contended() -> Error {
+    Error::new(ErrorKind::Unavailable, "update", "others changed the key at every try")
+}

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use larder_core::{Life, Timestamp, Version};
+use larder_core::{Life, Times, Timestamp, Version};
 
+use crate::ops::edit::Subject;
 use crate::options::Settings;
 use crate::tier::marks::here::Seen;
 
@@ -81,6 +82,18 @@ pub(crate) struct Looked<V> {
 }
 
 impl<V> Looked<V> {
+    /// The entry as an edit sees it.
+    pub(crate) fn subject(&self, now: Timestamp) -> Subject {
+        let written_at = self.note.written_at;
+        let times = Times {
+            age: now.since(written_at),
+            fresh_for: self.fresh_until.since(written_at),
+            kept_for: self.kept_until.since(written_at),
+        };
+        let is_absent = self.held.is_absent();
+        Subject { times, life: self.life, is_marked: self.is_marked, is_absent }
+    }
+
     /// Whether it is a value, and fresh.
     pub(crate) fn is_fresh_value(&self) -> bool {
         self.life == Life::Fresh && matches!(self.held, Held::Value(_))

@@ -167,16 +167,22 @@ fn what_mark_stale_has_removed_does_not_come_back() {
     let cache = words(&clock, &sink).ttl(secs(10)).grace(secs(10)).build().unwrap();
     let none = || None::<u32>;
     assert_eq!(cache.blocking().optionally_get_with("absent", none).unwrap(), None);
-    for key in ["none", "short", "own", "other"] {
-        cache.blocking().insert(key.to_owned(), 1).unwrap();
+    let ten = Options::new().grace(secs(10));
+    // An entry without end gets its grace from the call that marks it.
+    let endless = ten.clone().ttl(Ttl::Never);
+    let options =
+        [Options::new().grace(secs(0)), endless.clone(), endless, ten.clone(), ten.clone()];
+    for (key, options) in ["none", "short", "endless", "own", "other"].into_iter().zip(options) {
+        cache.with(options).blocking().insert(key.to_owned(), 1).unwrap();
     }
     cache.blocking().save().unwrap();
-    for (key, grace) in [("absent", 10), ("none", 0), ("short", 5), ("own", 10)] {
+    for (key, grace) in [("absent", 10), ("none", 10), ("short", 5), ("endless", 10), ("own", 5)] {
         cache.with(Options::new().grace(secs(grace))).blocking().mark_stale(key).unwrap();
     }
     let killed = words(&clock, &sink.left()).ttl(secs(10)).grace(secs(10)).build().unwrap();
     let stale = killed.with(Options::new().allow_stale(true));
-    for (key, found) in [("none", None), ("short", None), ("own", Some(1)), ("other", Some(1))] {
+    let found = [("none", None), ("short", None), ("endless", Some(1)), ("own", Some(1))];
+    for (key, found) in found.into_iter().chain([("other", Some(1))]) {
         assert_eq!(stale.blocking().get(key).unwrap(), found, "{key}");
     }
     assert_eq!(killed.blocking().get("own").unwrap(), None);

@@ -1,0 +1,133 @@
+//! Verbs that change an entry's life, or take it away: one meaning in every cache.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder::{Cache, EntryInfo, EntryOptions, LocalCache, Options, Ttl};
+use larder_test_support::{Rig, on_all, on_shared, secs};
+use larder_testkit::{Fault, Operation};
+
+/// What a verb answers, and what is left of the ttl and of the entry's life.
+type Seen = (Option<u32>, Option<(Duration, Duration)>);
+
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Remove,
+    MarkStale,
+    SetTtl(Ttl),
+    Touch,
+    Revive(Ttl),
+}
+
+const VERBS: [Verb; 8] = [
+    Verb::Remove,
+    Verb::MarkStale,
+    Verb::SetTtl(Ttl::For(secs(5))),
+    Verb::SetTtl(Ttl::For(Duration::ZERO)),
+    Verb::SetTtl(Ttl::Default),
+    Verb::SetTtl(Ttl::Never),
+    Verb::Touch,
+    Verb::Revive(Ttl::For(secs(7))),
+];
+
+/// How an entry is written, and how old it is when the verb comes.
+const ENTRIES: [(Ttl, u64, u64); 7] = [
+    (Ttl::Default, 60, 3),
+    (Ttl::For(secs(20)), 60, 3),
+    (Ttl::For(secs(20)), 30, 25),
+    (Ttl::For(secs(20)), 0, 3),
+    (Ttl::For(secs(20)), 0, 25),
+    (Ttl::Never, 60, 3),
+    (Ttl::For(secs(20)), 30, 60),
+];
+
+async fn by_cache(cache: &Cache<u32, u32>, verb: Verb) -> Option<u32> {
+    let told = |is_done: bool| is_done.then_some(0);
+    match verb {
+        Verb::Remove => cache.remove(&1).await.unwrap(),
+        Verb::MarkStale => told(cache.mark_stale(&1).await.unwrap()),
+        Verb::SetTtl(ttl) => told(cache.set_ttl(&1, ttl).await.unwrap()),
+        Verb::Touch => told(cache.touch(&1).await.unwrap()),
+        Verb::Revive(ttl) => cache.revive(&1, ttl).await.unwrap(),
+    }
+}
+
+fn by_local(cache: &LocalCache<u32, u32>, verb: Verb) -> Option<u32> {
+    let told = |is_done: bool| is_done.then_some(0);
+    match verb {
+        Verb::Remove => cache.remove(&1),
+        Verb::MarkStale => told(cache.mark_stale(&1)),
+        Verb::SetTtl(ttl) => told(cache.set_ttl(&1, ttl)),
+        Verb::Touch => told(cache.touch(&1)),
+        Verb::Revive(ttl) => cache.revive(&1, ttl),
+    }
+}
+
+fn left(info: Option<EntryInfo>) -> Option<(Duration, Duration)> {
+    info.map(|info| (info.ttl_left, info.kept_left))
+}
+
+#[test]
+fn a_verb_means_the_same_in_every_cache() {
+    on_all(async |rig: Rig| {
+        for (ttl, grace, age) in ENTRIES {
+            for verb in VERBS {
+                let grace = secs(grace);
+                let clock = Arc::new(rig.clock.clone());
+                let local = LocalCache::builder().capacity(9).ttl(secs(10)).clock(clock);
+                let local: LocalCache<u32, u32> = local.grace(secs(60)).build().unwrap();
+                let cache = rig.builder().ttl(secs(10)).build().unwrap();
+                // What an entry without end has no grace of its own of, its handle says.
+                let cache = cache.with(Options::new().grace(secs(60)));
+                local.insert_with(1, 7, EntryOptions::new().ttl(ttl).grace(grace));
+                cache.with(Options::new().ttl(ttl).grace(grace)).insert(1, 7).await.unwrap();
+                rig.clock.advance(secs(age));
+                let mut seen: Vec<[Seen; 2]> = Vec::new();
+                for verb in [verb, Verb::Touch, Verb::Revive(Ttl::For(secs(9)))] {
+                    let told = [by_cache(&cache, verb).await, by_local(&local, verb)];
+                    let there =
+                        [left(cache.entry_info(&1).await.unwrap()), left(local.entry_info(&1))];
+                    seen.push([(told[0], there[0]), (told[1], there[1])]);
+                    rig.clock.advance(secs(1));
+                }
+                for [shared, local] in &seen {
+                    assert_eq!(
+                        shared, local,
+                        "{}: {ttl:?} {grace:?} {age} {verb:?}: {seen:?}",
+                        rig.name
+                    );
+                }
+                cache.invalidate(&1).await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stale_entry_is_taken_away_and_not_handed_out() {
+    on_all(async |rig: Rig| {
+        let cache = rig.builder().ttl(secs(10)).grace(secs(60)).build().unwrap();
+        cache.insert(1, 7).await.unwrap();
+        rig.clock.advance(secs(11));
+        assert_eq!(cache.remove(&1).await.unwrap(), None);
+        assert_eq!(cache.revive(&1, secs(10)).await.unwrap(), None::<u32>, "it is gone");
+    });
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_is_made_once_and_told() {
+    on_shared(async |rig: Rig| {
+        let cache: Cache<u32, u32> = rig.builder().ttl(secs(10)).grace(secs(60)).build().unwrap();
+        cache.insert(1, 7).await.unwrap();
+        rig.store().next(Operation::Write, Fault::LoseAnswer);
+        assert!(cache.replace(1, 8).await.unwrap());
+        rig.store().next(Operation::Retime, Fault::LoseAnswer);
+        assert!(cache.touch(&1).await.unwrap());
+        rig.store().next(Operation::Write, Fault::LoseAnswer);
+        assert!(cache.mark_stale(&1).await.unwrap());
+        rig.store().next(Operation::Delete, Fault::LoseAnswer);
+        assert!(cache.remove(&1).await.is_err(), "somebody else may have got it");
+    });
+}
