@@ -11,8 +11,7 @@ mod support {
 }
 
 #[expect(dead_code, reason = "the product asks a flight for more than its model does")]
-#[path = "../../crates/larder/src/flight/flights.rs"]
-mod flights;
+mod flight;
 #[expect(dead_code, reason = "the model asks for the life of a value, not for its grace")]
 #[path = "../../crates/larder/src/tier/marks/here.rs"]
 mod here;

@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use shuttle::future::block_on;
 
 use crate::flaw::Flaw;
-use crate::flights::{Flights, Follower, Join, Meet, Ticket};
+use crate::flight::flights::{Flights, Follower, Join, Meet, Ticket};
 use crate::here::Seen;
 use crate::log::Log;
 use crate::marks::Marks;
@@ -107,7 +107,7 @@ impl World {
 
     /// How many keys the table of flights still knows.
     pub(crate) fn seats(&self) -> usize {
-        self.flights.seats()
+        self.flights.len()
     }
 
     // Reading.

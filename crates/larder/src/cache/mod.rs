@@ -332,7 +332,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// How many keys have a flight or a write under way.
     #[cfg(test)]
     pub(crate) fn seats(&self) -> usize {
-        self.inner.flights.seats()
+        self.inner.flights.len()
     }
 
     /// Forgets all tags that may be forgotten.

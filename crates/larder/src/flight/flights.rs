@@ -15,12 +15,12 @@
 //! There is no clock, runtime or await in here, so that every schedule can be explored (`shuttle/`).
 
 use std::hash::Hash;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 
 use equivalent::Equivalent;
 use hashbrown::HashTable;
 
+pub(crate) use crate::flight::follower::Follower;
+use crate::flight::follower::{Flight, Phase};
 use crate::support::sync::{Arc, Mutex, lock};
 
 /// The flights of a cache, by key. `O` is how a load ends, `I` what joiners judge it by.
@@ -28,13 +28,13 @@ pub(crate) struct Flights<K, O, I> {
     stripes: Box<[Mutex<Stripe<K, O, I>>]>,
 }
 
-type Stripe<K, O, I> = HashTable<Seat<K, O, I>>;
+type Stripe<K, O, I> = HashTable<KeyState<K, O, I>>;
 
 /// A flight that the table no longer holds. Its end is the user's code: it is dropped unlocked.
 type Cut<O, I> = Option<Arc<Flight<O, I>>>;
 
 /// What the table knows of one key: its flight, and the writes that are under way.
-struct Seat<K, O, I> {
+struct KeyState<K, O, I> {
     hash: u64,
     key: K,
     flight: Option<Arc<Flight<O, I>>>,
@@ -91,22 +91,22 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         Q: ?Sized + Equivalent<K>,
     {
         let mut stripe = lock(self.stripe(hash));
-        let seat = stripe.find_mut(hash, |seat| key.equivalent(&seat.key));
-        if let Some(flight) = seat.as_ref().and_then(|seat| seat.flight.as_ref()) {
+        let known = stripe.find_mut(hash, |known| key.equivalent(&known.key));
+        if let Some(flight) = known.as_ref().and_then(|known| known.flight.as_ref()) {
             match meet(&flight.info) {
                 Meet::Follow => return Join::Follow(Follower::new(flight)),
                 Meet::Leave => return Join::Left,
                 Meet::Replace => {}
             }
         }
-        let older = seat.as_ref().and_then(|seat| seat.flight.as_ref());
+        let older = known.as_ref().and_then(|known| known.flight.as_ref());
         let flight = Arc::new(Flight::new(info(older.map(|flight| &flight.info))));
         let mut cut = None;
-        if let Some(seat) = seat {
-            cut = seat.flight.replace(Arc::clone(&flight));
+        if let Some(known) = known {
+            cut = known.flight.replace(Arc::clone(&flight));
         } else {
-            let seat = Seat::new(hash, to_key(key), Some(Arc::clone(&flight)));
-            stripe.insert_unique(hash, seat, |seat| seat.hash);
+            let known = KeyState::new(hash, to_key(key), Some(Arc::clone(&flight)));
+            stripe.insert_unique(hash, known, |known| known.hash);
         }
         drop(stripe);
         drop(cut);
@@ -119,7 +119,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         Q: ?Sized + Equivalent<K>,
     {
         let mut stripe = lock(self.stripe(hash));
-        let cut = Self::cut(&mut stripe, hash, |seat| key.equivalent(&seat.key));
+        let cut = Self::cut(&mut stripe, hash, |known| key.equivalent(&known.key));
         let result = apply();
         drop(stripe);
         drop(cut);
@@ -129,7 +129,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     /// The same for who has the key to give away.
     pub(crate) fn change_owned<R>(&self, hash: u64, key: K, apply: impl FnOnce(K) -> R) -> R {
         let mut stripe = lock(self.stripe(hash));
-        let cut = Self::cut(&mut stripe, hash, |seat| seat.key == key);
+        let cut = Self::cut(&mut stripe, hash, |known| known.key == key);
         let result = apply(key);
         drop(stripe);
         drop(cut);
@@ -149,7 +149,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         let mut stripe = lock(self.stripe(hash));
         let result = apply();
         let cut = match result {
-            Some(_) => Self::cut(&mut stripe, hash, |seat| key.equivalent(&seat.key)),
+            Some(_) => Self::cut(&mut stripe, hash, |known| key.equivalent(&known.key)),
             None => None,
         };
         drop(stripe);
@@ -168,8 +168,8 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     pub(crate) fn begin_write(self: &Arc<Self>, hash: u64, key: K) -> WriteMark<K, O, I> {
         let mut stripe = lock(self.stripe(hash));
         let mut entry = stripe
-            .entry(hash, |seat| seat.key == key, |seat| seat.hash)
-            .or_insert_with(|| Seat::new(hash, key, None));
+            .entry(hash, |known| known.key == key, |known| known.hash)
+            .or_insert_with(|| KeyState::new(hash, key, None));
         let writes = entry.get_mut().writes.get_or_insert_with(Writes::new);
         writes.under_way += 1;
         let (token, changes) = (Arc::clone(&writes.token), writes.changes);
@@ -184,26 +184,26 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     {
         let mut keys = Vec::new();
         for stripe in &self.stripes {
-            keys.extend(lock(stripe).iter().map(|seat| (seat.hash, seat.key.clone())));
+            keys.extend(lock(stripe).iter().map(|known| (known.hash, known.key.clone())));
         }
         keys
     }
 
     /// How many keys have a flight or a write under way. For tests and idle checks.
     #[cfg(test)]
-    pub(crate) fn seats(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.stripes.iter().map(|stripe| lock(stripe).len()).sum()
     }
 
     fn cut(
         stripe: &mut Stripe<K, O, I>,
         hash: u64,
-        is_key: impl Fn(&Seat<K, O, I>) -> bool,
+        is_key: impl Fn(&KeyState<K, O, I>) -> bool,
     ) -> Cut<O, I> {
         let mut entry = stripe.find_entry(hash, is_key).ok()?;
-        let seat = entry.get_mut();
-        let flight = seat.flight.take();
-        match &mut seat.writes {
+        let known = entry.get_mut();
+        let flight = known.flight.take();
+        match &mut known.writes {
             Some(writes) => writes.changes += 1,
             None => drop(entry.remove()),
         }
@@ -217,7 +217,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         hash: u64,
         token: &Arc<()>,
     ) -> Option<(u64, Cut<O, I>)> {
-        let mut entry = stripe.find_entry(hash, |seat| seat.is_written_by(token)).ok()?;
+        let mut entry = stripe.find_entry(hash, |known| known.is_written_by(token)).ok()?;
         let cut = entry.get_mut().flight.take();
         let writes = entry.get_mut().writes.as_mut()?;
         let changes = writes.changes;
@@ -236,7 +236,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     }
 }
 
-impl<K, O, I> Seat<K, O, I> {
+impl<K, O, I> KeyState<K, O, I> {
     fn new(hash: u64, key: K, flight: Option<Arc<Flight<O, I>>>) -> Self {
         Self { hash, key, flight, writes: None }
     }
@@ -270,12 +270,7 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
 
     /// Holds out an outcome for followers who cannot wait until the end, and wakes them.
     pub(crate) fn offer(&self, outcome: O) {
-        let mut state = lock(&self.flight.state);
-        let earlier = state.offered.replace(outcome);
-        let wakers: Vec<_> = state.wakers.iter().flatten().cloned().collect();
-        drop(state);
-        drop(earlier);
-        wakers.into_iter().for_each(Waker::wake);
+        self.flight.offer(outcome);
     }
 
     /// Ends the flight. `store` runs, under the stripe's lock, only if nothing has changed the key
@@ -290,7 +285,7 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
 
     /// Takes the flight out of the table; whether it was still there.
     fn leave(&self, stripe: &mut Stripe<K, O, I>) -> bool {
-        let Ok(mut entry) = stripe.find_entry(self.hash, |seat| seat.holds(&self.flight)) else {
+        let Ok(mut entry) = stripe.find_entry(self.hash, |known| known.holds(&self.flight)) else {
             return false;
         };
         entry.get_mut().flight = None;
@@ -351,127 +346,12 @@ impl<K: Hash + Eq, O, I> Drop for WriteMark<K, O, I> {
     }
 }
 
-/// One shared run of a load.
-struct Flight<O, I> {
-    info: I,
-    state: Mutex<State<O>>,
-}
-
-struct State<O> {
-    phase: Phase<O>,
-    offered: Option<O>,
-    wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
-}
-
-enum Phase<O> {
-    Flying,
-    Landed(O),
-    Abandoned,
-}
-
-impl<O, I> Flight<O, I> {
-    fn new(info: I) -> Self {
-        let state =
-            State { phase: Phase::Flying, offered: None, wakers: Vec::new(), free: Vec::new() };
-        Self { info, state: Mutex::new(state) }
-    }
-
-    fn has_ended(&self) -> bool {
-        !matches!(lock(&self.state).phase, Phase::Flying)
-    }
-
-    fn end(&self, phase: Phase<O>) {
-        let mut state = lock(&self.state);
-        state.phase = phase;
-        let wakers = std::mem::take(&mut state.wakers);
-        drop(state);
-        wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-/// Waits for a flight's outcome: none if it was abandoned, and the follower may lead instead.
-///
-/// # Cancel safety
-/// Dropping it leaves the flight and the other followers alone.
-pub(crate) struct Follower<O, I> {
-    flight: Arc<Flight<O, I>>,
-    seat: Option<usize>,
-}
-
-impl<O, I> Follower<O, I> {
-    fn new(flight: &Arc<Flight<O, I>>) -> Self {
-        Self { flight: Arc::clone(flight), seat: None }
-    }
-
-    /// What the flight is judged by.
-    pub(crate) fn info(&self) -> &I {
-        &self.flight.info
-    }
-}
-
-impl<O: Clone, I> Follower<O, I> {
-    /// The outcome that the leader holds out meanwhile.
-    pub(crate) fn offered(&self) -> Option<O> {
-        lock(&self.flight.state).offered.clone()
-    }
-}
-
-impl<O: Clone, I> Future for Follower<O, I> {
-    type Output = Option<O>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let flight = Arc::clone(&self.flight);
-        let mut state = lock(&flight.state);
-        match &state.phase {
-            Phase::Landed(outcome) => Poll::Ready(Some(outcome.clone())),
-            Phase::Abandoned => Poll::Ready(None),
-            Phase::Flying => {
-                let (seat, earlier) = state.seat_waker(self.seat, context.waker());
-                self.seat = Some(seat);
-                drop(state);
-                // The last waker of a task may drop the task, and with it a follower of ours.
-                drop(earlier);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl<O, I> Drop for Follower<O, I> {
-    fn drop(&mut self) {
-        let Some(seat) = self.seat else { return };
-        let mut state = lock(&self.flight.state);
-        let waker = state.wakers.get_mut(seat).and_then(Option::take);
-        if waker.is_some() {
-            state.free.push(seat);
-        }
-        drop(state);
-        drop(waker);
-    }
-}
-
-impl<O> State<O> {
-    /// Keeps the waker in the follower's own place, so that 10,000 followers cost no search, and
-    /// gives back the one that it replaces.
-    fn seat_waker(&mut self, seat: Option<usize>, waker: &Waker) -> (usize, Option<Waker>) {
-        let seat = seat.or_else(|| self.free.pop()).unwrap_or(self.wakers.len());
-        match self.wakers.get_mut(seat) {
-            Some(Some(held)) if held.will_wake(waker) => (seat, None),
-            Some(place) => (seat, place.replace(waker.clone())),
-            None => {
-                self.wakers.push(Some(waker.clone()));
-                (seat, None)
-            }
-        }
-    }
-}
-
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::task::{Context, Poll, Wake, Waker};
     use std::thread;
 
     use super::*;
@@ -516,7 +396,7 @@ mod tests {
         for thread in threads {
             assert_eq!(thread.join().unwrap(), Some(7));
         }
-        assert_eq!(table.seats(), 0);
+        assert_eq!(table.len(), 0);
     }
 
     #[test]
@@ -526,7 +406,7 @@ mod tests {
         let follower = follow(&table, 1);
         drop(ticket);
         assert_eq!(block_on(follower), None);
-        assert_eq!(table.seats(), 0);
+        assert_eq!(table.len(), 0);
         drop(lead(&table, 1));
     }
 
@@ -538,16 +418,7 @@ mod tests {
         let publish = || ticket.publish(7, |_| panic!("expected"));
         assert!(catch_unwind(AssertUnwindSafe(publish)).is_err());
         assert_eq!(block_on(follower), None);
-        assert_eq!(table.seats(), 0);
-    }
-
-    #[test]
-    fn a_follower_that_leaves_gives_its_place_back() {
-        let ticket = lead(&table(), 1);
-        for _ in 0..3 {
-            assert!(poll(&mut ticket.follow(), Waker::noop()).is_pending());
-        }
-        assert_eq!(lock(&ticket.flight.state).wakers.len(), 1);
+        assert_eq!(table.len(), 0);
     }
 
     #[test]
@@ -611,7 +482,7 @@ mod tests {
         let load = lead(&table, 1);
         assert!(alone.finish(|untouched| untouched));
         assert_eq!(load.publish(7, |_| ()), None);
-        assert_eq!(table.seats(), 0);
+        assert_eq!(table.len(), 0);
     }
 
     /// Dropping the waker under the flight's lock hung here.

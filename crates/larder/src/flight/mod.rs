@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod flights;
+pub(crate) mod follower;
 pub(crate) mod info;
 pub(crate) mod limit;
 pub(crate) mod outcome;

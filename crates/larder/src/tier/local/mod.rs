@@ -12,19 +12,25 @@ use larder_core::{Life, Timestamp};
 
 use crate::lookup::Lookup;
 pub(crate) use crate::observe::listener::Dropped;
-use crate::observe::listener::{Cause, Listener, Teller};
+use crate::observe::listener::{Cause, Teller};
 use crate::observe::stats::{Count, Counters};
 use crate::support::clock::LocalClock;
-use crate::tier::local::engine::{Engine, Outgoing, Shape, Weigh};
+pub(crate) use crate::tier::local::config::{LocalConfig, Weigher};
+use crate::tier::local::engine::{Engine, Outgoing, Weigh};
+pub(crate) use crate::tier::local::entry::{Draft, View};
 use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
 use crate::tier::local::turn::Sweeps;
 use crate::tier::local::wheel::Wheel;
-use crate::tier::marks::here::{Marks, Seen, TagSeen};
+use crate::tier::marks::here::Marks;
 
+mod config;
 mod engine;
+mod entry;
+mod find;
 pub(crate) mod persist;
 mod put_if;
 mod slot;
+mod stored_key;
 mod sweep;
 mod turn;
 mod wheel;
@@ -45,64 +51,6 @@ pub(crate) struct LocalTier<K, V, N = ()> {
     wheel: Wheel,
     sweeps: Sweeps,
     this: Weak<Self>,
-}
-
-/// What a value weighs. Zero counts as one.
-pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
-
-/// How a local tier is built.
-pub(crate) struct LocalConfig<K, V> {
-    /// The largest number of entries, or the largest sum of weights with a weigher.
-    pub(crate) capacity: u64,
-    pub(crate) weigher: Option<Weigher<K, V>>,
-    /// The largest weight that is expected of one entry, if it is known.
-    pub(crate) largest_weight: Option<u32>,
-    /// The grace of most entries, which then need no metadata for it.
-    pub(crate) grace: Duration,
-    /// Whether anything that is put is kept.
-    pub(crate) keeps: bool,
-    pub(crate) tti: Option<Duration>,
-    /// Whether the last use of each entry is tracked without a tti, too.
-    pub(crate) tracks_use: bool,
-    pub(crate) listener: Option<Listener<K, V>>,
-    pub(crate) clock: LocalClock,
-}
-
-/// What is to be put.
-pub(crate) struct Draft<V, N = ()> {
-    pub(crate) value: V,
-    /// What [`LocalTier::weigh`] said, outside all locks.
-    pub(crate) weight: u32,
-    /// Until then a hit returns without a closer look. At most `fresh_until`.
-    pub(crate) attend_at: Timestamp,
-    pub(crate) fresh_until: Timestamp,
-    /// Stale from `fresh_until` to here, then dead.
-    pub(crate) kept_until: Timestamp,
-    /// The count of changes and the versions of the tags when its load began.
-    pub(crate) seen: Seen,
-    pub(crate) note: Option<N>,
-}
-
-/// An entry that is not dead, under its shard's lock.
-pub(crate) struct View<'a, V, N = ()> {
-    pub(crate) value: &'a V,
-    /// Fresh or stale, soft tags and soft epoch applied.
-    pub(crate) life: Life,
-    /// Whether only a mark has made it stale, before its time.
-    pub(crate) is_marked: bool,
-    pub(crate) attend_at: Timestamp,
-    pub(crate) fresh_until: Timestamp,
-    pub(crate) kept_until: Timestamp,
-    pub(crate) note: Option<&'a N>,
-    settled: u32,
-    tags: Option<&'a Arc<[TagSeen]>>,
-}
-
-impl<V, N> View<'_, V, N> {
-    /// The versions of its tags when its load began, and the count up to which it is settled.
-    pub(crate) fn seen(&self) -> Seen {
-        Seen { changes: self.settled, tags: self.tags.cloned() }
-    }
 }
 
 impl<K, V, N> LocalTier<K, V, N>
@@ -136,40 +84,6 @@ where
     #[inline]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
-    }
-
-    /// The value, if it needs no closer look. Counts a hit; starts the idle time anew.
-    #[inline]
-    pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
-        if let Some(idle) = self.idle {
-            idle.reader(self.clock.coarse(), true).announce();
-        }
-        let found = self.judge(hash, key, || self.engine.get(hash, key))?;
-        self.stats().add(Count::Hits);
-        Some(found)
-    }
-
-    /// The same for a reader who leaves no trace.
-    pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
-        if let Some(idle) = self.idle {
-            idle.reader(self.clock.coarse(), false).announce();
-        }
-        self.judge(hash, key, || self.engine.peek(hash, key))
-    }
-
-    /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
-    /// calling the cache. Leaves no trace.
-    ///
-    /// The time is read when the entry is found. By an earlier one, a copy that came meanwhile and
-    /// was stale already would be fresh.
-    pub(crate) fn look<Q: ?Sized + Lookup<K>, R>(
-        &self,
-        hash: u64,
-        key: &Q,
-        look: impl FnOnce(&View<'_, V, N>) -> R,
-    ) -> Option<R> {
-        let look = |slot: &Slot<V, N>| Some(look(&self.view(slot, self.clock.now())?));
-        self.engine.view(hash, key, look).flatten()
     }
 
     /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
@@ -319,33 +233,6 @@ where
         self.engine.weight()
     }
 
-    /// The value of the copy that `find` makes, if it needs no closer look.
-    #[inline]
-    fn judge<Q: ?Sized + Lookup<K>>(
-        &self,
-        hash: u64,
-        key: &Q,
-        find: impl FnOnce() -> Option<Slot<V, N>>,
-    ) -> Option<V> {
-        let mut found = find();
-        // By reference: a slot that is moved is copied, for which a hit would wait.
-        if found.as_ref()?.settled() != self.marks.changes() {
-            found = self.settle(hash, key);
-        }
-        if self.clock.is_before(found.as_ref()?.attend_at()) {
-            return found.map(|slot| slot.value);
-        }
-        None
-    }
-
-    /// A copy of an entry that the changes of marks since were no concern of; it is settled now.
-    #[cold]
-    fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Slot<V, N>> {
-        let settle =
-            |slot: &Slot<V, N>| (slot.marked(&self.marks) == Life::Fresh).then(|| slot.clone());
-        self.engine.view(hash, key, settle).flatten()
-    }
-
     fn view<'a>(&self, slot: &'a Slot<V, N>, now: Timestamp) -> Option<View<'a, V, N>> {
         if self.death(slot, now).is_some() {
             return None;
@@ -441,20 +328,5 @@ where
             dropped.add(&self.teller, key, slot.value, cause);
         }
         dropped
-    }
-}
-
-impl<K, V> LocalConfig<K, V> {
-    fn shape(&self) -> Shape {
-        let capacity = self.capacity;
-        let (entries, largest) = match self.weigher {
-            None => (capacity, 1),
-            // What is remembered of evicted keys grows with the entries that are expected, so a
-            // guess must not be high: a thousandth of the weight, as if it were bytes.
-            Some(_) => {
-                ((capacity / 1024).max(capacity.min(1024)), self.largest_weight.unwrap_or(1))
-            }
-        };
-        Shape { capacity, entries, largest: u64::from(largest) }
     }
 }

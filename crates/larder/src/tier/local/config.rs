@@ -1,0 +1,44 @@
+//! The settings of a local tier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::observe::listener::Listener;
+use crate::support::clock::LocalClock;
+use crate::tier::local::engine::Shape;
+
+/// What a value weighs. Zero counts as one.
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+/// How a local tier is built.
+pub(crate) struct LocalConfig<K, V> {
+    /// The largest number of entries, or the largest sum of weights with a weigher.
+    pub(crate) capacity: u64,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    /// The largest weight that is expected of one entry, if it is known.
+    pub(crate) largest_weight: Option<u32>,
+    /// The grace of most entries, which then need no metadata for it.
+    pub(crate) grace: Duration,
+    /// Whether anything that is put is kept.
+    pub(crate) keeps: bool,
+    pub(crate) tti: Option<Duration>,
+    /// Whether the last use of each entry is tracked without a tti, too.
+    pub(crate) tracks_use: bool,
+    pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) clock: LocalClock,
+}
+
+impl<K, V> LocalConfig<K, V> {
+    pub(super) fn shape(&self) -> Shape {
+        let capacity = self.capacity;
+        let (entries, largest) = match self.weigher {
+            None => (capacity, 1),
+            // What is remembered of evicted keys grows with the entries that are expected, so a
+            // guess must not be high: a thousandth of the weight, as if it were bytes.
+            Some(_) => {
+                ((capacity / 1024).max(capacity.min(1024)), self.largest_weight.unwrap_or(1))
+            }
+        };
+        Shape { capacity, entries, largest: u64::from(largest) }
+    }
+}

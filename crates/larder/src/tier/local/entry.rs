@@ -1,0 +1,44 @@
+//! An entry on its way into the local tier, and as a closer look finds it there.
+
+use std::sync::Arc;
+
+use larder_core::{Life, Timestamp};
+
+use crate::tier::marks::here::{Seen, TagSeen};
+
+/// What is to be put.
+pub(crate) struct Draft<V, N = ()> {
+    pub(crate) value: V,
+    /// What [`LocalTier::weigh`] said, outside all locks.
+    pub(crate) weight: u32,
+    /// Until then a hit returns without a closer look. At most `fresh_until`.
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    /// Stale from `fresh_until` to here, then dead.
+    pub(crate) kept_until: Timestamp,
+    /// The count of changes and the versions of the tags when its load began.
+    pub(crate) seen: Seen,
+    pub(crate) note: Option<N>,
+}
+
+/// An entry that is not dead, under its shard's lock.
+pub(crate) struct View<'a, V, N = ()> {
+    pub(crate) value: &'a V,
+    /// Fresh or stale, soft tags and soft epoch applied.
+    pub(crate) life: Life,
+    /// Whether only a mark has made it stale, before its time.
+    pub(crate) is_marked: bool,
+    pub(crate) attend_at: Timestamp,
+    pub(crate) fresh_until: Timestamp,
+    pub(crate) kept_until: Timestamp,
+    pub(crate) note: Option<&'a N>,
+    pub(super) settled: u32,
+    pub(super) tags: Option<&'a Arc<[TagSeen]>>,
+}
+
+impl<V, N> View<'_, V, N> {
+    /// The versions of its tags when its load began, and the count up to which it is settled.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { changes: self.settled, tags: self.tags.cloned() }
+    }
+}

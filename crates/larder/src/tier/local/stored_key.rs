@@ -1,0 +1,135 @@
+//! Keys as the engine stores and finds them: with the hash that their caller has made.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use equivalent::Equivalent;
+
+/// A key as it is stored.
+pub(super) struct Stored<K> {
+    pub(super) hash: u64,
+    pub(super) key: K,
+}
+
+thread_local! {
+    /// The hash of the key that this thread copied last: the copy itself may fail.
+    pub(super) static COPIED: Cell<u64> = const { Cell::new(0) };
+}
+
+impl<K: Clone> Clone for Stored<K> {
+    fn clone(&self) -> Self {
+        COPIED.set(self.hash);
+        Self { hash: self.hash, key: self.key.clone() }
+    }
+}
+
+impl<K> Hash for Stored<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K: Eq> PartialEq for Stored<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.key == other.key
+    }
+}
+
+impl<K: Eq> Eq for Stored<K> {}
+
+/// A key as it is asked for.
+pub(super) struct Asked<'a, Q: ?Sized> {
+    pub(super) hash: u64,
+    pub(super) key: &'a Q,
+}
+
+impl<Q: ?Sized> Hash for Asked<'_, Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K, Q: ?Sized + Equivalent<K>> Equivalent<Stored<K>> for Asked<'_, Q> {
+    #[inline]
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        self.hash == stored.hash && self.key.equivalent(&stored.key)
+    }
+}
+
+/// The key at some place among those with one hash.
+pub(super) struct ByHash {
+    pub(super) hash: u64,
+    skip: Cell<usize>,
+}
+
+impl ByHash {
+    pub(super) const fn nth(hash: u64, place: usize) -> Self {
+        Self { hash, skip: Cell::new(place) }
+    }
+}
+
+impl Hash for ByHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K> Equivalent<Stored<K>> for ByHash {
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        if stored.hash != self.hash {
+            return false;
+        }
+        let skip = self.skip.get();
+        self.skip.set(skip.wrapping_sub(1));
+        skip == 0
+    }
+}
+
+/// No key: it takes copies of those with one hash while the engine compares it with them.
+pub(super) struct Copying<K> {
+    pub(super) hash: u64,
+    pub(super) keys: RefCell<Vec<K>>,
+}
+
+impl<K> Hash for Copying<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K: Clone> Equivalent<Stored<K>> for Copying<K> {
+    fn equivalent(&self, stored: &Stored<K>) -> bool {
+        if stored.hash == self.hash {
+            self.keys.borrow_mut().push(stored.key.clone());
+        }
+        false
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Clone, Copy)]
+pub(super) struct PassThrough;
+
+impl BuildHasher for PassThrough {
+    type Hasher = Passed;
+
+    fn build_hasher(&self) -> Passed {
+        Passed(0)
+    }
+}
+
+pub(super) struct Passed(u64);
+
+impl Hasher for Passed {
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.is_empty(), "only hashes are hashed");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,6 @@
+//! The product's flights, which are explored. Named as in the product, whose files import each other.
+
+#[path = "../../../crates/larder/src/flight/flights.rs"]
+pub(crate) mod flights;
+#[path = "../../../crates/larder/src/flight/follower.rs"]
+pub(crate) mod follower;
