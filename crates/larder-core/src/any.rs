@@ -1,4 +1,4 @@
-//! One type for every backend.
+//! The boxed type that stands for every backend.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::{
     Retime, StoreTime, Write,
 };
 
-/// Any backend, shared and boxed: what tiers and wrappers are composed of.
+/// Any backend, shared and boxed. Tiers and wrappers are composed of it.
 ///
 /// Cloning shares the backend. A call costs one box more than the backend's own.
 ///

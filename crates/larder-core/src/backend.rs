@@ -1,4 +1,4 @@
-//! What a store must do to carry a cache.
+//! The trait that a store implements to carry a cache.
 
 use bytes::Bytes;
 
@@ -7,14 +7,14 @@ use crate::{
     Token, Version,
 };
 
-/// What a write or delete demands of the record that is there now.
+/// The condition on the present record under which a write or delete is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Nothing: it is done whatever is there.
+    /// No condition: the change is applied whatever record is there.
     Any,
-    /// That nothing is there, or only what is dead by the store's clock.
+    /// No live record: nothing is there, or only what is dead by the store's clock.
     Absent,
-    /// That a live record of this version is there.
+    /// A live record of this version, and with this token if there is one.
     ///
     /// The token is what the same read returned; a store that has tokens checks it first.
     Version(Version, Option<Token>),
@@ -31,53 +31,53 @@ impl Expect {
 /// A record to write.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// Where.
+    /// The key to write.
     pub key: Key,
-    /// What.
+    /// The record to store.
     pub record: Record,
-    /// Over what.
+    /// The condition on the record that the write replaces.
     pub expect: Expect,
 }
 
 /// A record to delete.
 #[derive(Clone, Debug)]
 pub struct Delete {
-    /// Where.
+    /// The key to delete.
     pub key: Key,
-    /// Only if it is this one.
+    /// The condition on the record that the delete removes.
     pub expect: Expect,
 }
 
 /// A new life for a record that keeps its version.
 #[derive(Clone, Debug)]
 pub struct Retime {
-    /// Where.
+    /// The key of the record.
     pub key: Key,
     /// The version that must be there.
     pub version: Version,
-    /// The token that came with it.
+    /// The token that came with the version.
     pub token: Option<Token>,
-    /// Its age and life from now on.
+    /// The record's age and life from now on.
     pub times: Times,
 }
 
-/// What became of one write, delete or retime.
+/// The outcome of one write, delete or retime.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Outcome {
-    /// It is applied. A delete of nothing is done too.
+    /// The change was applied. A delete of nothing is done too.
     Done,
-    /// The expectation was not met, and nothing changed; the header of what is there, or none if
-    /// nothing live is.
+    /// The expectation was not met, and nothing changed. Holds the header of the live record that
+    /// is there, or none if nothing live is.
     Refused(Option<Box<Header>>),
-    /// Surely not applied.
+    /// An error occurred; the change was surely not applied.
     Failed(Error),
-    /// It may be applied, now or later: the answer was lost.
+    /// The answer was lost; the change may be applied, now or later.
     Unknown(Error),
 }
 
 impl Outcome {
-    /// Whether it is applied.
+    /// Returns true if the change was applied.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         matches!(self, Self::Done)
@@ -87,9 +87,9 @@ impl Outcome {
 /// A live record that a scan met.
 #[derive(Clone, Debug)]
 pub struct Scanned {
-    /// Its key, the full one also where the name is a digest.
+    /// The full key of the record, also where the name is a digest.
     pub key: Key,
-    /// Its header.
+    /// The header of the record.
     pub header: Header,
 }
 
@@ -98,7 +98,7 @@ pub struct Scanned {
 pub struct Page {
     /// Live records, leases included, in no particular order.
     pub records: Vec<Scanned>,
-    /// Where the next page begins; none after the last.
+    /// The cursor of the next page; none after the last.
     pub next: Option<Bytes>,
 }
 
@@ -133,14 +133,14 @@ pub struct Page {
 /// enough. A wrapper passes everything on, which `#[deny(clippy::missing_trait_methods)]` sees to.
 /// `larder_testkit::conformance!` runs the suite.
 pub trait Backend: Send + Sync + 'static {
-    /// What it can do. Constant over its life, but for the largest value where others may change the
-    /// bound of the store.
+    /// Returns the capabilities of the backend. They are constant over its life, but for the
+    /// largest value where others may change the bound of the store.
     fn capabilities(&self) -> Capabilities;
 
-    /// The live records under these keys.
+    /// Reads the live records under these keys.
     fn read(&self, keys: &[Key]) -> impl Future<Output = Vec<Result<Option<Record>>>> + Send;
 
-    /// The live record under this key. Defaults to a batch of one.
+    /// Reads the live record under this key. Defaults to a batch of one.
     fn read_one(&self, key: &Key) -> impl Future<Output = Result<Option<Record>>> + Send {
         async move { self.read(std::slice::from_ref(key)).await.pop().unwrap_or(Ok(None)) }
     }
@@ -154,7 +154,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Deletes records, each if its expectation is met. Works when the store is full.
     fn delete(&self, deletes: &[Delete]) -> impl Future<Output = Vec<Outcome>> + Send;
 
-    /// One page of the live records whose name begins with `prefix`: about `limit`, from `cursor`.
+    /// Lists one page of the live records whose name begins with `prefix`. The page holds about
+    /// `limit` records, from `cursor`.
     ///
     /// A record that is there during the whole scan is met at least once.
     ///
@@ -170,7 +171,7 @@ pub trait Backend: Send + Sync + 'static {
         async { Err(unsupported("scan")) }
     }
 
-    /// Frees the room of at most `limit` dead records; how many it was.
+    /// Frees the room of at most `limit` dead records. Returns how many it was.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that frees its dead itself.
@@ -179,7 +180,7 @@ pub trait Backend: Send + Sync + 'static {
         async { Err(unsupported("purge")) }
     }
 
-    /// The store's clock, now.
+    /// Reads the store's clock, now.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that tells no time.
@@ -187,7 +188,7 @@ pub trait Backend: Send + Sync + 'static {
         async { Err(unsupported("clock")) }
     }
 
-    /// The store's present incarnation. Connects to the store, if that is still to be done.
+    /// Returns the store's present incarnation. Connects to the store, if that is still to be done.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store that has none.
@@ -195,8 +196,8 @@ pub trait Backend: Send + Sync + 'static {
         async { Err(unsupported("incarnation")) }
     }
 
-    /// Gives up connections and files. Twice is once. Later calls fail with
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// Gives up connections and files. A second call does nothing more. Later calls of other
+    /// methods fail with [`Closed`](crate::ErrorKind::Closed).
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) by default: for a store without either.

@@ -1,8 +1,8 @@
-//! What a backend declares it can do.
+//! The capabilities that a backend declares.
 
 use std::time::Duration;
 
-/// What a backend declares it can do. The conformance suite holds it to its word.
+/// The capabilities that a backend declares. The conformance suite holds the backend to them.
 ///
 /// A wrapper passes its inner backend's capabilities through.
 ///
@@ -15,9 +15,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Whether `Absent` and `Version` expectations are judged atomically.
+    /// True if `Absent` and `Version` expectations are judged atomically.
     pub conditional: bool,
-    /// Whether keys can be listed by prefix.
+    /// True if keys can be listed by prefix.
     pub scan: bool,
     /// The granularity of the store's own expiry; none if dead records stay until purged.
     pub native_ttl: Option<Duration>,
@@ -25,19 +25,21 @@ pub struct Capabilities {
     pub max_key_bytes: usize,
     /// The largest payload in bytes; none if only memory or disk bounds it.
     pub max_value_bytes: Option<usize>,
-    /// Whether the store drops live records for room.
+    /// True if the store drops live records for room.
     pub may_evict: bool,
-    /// How long a change that was sent may still land after its caller has gone or has been told
-    /// [`Outcome::Unknown`](crate::Outcome::Unknown), over what others have changed meanwhile. Zero
-    /// for a store that puts changes in order before it answers any of them.
+    /// The longest time in which a change that was sent may still land. It counts from the moment
+    /// at which the caller has gone or has been told [`Outcome::Unknown`](crate::Outcome::Unknown).
+    /// The change may land over what others have changed meanwhile. Zero for a store that puts
+    /// changes in order before it answers any of them.
     pub settles_within: Duration,
-    /// Who shares the store.
+    /// The scope in which the store is shared: a process, a host or a network.
     pub scope: Scope,
 }
 
 impl Capabilities {
-    /// A store with everything: conditional writes and scans, no limits but keys of 250 bytes,
-    /// nothing evicted, no expiry of its own, no change that lands late.
+    /// Returns the capabilities of a store that can do everything. It has conditional writes and
+    /// scans, no limits but keys of 250 bytes, no eviction, no expiry of its own and no change that
+    /// lands late.
     #[must_use]
     pub const fn new(scope: Scope) -> Self {
         Self {
@@ -52,49 +54,49 @@ impl Capabilities {
         }
     }
 
-    /// The same without conditional writes.
+    /// Returns these capabilities without conditional writes.
     #[must_use]
     pub const fn without_conditional(mut self) -> Self {
         self.conditional = false;
         self
     }
 
-    /// The same without scans.
+    /// Returns these capabilities without scans.
     #[must_use]
     pub const fn without_scan(mut self) -> Self {
         self.scan = false;
         self
     }
 
-    /// The same with an expiry of the store's own, of this granularity.
+    /// Returns these capabilities with an expiry of the store's own, of this granularity.
     #[must_use]
     pub const fn with_native_ttl(mut self, granularity: Duration) -> Self {
         self.native_ttl = Some(granularity);
         self
     }
 
-    /// The same with names of at most this many bytes.
+    /// Returns these capabilities with key names of at most this many bytes.
     #[must_use]
     pub const fn with_max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = bytes;
         self
     }
 
-    /// The same with payloads of at most this many bytes.
+    /// Returns these capabilities with payloads of at most this many bytes.
     #[must_use]
     pub const fn with_max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = Some(bytes);
         self
     }
 
-    /// The same, dropping live records for room.
+    /// Returns these capabilities with the eviction of live records.
     #[must_use]
     pub const fn with_eviction(mut self) -> Self {
         self.may_evict = true;
         self
     }
 
-    /// The same with changes that may land so long after their callers have gone.
+    /// Returns these capabilities with changes that may land so long after their callers have gone.
     #[must_use]
     pub const fn with_settles_within(mut self, duration: Duration) -> Self {
         self.settles_within = duration;
@@ -102,13 +104,13 @@ impl Capabilities {
     }
 }
 
-/// Who shares a store.
+/// The scope in which a store is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// This process only.
+    /// The store belongs to this process only.
     Process,
-    /// All processes of one host.
+    /// All processes of one host share the store.
     Host,
-    /// All hosts that reach it.
+    /// All hosts that reach the store share it.
     Network,
 }

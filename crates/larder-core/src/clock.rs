@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::BoxFuture;
 
-/// A life without end.
+/// The duration of a life without end.
 pub const NEVER: Duration = Duration::MAX;
 
-/// A reading of a node's own monotonic clock: nanoseconds since that clock's arbitrary origin.
+/// A reading of a node's own monotonic clock. Nanoseconds since that clock's arbitrary origin.
 ///
 /// Readings of two clocks cannot be compared. Arithmetic saturates: a life of
 /// [`NEVER`] ends at [`Timestamp::FAR`], which no clock reaches.
@@ -19,36 +19,36 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The origin of the clock.
     pub const ZERO: Self = Self(0);
-    /// Later than every reading.
+    /// A reading later than every other.
     pub const FAR: Self = Self(u64::MAX);
 
-    /// The reading this many nanoseconds after the origin.
+    /// Returns the reading this many nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the origin.
+    /// Returns the nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// This much later, at most [`Timestamp::FAR`].
+    /// Returns the reading this much later, at most [`Timestamp::FAR`].
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
     }
 
-    /// This much earlier, at least [`Timestamp::ZERO`].
+    /// Returns the reading this much earlier, at least [`Timestamp::ZERO`].
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(nanos))
     }
 
-    /// The time from `earlier` to here, zero if that is later, [`NEVER`] from
+    /// Returns the time from `earlier` to this reading. Zero if `earlier` is later, [`NEVER`] from
     /// anywhere to [`Timestamp::FAR`].
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -66,47 +66,49 @@ impl Timestamp {
 pub struct StoreTime(i64);
 
 impl StoreTime {
-    /// The reading this many microseconds after the origin.
+    /// Returns the reading this many microseconds after the origin.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the origin.
+    /// Returns the microseconds since the origin.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 }
 
-/// A random id of one life of a store: it changes on restart, failover or restore.
+/// A random id of one life of a store. A restart, failover or restore changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Incarnation(u128);
 
 impl Incarnation {
-    /// The incarnation with this id.
+    /// Returns the incarnation with this id.
     #[must_use]
     pub const fn new(id: u128) -> Self {
         Self(id)
     }
 }
 
-/// Where time comes from, and how to wait.
+/// A source of time that can also sleep.
 ///
 /// Everything that depends on time (lives, timeouts, back-off, refresh, sweeps) goes through one
 /// clock, so a manual clock makes tests instant. Implementations are monotonic: stepping the wall
 /// clock has no effect. A clock that counts suspended time keeps lives honest over a laptop's
 /// sleep.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The exact reading. Never goes backwards. Asked under locks: it must not call a cache.
+    /// Returns the exact reading. Never goes backwards. Asked under locks: it must not call a
+    /// cache.
     fn now(&self) -> Timestamp;
 
-    /// A cheap reading, at most 16 ms behind [`now`](Clock::now). Defaults to the exact one.
+    /// Returns a cheap reading, at most 16 ms behind [`now`](Clock::now). Defaults to the exact
+    /// one.
     fn coarse(&self) -> Timestamp {
         self.now()
     }
 
-    /// The wall clock's time since 1970, if this clock knows it. Defaults to none.
+    /// Returns the wall clock's time since 1970, if this clock knows it. Defaults to none.
     ///
     /// It can be stepped in any direction, so no life is reckoned by it, but for the time that
     /// passes between two processes: what a snapshot was not there to count.
@@ -120,7 +122,8 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Dropping the future ends the wait and leaves nothing behind.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 
-    /// Takes over a periodic sweep: calls it whenever time moves, until it is gone.
+    /// Takes over a periodic sweep. The clock calls the sweep whenever time moves, until it is
+    /// gone.
     ///
     /// A manual clock answers true. The default is false: time passes by itself, and whoever owns
     /// the sweep runs it from a thread.
@@ -130,7 +133,7 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     }
 }
 
-/// Work to be done every so often, such as dropping what has expired.
+/// A periodic task, such as dropping what has expired.
 pub trait Sweep: Send + Sync {
     /// Does what is due now. Called without any lock held.
     fn sweep(&self);

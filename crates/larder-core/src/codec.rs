@@ -35,13 +35,13 @@ use crate::Result;
 /// # Ok::<_, Error>(())
 /// ```
 pub trait Codec<V>: Send + Sync + 'static {
-    /// The format's number: one of your own is from 0x8000 to 0xBFFF.
+    /// The number of the format. A format of your own has one from 0x8000 to 0xBFFF.
     ///
     /// Those below are Larder's, and so is the bit 0x4000, which says that another codec's bytes
     /// are inside.
     fn id(&self) -> u16;
 
-    /// The number of the type of the values; zero for bytes that belong to no type.
+    /// The number of the values' type; zero for bytes that belong to no type.
     ///
     /// It is kept with every record, so a value of another type under the same key is a miss, even
     /// if its bytes would pass for one of this type. Default: a hash of the type's full name, as
@@ -52,13 +52,13 @@ pub trait Codec<V>: Send + Sync + 'static {
         u32::from_le_bytes([a, b, c, d]).max(1)
     }
 
-    /// The bytes of a value.
+    /// Encodes a value into bytes.
     ///
     /// # Errors
     /// [`Codec`](crate::ErrorKind::Codec) if the value has no form in this format.
     fn encode(&self, value: &V) -> Result<Bytes>;
 
-    /// The value that these bytes hold.
+    /// Decodes the value that these bytes hold.
     ///
     /// The bytes are untrusted: an implementation bounds depth and sizes, never panics, and never
     /// runs code that the bytes name.
@@ -67,7 +67,7 @@ pub trait Codec<V>: Send + Sync + 'static {
     /// [`Codec`](crate::ErrorKind::Codec) if the bytes are not the whole form of one value.
     fn decode(&self, bytes: &Bytes) -> Result<V>;
 
-    /// The bytes of a value that will be stored at this place.
+    /// Encodes a value that will be stored at this place.
     ///
     /// A cache calls this one. A codec that binds bytes to their place, so that they are nothing
     /// elsewhere, implements it and [`decode_at`](Codec::decode_at); by default the place is left
@@ -80,7 +80,7 @@ pub trait Codec<V>: Send + Sync + 'static {
         self.encode(value)
     }
 
-    /// The value that these bytes hold, which were found at this place.
+    /// Decodes the value in these bytes, which were found at this place.
     ///
     /// # Errors
     /// As [`decode`](Codec::decode); also if the codec binds bytes to their place and these are

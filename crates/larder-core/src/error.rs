@@ -11,7 +11,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A result with Larder's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What to do about an error.
+/// The kind of an error: it says what the caller can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -25,9 +25,9 @@ pub enum ErrorKind {
     Timeout,
     /// A value could not be encoded, or stored bytes could not be decoded.
     Codec,
-    /// The store has no room for the value, or the value is larger than it takes.
+    /// The store has no room for the value, or it takes no value so large.
     NoSpace,
-    /// There is nothing under the key, and the call was told to fail then: load or insert it.
+    /// The key has no value, and the call was told to fail then. Load or insert it.
     NotFound,
     /// The loader failed or panicked: see [`Error::loader_error`] and [`Error::is_panic`].
     Loader,
@@ -57,7 +57,7 @@ impl ErrorKind {
     }
 }
 
-/// What went wrong, where, and whether trying again can help.
+/// An error: its kind, the operation that failed, and the reason.
 ///
 /// Cheap to clone, because all callers that waited for one load share its failure. Messages never
 /// hold keys, values or secrets.
@@ -74,7 +74,8 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind in this operation (`"read"`, `"load"`), told by a lower-case fragment.
+    /// Makes an error of this kind in this operation (`"read"`, `"load"`). The message is a
+    /// lower-case fragment.
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) and [`Timeout`](ErrorKind::Timeout) are retryable.
     #[must_use]
@@ -86,7 +87,7 @@ impl Error {
         Self::build(kind, operation, message.into(), None, false)
     }
 
-    /// The same with the driver's or loader's own error behind it.
+    /// Makes an error with the driver's or loader's own error as its source.
     #[must_use]
     pub fn with_source(
         kind: ErrorKind,
@@ -96,7 +97,8 @@ impl Error {
         Self::build(kind, operation, Cow::Borrowed(""), Some(source.into()), false)
     }
 
-    /// A loader that panicked. The panic's own text is left out: it may hold values.
+    /// Makes the error of a loader that panicked. The panic's own text is left out: it may hold
+    /// values.
     #[must_use]
     pub fn panicked(operation: &'static str) -> Self {
         Self::build(ErrorKind::Loader, operation, Cow::Borrowed("it panicked"), None, true)
@@ -113,31 +115,31 @@ impl Error {
         Self(Arc::new(Inner { kind, operation, message, retryable, panic, source }))
     }
 
-    /// What to do about it.
+    /// Returns the kind, which says what the caller can do.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation that failed.
+    /// Returns the operation that failed.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns true if the call may succeed when it is repeated later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// Whether a loader panicked.
+    /// Returns true if a loader panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
         self.0.panic
     }
 
-    /// The loader's own error, if this is a loader's failure of that type.
+    /// Returns the loader's own error, if this is a loader's failure of that type.
     ///
     /// ```
     /// use larder_core::{Error, ErrorKind};

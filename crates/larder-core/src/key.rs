@@ -27,7 +27,7 @@ const MAX_NAMESPACE_BYTES: usize = 128;
 pub struct Namespace(Bytes);
 
 impl Namespace {
-    /// The namespace with this name.
+    /// Returns the namespace with this name.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if the name is longer than 128 bytes, an escaped
@@ -51,13 +51,13 @@ impl Namespace {
         Ok(Self(Bytes::from(prefix)))
     }
 
-    /// The bytes that every name in the namespace begins with, and no other name.
+    /// Returns the bytes that every name in the namespace begins with, and no other name.
     #[must_use]
     pub fn prefix(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes that every name of this class in the namespace begins with.
+    /// Returns the bytes that every name of this class in the namespace begins with.
     #[must_use]
     pub fn class_prefix(&self, class: Class) -> Vec<u8> {
         let mut prefix = self.0.to_vec();
@@ -72,21 +72,22 @@ impl fmt::Debug for Namespace {
     }
 }
 
-/// What a record is for. Keys of different classes never meet.
+/// The class of a record: an entry, a tag, a lock and so on. Keys of different classes never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// A user's entry or counter.
     Entry,
     /// The versions of one tag.
     Tag,
-    /// The namespace's tag sequence: it changes with every change of any tag.
+    /// The namespace's tag sequence. It changes with every change of any tag.
     Sequence,
     /// The namespace's epoch.
     Epoch,
     /// A user's lock.
     Lock,
-    /// The lease of a load over an entry that may still be served, or what its failure has left. Its
-    /// text is the entry's version in hexadecimal digits and the end of the entry's name.
+    /// The lease of a load over an entry that may still be served. It may also hold what the load's
+    /// failure has left. Its text is the entry's version in hexadecimal digits and the end of the
+    /// entry's name.
     Refresh,
 }
 
@@ -130,7 +131,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of this text in a namespace and class. Any bytes of any length will do.
+    /// Makes the key of this text in a namespace and class. Any bytes of any length will do.
     #[must_use]
     pub fn new(namespace: &Namespace, class: Class, text: &[u8]) -> Self {
         let mut full = Vec::with_capacity(namespace.0.len() + 2 + text.len());
@@ -145,7 +146,7 @@ impl Key {
         Self { name: Bytes::from(digest(namespace, class, &full)), full }
     }
 
-    /// The same key under a name that a mangler made of its text.
+    /// Makes the key of this text, under the name that a mangler made.
     ///
     /// The record beside it holds the full key, which readers compare, so a mangler that gives two
     /// keys one name makes misses and never a wrong value.
@@ -171,39 +172,40 @@ impl Key {
         Self { name: Bytes::from(name), full }
     }
 
-    /// The key of a scanned record: the name it is stored under, and the full key it holds if the
-    /// name is a digest.
+    /// Makes the key of a scanned record. `name` is the name it is stored under, `full` the full
+    /// key it holds if the name is a digest.
     #[must_use]
     pub fn from_stored(name: Bytes, full: Option<Bytes>) -> Self {
         let full = full.unwrap_or_else(|| name.clone());
         Self { name, full }
     }
 
-    /// What a backend stores under: at most 250 bytes, without spaces or control characters.
+    /// Returns the name for the backend: at most 250 bytes, without spaces or control characters.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.name
     }
 
-    /// The same, shared.
+    /// Returns the name for the backend as shared bytes.
     #[must_use]
     pub fn name_bytes(&self) -> Bytes {
         self.name.clone()
     }
 
-    /// The whole key, however long.
+    /// Returns the whole key, however long.
     #[must_use]
     pub fn full(&self) -> &[u8] {
         &self.full
     }
 
-    /// Whether the name is a digest of the full key.
+    /// Returns true if the name is a digest of the full key.
     #[must_use]
     pub fn is_hashed(&self) -> bool {
         self.name != self.full
     }
 
-    /// The user's part of the key: what follows namespace and class; none for a foreign name.
+    /// Returns the user's part of the key: the bytes after namespace and class. None for a foreign
+    /// name.
     #[must_use]
     pub fn text(&self, namespace: &Namespace) -> Option<&[u8]> {
         self.full.strip_prefix(namespace.prefix())?.get(2..)

@@ -1,4 +1,4 @@
-//! How a record looks in a store of byte blobs, field by field.
+//! The layout of a record in a store of byte blobs, field by field.
 //!
 //! All numbers are little-endian. The fixed part is 96 bytes, so a server-side script can compare
 //! the version at bytes 8..24, read a counter at 96..104, and replace a life at 24..52, without
@@ -41,13 +41,13 @@ use crate::{
     Version,
 };
 
-/// The length of the fixed part.
+/// The length of the fixed part in bytes.
 pub const FIXED_BYTES: usize = 96;
-/// Where the version stands.
+/// The byte range of the version.
 pub const VERSION: std::ops::Range<usize> = 8..24;
-/// Where the life stands, its check included: what [`life`] makes.
+/// The byte range of the life, its check included. [`life`] makes these bytes.
 pub const LIFE: std::ops::Range<usize> = 24..52;
-/// Where a counter's number stands.
+/// The byte range of a counter's number.
 pub const COUNTER: std::ops::Range<usize> = 96..104;
 
 const MAGIC: [u8; 4] = *b"LRD\x01";
@@ -56,7 +56,7 @@ const FLAG_TAGS: u8 = 2;
 const FLAG_TYPE: u8 = 4;
 const MAX_PAYLOAD_BYTES: usize = (1 << 31) - 1;
 
-/// The bytes of a record under this key, written at this store time.
+/// Encodes a record under this key, written at this store time.
 ///
 /// # Errors
 /// [`NoSpace`](ErrorKind::NoSpace) if payload or key have 2 GiB or more;
@@ -105,7 +105,7 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
     Ok(Bytes::from(out))
 }
 
-/// The 28 bytes of a life: what `retime` writes over [`LIFE`].
+/// Returns the 28 bytes of a life, which `retime` writes over [`LIFE`].
 #[must_use]
 pub fn life(version: Version, times: &Times, now: StoreTime) -> [u8; 28] {
     let age = i64::try_from(micros(times.age)).unwrap_or(i64::MAX);
@@ -125,7 +125,7 @@ pub fn life(version: Version, times: &Times, now: StoreTime) -> [u8; 28] {
     bytes
 }
 
-/// The record that these bytes hold under this key, read at this store time.
+/// Decodes the record under this key from bytes, read at this store time.
 ///
 /// Any bytes will do: nothing is allocated beyond their own length, and nothing panics. The payload
 /// shares the buffer.
@@ -136,10 +136,10 @@ pub fn life(version: Version, times: &Times, now: StoreTime) -> [u8; 28] {
 pub fn decode(key: &Key, bytes: &Bytes, now: StoreTime) -> Result<Record> {
     let parsed = parse(bytes, now)?;
     if key.is_hashed() != parsed.full_key.is_some() {
-        return Err(damaged("another key's record"));
+        return Err(damaged("the record belongs to another key"));
     }
     if parsed.full_key.is_some_and(|full| full != key.full()) {
-        return Err(damaged("another key's record"));
+        return Err(damaged("the record belongs to another key"));
     }
     if check(key, bytes) != parsed.check {
         return Err(damaged("the check does not match"));
@@ -147,7 +147,7 @@ pub fn decode(key: &Key, bytes: &Bytes, now: StoreTime) -> Result<Record> {
     Ok(Record { payload: bytes.slice(FIXED_BYTES..FIXED_BYTES + parsed.payload), ..parsed.record })
 }
 
-/// The key and the header of a scanned record.
+/// Decodes the key and the header of a scanned record.
 ///
 /// # Errors
 /// As [`decode`].
@@ -226,7 +226,7 @@ fn times(input: &mut Input<'_>, now: StoreTime) -> Result<Times> {
     Ok(Times { age: Duration::from_micros(age), fresh_for, kept_for })
 }
 
-/// Appends tags as the layout has them: nothing for none.
+/// Appends tags as the layout has them. Nothing is appended for no tags.
 ///
 /// # Errors
 /// [`InvalidInput`](ErrorKind::InvalidInput) if there are more than 65,535 tags or a tag's name
@@ -249,7 +249,7 @@ pub fn encode_tags(out: &mut Vec<u8>, tags: &[TagVersion]) -> Result<()> {
     Ok(())
 }
 
-/// The tags that [`encode_tags`] made these bytes of; none of no bytes.
+/// Decodes the tags that [`encode_tags`] encoded. No bytes decode to no tags.
 ///
 /// # Errors
 /// [`Codec`](ErrorKind::Codec) if the bytes are no tags.
@@ -292,7 +292,7 @@ fn life_check(covered: &[u8]) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// The number that stands for a kind.
+/// Returns the number that stands for a kind.
 #[must_use]
 pub const fn kind_number(kind: Kind) -> u8 {
     match kind {
@@ -303,7 +303,7 @@ pub const fn kind_number(kind: Kind) -> u8 {
     }
 }
 
-/// The kind that a number stands for.
+/// Returns the kind that a number stands for.
 ///
 /// # Errors
 /// [`Codec`](ErrorKind::Codec) if it stands for none.

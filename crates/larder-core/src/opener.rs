@@ -2,7 +2,7 @@
 
 use crate::{AnyBackend, Capabilities, Result};
 
-/// Opens the backends of one kind, by URL: an adapter's way into a configuration.
+/// An opener of backends of one kind, by URL. Adapters enter a configuration through it.
 ///
 /// ```
 /// use larder_core::{AnyBackend, Capabilities, Opener, Result, Scope};
@@ -23,17 +23,17 @@ use crate::{AnyBackend, Capabilities, Result};
 /// }
 /// ```
 pub trait Opener: Send + Sync + 'static {
-    /// What its URLs begin with, without the `:`.
+    /// Returns the schemes of the opener's URLs, without the `:`.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// What the backend of a URL can do, known before it is opened.
+    /// Returns the capabilities of a URL's backend, known before it is opened.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL.
     fn capabilities(&self, url: &str) -> Result<Capabilities>;
 
-    /// Opens the backend. It may block for as long as opening a file takes, and leaves connecting to
-    /// a server to the first call.
+    /// Opens the backend. The call may block for as long as opening a file takes, and leaves
+    /// connecting to a server to the first call.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL, and whatever keeps

@@ -1,4 +1,4 @@
-//! What a backend stores under a key.
+//! The records that a backend stores under keys.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use bytes::Bytes;
 
 use crate::{NEVER, StoreTime, Version};
 
-/// What a record stands for.
+/// The kind of a record: a value, a known absence, a lease or a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A value: the payload is what a codec made of it.
+    /// A value: a codec made the payload.
     Value,
-    /// The value is known not to exist.
+    /// A known absence: the value does not exist.
     Absent,
-    /// A load is under way: its result will be written only over this very record.
+    /// A lease: a load is under way. Its result will be written only over this very record.
     Lease,
-    /// A number: the payload is an `i64` in little-endian order, without a codec.
+    /// A counter: the payload is an `i64` in little-endian order, without a codec.
     Counter,
 }
 
-/// Where a record stands in its life.
+/// The state of a record in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Life {
-    /// Younger than its ttl.
+    /// The record is younger than its ttl.
     Fresh,
-    /// Past its ttl, and still kept: it may be served as a fallback.
+    /// The record is past its ttl and still kept. It may be served as a fallback.
     Stale,
-    /// Past all: it counts as nothing.
+    /// The record is past its life and counts as nothing.
     Dead,
 }
 
-/// A record's life in durations, so that it means the same on every clock.
+/// A record's life in durations, which mean the same on every clock.
 ///
 /// `fresh_for` and `kept_for` count from age zero and are [`NEVER`] for a life without end. An age
 /// equal to either is past it.
@@ -47,13 +47,13 @@ pub struct Times {
 }
 
 impl Times {
-    /// A life that begins now.
+    /// Returns a life that begins now.
     #[must_use]
     pub const fn new(fresh_for: Duration, kept_for: Duration) -> Self {
         Self { age: Duration::ZERO, fresh_for, kept_for }
     }
 
-    /// Where the record stands.
+    /// Returns the state of the record in its life.
     ///
     /// ```
     /// use std::time::Duration;
@@ -77,13 +77,14 @@ impl Times {
         }
     }
 
-    /// The time until the record stops being fresh: zero if it has, [`NEVER`] if it never does.
+    /// Returns the time until the record stops being fresh. Zero if it has, [`NEVER`] if it never
+    /// does.
     #[must_use]
     pub fn fresh_left(&self) -> Duration {
         left(self.fresh_for, self.age)
     }
 
-    /// The time until the record is dead: zero if it is, [`NEVER`] if it never will be.
+    /// Returns the time until the record is dead. Zero if it is, [`NEVER`] if it never will be.
     #[must_use]
     pub fn kept_left(&self) -> Duration {
         left(self.kept_for, self.age)
@@ -94,23 +95,25 @@ fn left(total: Duration, age: Duration) -> Duration {
     if total == NEVER { NEVER } else { total.saturating_sub(age) }
 }
 
-/// A tag of a record, with the versions the tag had when the record's load began.
+/// A tag of a record, with its versions when the record's load began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagVersion {
     /// The tag's name, at most 255 bytes.
     pub name: Bytes,
-    /// The version that hard invalidation changes: another one means the record is nothing.
+    /// The version that hard invalidation changes. Under another one the record is nothing.
     pub hard: Version,
-    /// The version that soft invalidation changes: another one means the record is stale.
+    /// The version that soft invalidation changes. Under another one the record is stale.
     pub soft: Version,
 }
 
 /// The namespace's epoch: one pair of random numbers for all its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch {
-    /// Hard invalidation of everything changes it: another one means a record is nothing.
+    /// The number that hard invalidation of everything changes. Under another one a record is
+    /// nothing.
     pub hard: u64,
-    /// Soft invalidation of everything changes it: another one means a record is stale.
+    /// The number that soft invalidation of everything changes. Under another one a record is
+    /// stale.
     pub soft: u64,
 }
 
@@ -119,18 +122,18 @@ impl Epoch {
     pub const NONE: Self = Self { hard: 0, soft: 0 };
 }
 
-/// A backend's own opaque handle for a state of a record, such as a memcached CAS number.
+/// A backend's own opaque handle for a state of a record. A memcached CAS number is one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Bytes);
 
 impl Token {
-    /// The token with these bytes.
+    /// Returns the token with these bytes.
     #[must_use]
     pub const fn new(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.0
@@ -143,35 +146,35 @@ impl fmt::Debug for Token {
     }
 }
 
-/// All of a record but its payload.
+/// The header of a record: all but its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// What the record stands for.
+    /// The kind of the record.
     pub kind: Kind,
-    /// The id of the write that made it. Changes whenever payload or validity change.
+    /// The id of the write that made the record. Changes whenever payload or validity change.
     pub version: Version,
-    /// The backend's own handle, if it has one; given back in [`Expect`](crate::Expect).
+    /// The backend's own handle, if it has one. Given back in [`Expect`](crate::Expect).
     pub token: Option<Token>,
-    /// Its age and its life.
+    /// The record's age and life.
     pub times: Times,
-    /// When its load or insert began, by the store's clock.
+    /// The time by the store's clock at which the load or insert began.
     pub born: StoreTime,
-    /// What its load cost. Zero for an insert.
+    /// The duration of the load. Zero for an insert.
     pub cost: Duration,
     /// The [`Codec::id`](crate::Codec::id) of the payload's format. Zero without a codec.
     pub codec: u16,
-    /// The [`Codec::value_type`](crate::Codec::value_type) of a value, or of a value that is known to
-    /// be absent. Zero for all else.
+    /// The [`Codec::value_type`](crate::Codec::value_type) of a value. Also of a value that is
+    /// known to be absent. Zero for all else.
     pub value_type: u32,
-    /// The namespace's epoch when its load began.
+    /// The namespace's epoch when the load began.
     pub epoch: Epoch,
-    /// Its tags, with the versions they had when its load began. At most 65,535.
+    /// The tags, with the versions they had when the load began. At most 65,535.
     pub tags: Vec<TagVersion>,
 }
 
 impl Header {
-    /// A header with a life of these times and nothing else set.
+    /// Returns a header with a life of these times and nothing else set.
     #[must_use]
     pub const fn new(kind: Kind, version: Version, times: Times) -> Self {
         Self {
@@ -189,45 +192,45 @@ impl Header {
     }
 }
 
-/// What a backend stores under a key: a header and a payload.
+/// The record that a backend stores under a key: a header and a payload.
 ///
 /// `Debug` shows the payload's length, never its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is, its version and its life.
+    /// The header: kind, version, life and metadata.
     pub header: Header,
-    /// The value's bytes. Empty for an absence and a lease.
+    /// The bytes of the value. Empty for an absence and a lease.
     pub payload: Bytes,
 }
 
 impl Record {
-    /// A value's record with a new version.
+    /// Returns a value's record with a new version.
     #[must_use]
     pub fn value(payload: Bytes, times: Times) -> Self {
         Self { header: Header::new(Kind::Value, Version::next(), times), payload }
     }
 
-    /// A known absence with a new version.
+    /// Returns a known absence with a new version.
     #[must_use]
     pub fn absent(times: Times) -> Self {
         Self { header: Header::new(Kind::Absent, Version::next(), times), payload: Bytes::new() }
     }
 
-    /// A lease of this length with a new version.
+    /// Returns a lease of this length with a new version.
     #[must_use]
     pub fn lease(length: Duration) -> Self {
         let times = Times::new(Duration::ZERO, length);
         Self { header: Header::new(Kind::Lease, Version::next(), times), payload: Bytes::new() }
     }
 
-    /// A counter at this number with a new version.
+    /// Returns a counter at this number with a new version.
     #[must_use]
     pub fn counter(number: i64, times: Times) -> Self {
         let payload = Bytes::copy_from_slice(&number.to_le_bytes());
         Self { header: Header::new(Kind::Counter, Version::next(), times), payload }
     }
 
-    /// The number of a counter; none for other kinds.
+    /// Returns the number of a counter; none for other kinds.
     #[must_use]
     pub fn as_counter(&self) -> Option<i64> {
         match self.header.kind {

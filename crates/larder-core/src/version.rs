@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread::{self, JoinHandle};
 
-/// The random id of one write: 64 random bits of the process and a 64-bit counter.
+/// The random id of one write. It has 64 random bits of the process and a 64-bit counter.
 ///
 /// Two writes anywhere never share one. It says nothing about order: versions are compared for
 /// equality only. It is no secret and no fencing token for resources outside the cache.
@@ -27,7 +27,7 @@ impl Version {
         Self((u128::from(random) << 64 | u128::from(count)).to_be_bytes())
     }
 
-    /// The version as 64 bits, for what is no longer than that. Never zero.
+    /// Returns the version as 64 bits, for fields that hold no more. Never zero.
     ///
     /// Numbers of one process never repeat, and those of two differ as random numbers do.
     #[must_use]
@@ -39,13 +39,13 @@ impl Version {
         if number == 0 { 1 } else { number }
     }
 
-    /// The version with these bytes, as a store gave them back.
+    /// Returns the version with these bytes, as a store gave them back.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0

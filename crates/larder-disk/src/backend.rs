@@ -1,4 +1,4 @@
-//! The contract over a database: quick reads where the caller stands, all else on threads.
+//! The contract over a database: quick reads on the caller's thread, all else on threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ impl DiskBackend {
         Ok(Self(Arc::new(handle)))
     }
 
-    /// How much the store holds. Counts the records, which takes a while where there are many.
+    /// Returns the room that the store takes. Counts the records, which takes a while where there
+    /// are many.
     ///
     /// # Errors
     /// [`Closed`](ErrorKind::Closed), and the database's own.

@@ -1,4 +1,4 @@
-//! How many bytes a store may take up on disk, and what of them is for what.
+//! The bound of a store in bytes on disk, and its division.
 //!
 //! The bound is the store's: it lies in its own row, and every transaction reads it there.
 

@@ -1,4 +1,4 @@
-//! Where a store lies and how it behaves.
+//! The settings of a store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use larder_core::{Clock, Error, ErrorKind, Result};
 use crate::bound::Bound;
 use crate::event::{DiskEvent, Observer};
 
-/// Where a store lies and how it behaves.
+/// The settings of a store: its folder, its bound and its behaviour.
 ///
 /// ```
 /// use larder_disk::{DiskConfig, Durability};
@@ -34,24 +34,24 @@ pub struct DiskConfig {
     pub(crate) observer: Observer,
 }
 
-/// When a write is answered.
+/// The moment at which a write is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// When every process sees it. A crash of the machine may lose the last seconds, never half of
-    /// a record; a crash of the process loses nothing.
+    /// A write is answered when every process sees it. A crash of the machine may lose the last
+    /// seconds, never half of a record; a crash of the process loses nothing.
     #[default]
     Relaxed,
-    /// When the disk has it.
+    /// A write is answered when the disk has it.
     Synced,
 }
 
-/// What becomes of a database whose pages are damaged.
+/// The action on a database whose pages are damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnCorrupt {
-    /// The database is renamed, an empty one takes its place, and [`DiskEvent::SetAside`] tells. The
-    /// newest three damaged databases are kept. Nothing of them is served.
+    /// The damaged database is renamed and an empty one takes its place. [`DiskEvent::SetAside`]
+    /// tells. The newest three damaged databases are kept. Nothing of them is served.
     #[default]
     SetAside,
     /// Calls fail with [`Unavailable`](ErrorKind::Unavailable), and nothing is touched.
@@ -59,7 +59,7 @@ pub enum OnCorrupt {
 }
 
 impl DiskConfig {
-    /// A store in this folder, which is created if it is missing.
+    /// Returns the settings of a store in this folder. The folder is created if it is missing.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl DiskConfig {
         }
     }
 
-    /// A store as a URL names it: `file:` and a path, then settings.
+    /// Reads the settings of a store from a URL: `file:` and a path, then settings.
     ///
     /// The path is relative or absolute; `%` and two hexadecimal digits stand for a byte. Settings
     /// are `max-bytes` (`none`, or a number with the unit `KiB`, `MiB` or `GiB`, or without one) and
@@ -99,7 +99,7 @@ impl DiskConfig {
         settings.into_iter().try_fold(Self::new(unescaped(path)?), Self::with_setting)
     }
 
-    /// The most bytes on disk, the write-ahead log included; none for no bound.
+    /// Sets the bound in bytes on disk, the write-ahead log included. None for no bound.
     ///
     /// At least 256 KiB. Beyond it, records that were not used for longest go. The bound is the
     /// store's: to open it with another one changes it for all processes, and to open it without
@@ -120,21 +120,22 @@ impl DiskConfig {
         self.bound.unwrap_or(self.default_bound)
     }
 
-    /// When a write is answered. Default [`Durability::Relaxed`].
+    /// Sets the moment at which a write is answered. Default [`Durability::Relaxed`].
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// What becomes of a damaged database. Default [`OnCorrupt::SetAside`].
+    /// Sets the action on a damaged database. Default [`OnCorrupt::SetAside`].
     #[must_use]
     pub fn on_corrupt(mut self, on_corrupt: OnCorrupt) -> Self {
         self.on_corrupt = on_corrupt;
         self
     }
 
-    /// How long a call waits for other processes that write. Default 1.5 seconds, at most a day.
+    /// Sets how long a call waits for other processes that write. Default 1.5 seconds, at most a
+    /// day.
     ///
     /// Keep it below the cache's `backend_timeout`, whose default is 2 seconds: then a call that
     /// could not be made is known to have failed. With a longer one the cache gives up first; what
@@ -145,15 +146,16 @@ impl DiskConfig {
         self
     }
 
-    /// How often what is dead is freed without being asked; none for never. Default 1 second, at
-    /// least a millisecond.
+    /// Sets the interval at which dead records are freed unasked; none for never. Default 1 second,
+    /// at least a millisecond.
     #[must_use]
     pub fn purge_every(mut self, interval: Option<Duration>) -> Self {
         self.purge_every = interval;
         self
     }
 
-    /// Reckons lives by this clock. The default is the host's, which all its processes share.
+    /// Sets the clock that lives are reckoned by. The default is the host's, which all its
+    /// processes share.
     ///
     /// For tests: processes whose clocks differ do not agree on lives.
     #[must_use]
@@ -162,14 +164,15 @@ impl DiskConfig {
         self
     }
 
-    /// Whom to tell of what happens unasked. Called on the store's own threads; it must not block.
+    /// Sets the callback for events that no caller's result reports. Called on the store's own
+    /// threads; it must not block.
     #[must_use]
     pub fn on_event(mut self, tell: impl Fn(&DiskEvent) + Send + Sync + 'static) -> Self {
         self.observer = Observer::new(tell);
         self
     }
 
-    /// The folder of the store.
+    /// Returns the folder of the store.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

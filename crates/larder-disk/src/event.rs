@@ -1,26 +1,26 @@
-//! What nobody asked for and somebody should know.
+//! Events that no caller's result reports.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Something that happened in the store, of which no caller is told.
+/// An event in the store that no caller's result reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskEvent {
-    /// The database was damaged: it was renamed, and an empty one has taken its place.
+    /// The damaged database was renamed, and an empty one has taken its place.
     SetAside {
-        /// Where the damaged database lies.
+        /// The path of the damaged database.
         path: PathBuf,
     },
-    /// The database had gone or had been replaced: the one in its place is used from now on.
+    /// The database had gone or had been replaced. The one in its place is used from now on.
     Reopened,
-    /// A record's check did not match: it counts as nothing and has been dropped.
+    /// A record's check did not match. The record counts as nothing and has been dropped.
     Damaged,
     /// Live records were dropped for room.
     Evicted {
-        /// How many.
+        /// The number of records.
         records: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What goes first when there is too much.
+//! The eviction of records when the store is full.
 //!
 //! Eviction is by second chance: a hand goes round the records in the order in which they were
 //! written, spares each that was used since it last came by, and drops the others. So a read costs a

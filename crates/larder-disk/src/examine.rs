@@ -1,4 +1,4 @@
-//! Whether a store is well, and what can be done about it, while other processes use it.
+//! Examination and repair of a store, while other processes use it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -26,16 +26,16 @@ use crate::schema;
 use crate::transaction::transact;
 use crate::wait::Until;
 
-/// What an examination may do.
+/// The mode of an examination: look only, or repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Examine {
-    /// Look, and change nothing.
+    /// Reports findings and changes nothing.
     Look,
-    /// Mend what it finds.
+    /// Repairs the findings.
     Repair,
 }
 
-/// Examines the store of this configuration, of all its settings the folder above all.
+/// Examines the store of this configuration. Of its settings, the folder matters most.
 ///
 /// Other processes may use the store meanwhile. It reads all of the store, so it takes a while where
 /// that is large. Where there is no folder, or no database in it, nothing is found and none is made.

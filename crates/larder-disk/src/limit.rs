@@ -71,7 +71,7 @@ impl Writer {
                 None => {}
             }
         }
-        Err(Error::new(ErrorKind::NoSpace, "write", "no room could be made for it"))
+        Err(Error::new(ErrorKind::NoSpace, "write", "no room could be made for the change"))
     }
 
     fn note(&mut self, claim: &Claim) {

@@ -1,4 +1,4 @@
-//! Which records were read, until the writing thread notes it.
+//! The records that were read, until the writing thread notes them.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,7 @@ use larder_core::{AnyBackend, Capabilities, Opener, Result};
 use crate::backend::{DiskBackend, capabilities};
 use crate::config::DiskConfig;
 
-/// Opens `file:` URLs, as [`DiskConfig::from_url`] reads them.
+/// Opener of `file:` URLs, as [`DiskConfig::from_url`] reads them.
 ///
 /// ```
 /// use larder_core::Opener;

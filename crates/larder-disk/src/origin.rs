@@ -1,4 +1,4 @@
-//! The store's own row: which life of it this is, what its time counts from, and its bound.
+//! The store's own row: its life, the start of its time, and its bound.
 
 use larder_core::{StoreTime, Version};
 use rusqlite::{Connection, OptionalExtension, params};

@@ -1,4 +1,4 @@
-//! Whether reads are quick enough to be made on the caller's thread.
+//! The speed of reads: quick ones are made on the caller's thread.
 //!
 //! A read of a page that the system remembers takes microseconds, less than a hand-over to another
 //! thread. A read that waits for a disk holds up every task of the caller's thread, and no timeout

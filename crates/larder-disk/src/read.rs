@@ -1,4 +1,4 @@
-//! What is read: one record, many, a page of them.
+//! Reads: one record, many, a page of them.
 
 use bytes::Bytes;
 use larder_core::{Key, Life, Page, Record, Result, Scanned, StoreTime};

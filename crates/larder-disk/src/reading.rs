@@ -1,4 +1,4 @@
-//! Where a read is made: on the caller's thread while reads are quick, else on a reading thread.
+//! The thread of a read: the caller's while reads are quick, else a reading thread.
 
 use std::sync::Arc;
 

@@ -1,72 +1,72 @@
-//! What an examination has found.
+//! The report of an examination.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::room::DiskUsage;
 
-/// What [`examine`](crate::examine) has found.
+/// The report of [`examine`](crate::examine).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The version of the tables; none if there is no database, or none that can be read.
+    /// The version of the tables. None if there is no database, or none that can be read.
     pub schema: Option<i64>,
-    /// How much the store holds; none as for the schema.
+    /// The room that the store takes; none as for the schema.
     pub usage: Option<DiskUsage>,
-    /// Where databases lie that were damaged and have been set aside, the oldest first.
+    /// The paths of damaged databases that have been set aside, the oldest first.
     pub set_aside: Vec<PathBuf>,
-    /// What is not as it should be, or was not.
+    /// The problems that were found, mended or not.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Whether everything is as it should be, or has been mended.
+    /// Returns true if nothing was found, or all of it has been mended.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.findings.iter().all(|finding| finding.is_mended)
     }
 }
 
-/// Something that is not as it should be.
+/// A problem that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is.
+    /// The problem.
     pub problem: Problem,
-    /// Whether it has been mended.
+    /// True if the problem has been mended.
     pub is_mended: bool,
 }
 
-/// What may be wrong with a store. `Display` tells it in a lower-case fragment, without keys.
+/// A problem of a store. `Display` tells it in a lower-case fragment, without keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Others than the owner have rights.
+    /// Users other than the owner have rights on the store.
     Open {
-        /// On this folder or file.
+        /// The folder or file that others have rights on.
         path: PathBuf,
-        /// Its mode.
+        /// The mode of the folder or file.
         mode: u32,
     },
     /// Databases were begun by processes that ended too soon.
     Unfinished {
-        /// How many files.
+        /// The number of files.
         files: u64,
     },
     /// Records do not match their checks. They count as nothing.
     DamagedRecords {
-        /// How many.
+        /// The number of records.
         records: u64,
     },
     /// The database itself is damaged.
     DamagedDatabase {
-        /// What SQLite says of it.
+        /// SQLite's message about the damage.
         message: String,
     },
 }
 
 impl Problem {
-    /// What a repair does about it, in a lower-case fragment.
+    /// Returns the action of a repair, in a lower-case fragment.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -1,20 +1,20 @@
-//! How much there is, and giving back what is not needed.
+//! The room that a store takes, and the return of what is not needed.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::bound::PAGE_BYTES;
 
-/// How much a store holds.
+/// Room that a store takes: records and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskUsage {
-    /// Records, the dead that are not freed yet included.
+    /// The number of records, the dead that are not freed yet included.
     pub records: u64,
-    /// Bytes of pages in use: the files may be longer.
+    /// The bytes of pages in use: the files may be longer.
     pub used_bytes: u64,
-    /// Bytes of the database's file, free pages included.
+    /// The bytes of the database's file, free pages included.
     pub file_bytes: u64,
-    /// Bytes of the write-ahead log.
+    /// The bytes of the write-ahead log.
     pub log_bytes: u64,
     /// The store's bound; none if there is none.
     pub max_bytes: Option<u64>,

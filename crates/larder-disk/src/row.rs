@@ -164,7 +164,7 @@ impl Unreadable {
     pub(crate) fn error(&self) -> Error {
         let message = match self {
             Self::Damaged(_) => "the check does not match",
-            Self::AnotherKey => "another key's record",
+            Self::AnotherKey => "the record belongs to another key",
         };
         Error::new(ErrorKind::Codec, "read", message)
     }

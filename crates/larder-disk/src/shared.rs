@@ -1,4 +1,4 @@
-//! What callers and threads share: the present store, its connections, and the queues.
+//! State that callers and threads share: the present store, its connections, and the queues.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

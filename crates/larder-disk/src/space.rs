@@ -1,4 +1,4 @@
-//! What is left on the disk: the last of it is kept for what frees.
+//! Free space on the disk: the last is kept for changes that free room.
 //!
 //! On a disk that is full to the last byte SQLite cannot even delete: changes go to the log first, and
 //! the log is emptied into a database that would have to grow. So values are refused before that, and

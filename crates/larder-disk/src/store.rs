@@ -76,8 +76,8 @@ impl Store {
                 None => break,
             }
         }
-        let gone = || Error::new(ErrorKind::Unavailable, "open", "the database does not stay");
-        Err(last.unwrap_or_else(gone))
+        let message = "the database was replaced again and again while it was opened";
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "open", message)))
     }
 
     /// None if what kept it from being opened has been put out of the way.

@@ -1,4 +1,4 @@
-//! What the writing thread does unasked: frees the dead and makes room, in the store and on the disk,
+//! Upkeep by the writing thread. It frees the dead and makes room, in the store and on the disk,
 //! notes what was used, and empties the log.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The one thread that writes: what callers ask for at once becomes one transaction.
+//! The one thread that writes: changes asked for at once become one transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -302,7 +302,7 @@ impl Writer {
             self.open = Some((store, connection));
         }
         let open = self.open.as_ref().map(|(store, connection)| (store, connection));
-        open.ok_or_else(|| Error::new(ErrorKind::Unavailable, "write", "it did not stay open"))
+        open.ok_or_else(|| Error::new(ErrorKind::Unavailable, "write", "the database is not open"))
     }
 
     /// Opens what is in the folder, if that is not this store, or this store is damaged.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-/// Runs a future to its end on this thread, which sleeps while the future waits.
+/// Runs a future to its end on this thread. The thread sleeps while the future waits.
 ///
 /// For futures that need no runtime: those of a store in memory, and all of this crate.
 ///

@@ -43,7 +43,7 @@ struct State {
 type Place = (Timestamp, u64);
 
 impl ManualClock {
-    /// A clock of its own.
+    /// Returns a clock of its own.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -56,7 +56,7 @@ impl ManualClock {
         })))
     }
 
-    /// Moves the time on, then wakes and sweeps what is due. Zero wakes and sweeps only.
+    /// Moves the time on, then wakes and sweeps whatever is due. Zero wakes and sweeps only.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.lock();
         state.now = state.now.after(duration);
@@ -77,13 +77,13 @@ impl ManualClock {
         self.lock().wall = since_1970;
     }
 
-    /// How many sleeps have been polled and are neither over nor dropped.
+    /// Returns the number of sleeps that have been polled and are neither over nor dropped.
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()
     }
 
-    /// Waits until at least so many sleeps have been polled: a timeout is armed by then.
+    /// Waits until at least so many sleeps have been polled. A timeout is armed by then.
     pub async fn until_sleepers(&self, count: usize) {
         future::poll_fn(|cx| {
             let mut state = self.lock();

@@ -1,4 +1,4 @@
-//! What tests of Larder and of its backends are made of.
+//! Tools for tests of Larder and of its backends.
 //!
 //! - [`conformance!`]: the suite that says what each rule of the contract means.
 //! - [`ManualClock`]: time that moves when a test says so.

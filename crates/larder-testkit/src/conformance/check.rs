@@ -1,4 +1,4 @@
-//! Records to write, and what is demanded of answers.
+//! Records to write, and checks of answers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a backend's author supplies: how to open the store, and how its time passes.
+//! The environment that a backend's author supplies: it opens the store and passes time.
 
 use std::fmt;
 use std::thread;
@@ -8,12 +8,13 @@ use larder_core::{AnyBackend, Backend, BoxFuture};
 
 use crate::{ManualClock, block_on};
 
-/// How a store is opened and how its time passes. Each case runs in an environment of its own.
+/// The environment of a case: it opens the store and lets its time pass. Each case runs in one of
+/// its own.
 ///
 /// A store in memory takes [`ManualEnv`]. One behind a driver implements [`open`](Env::open), and
 /// [`run`](Env::run) if the driver needs a runtime.
 pub trait Env: Send + Sync + 'static {
-    /// A backend that nobody else closes.
+    /// Opens a backend that nobody else closes.
     ///
     /// Its store may be shared with other cases, and with earlier runs: every trial has names that
     /// no other trial uses. It has room for some 10 MiB, so that nothing is evicted.
@@ -24,7 +25,8 @@ pub trait Env: Send + Sync + 'static {
         Box::pin(async move { wait(duration) })
     }
 
-    /// The smallest step of the store's clock, if [`pass`](Env::pass) alone moves that clock.
+    /// Returns the smallest step of the store's clock, if [`pass`](Env::pass) alone moves that
+    /// clock.
     ///
     /// None, the default, if time passes by itself: cases about the very moment of death are then
     /// skipped.
@@ -57,7 +59,7 @@ pub struct ManualEnv {
 }
 
 impl ManualEnv {
-    /// Opens a store over a manual clock, exact to the nanosecond.
+    /// Returns an environment over a manual clock, exact to the nanosecond.
     #[must_use]
     pub fn new<B: Backend>(open: impl Fn(ManualClock) -> B + Send + Sync + 'static) -> Self {
         Self {
@@ -67,7 +69,7 @@ impl ManualEnv {
         }
     }
 
-    /// The same for a store that keeps time in steps of this length, such as a microsecond.
+    /// Sets the smallest step of the store's time, such as a microsecond.
     #[must_use]
     pub fn with_resolution(mut self, resolution: Duration) -> Self {
         self.resolution = resolution;

@@ -1,4 +1,4 @@
-//! Leases: what fences loads and makes locks.
+//! Leases, which fence loads and make locks.
 
 use bytes::Bytes;
 use larder_core::{Epoch, Expect, Record, TagVersion, Times, Version};

@@ -77,7 +77,7 @@ pub fn run(name: &str, env: impl Env) {
     }
 }
 
-/// The names of all cases, in the order of the topics.
+/// Returns the names of all cases, in the order of the topics.
 pub fn names() -> impl Iterator<Item = &'static str> {
     CASES.iter().map(|case| case.name)
 }

@@ -1,4 +1,4 @@
-//! What was written is read.
+//! Reads return what was written.
 
 use std::time::Duration;
 

@@ -32,40 +32,40 @@ impl Trial {
         Self { backend, env: Box::new(env), mark }
     }
 
-    /// The backend on trial.
+    /// Returns the backend on trial.
     #[must_use]
     pub fn backend(&self) -> &AnyBackend {
         &self.backend
     }
 
-    /// The same store opened once more, as another process does. Where each opening makes a store
-    /// of its own: the same backend.
+    /// Opens the store once more, as another process does. Where each opening makes a store of its
+    /// own, returns the backend on trial.
     pub async fn open_again(&self) -> AnyBackend {
         let (key, other) = (self.key("opened again"), self.env.open().await);
         self.put(&key, &value("here")).await;
         if matches!(other.read_one(&key).await, Ok(Some(_))) { other } else { self.backend.clone() }
     }
 
-    /// What it claims.
+    /// Returns the capabilities that the backend claims.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.backend.capabilities()
     }
 
-    /// A namespace that only this trial uses.
+    /// Returns a namespace that only this trial uses.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Namespace {
         let marked = format!("{}{name}", self.mark);
         Namespace::new(&marked).expect("the suite's names are short")
     }
 
-    /// The key of an entry that only this trial uses.
+    /// Returns the key of an entry that only this trial uses.
     #[must_use]
     pub fn key(&self, text: impl AsRef<[u8]>) -> Key {
         Key::new(&self.namespace("suite"), Class::Entry, text.as_ref())
     }
 
-    /// That many different keys.
+    /// Returns that many different keys.
     #[must_use]
     pub fn keys(&self, count: usize) -> Vec<Key> {
         (0..count).map(|index| self.key(index.to_string())).collect()
@@ -88,19 +88,19 @@ impl Trial {
         self.pass(life.saturating_add(self.granularity())).await;
     }
 
-    /// The smallest step of the clock, if the trial moves it.
+    /// Returns the smallest step of the clock, if the trial moves it.
     #[must_use]
     pub fn resolution(&self) -> Option<Duration> {
         self.env.resolution()
     }
 
-    /// The granularity of the store's expiry.
+    /// Returns the granularity of the store's expiry.
     #[must_use]
     pub fn granularity(&self) -> Duration {
         self.capabilities().native_ttl.unwrap_or_default()
     }
 
-    /// A life that outlasts a few calls and is short enough to wait for.
+    /// Returns a life that outlasts a few calls and is short enough to wait for.
     #[must_use]
     pub fn moment(&self) -> Duration {
         match self.resolution() {
@@ -109,7 +109,7 @@ impl Trial {
         }
     }
 
-    /// What is live under a key.
+    /// Reads the live record under a key.
     pub async fn read(&self, key: &Key) -> Option<Record> {
         match self.backend.read_one(key).await {
             Ok(record) => record,
@@ -117,7 +117,7 @@ impl Trial {
         }
     }
 
-    /// What is live under a key that must hold something.
+    /// Reads the live record under a key that must hold one.
     pub async fn found(&self, key: &Key) -> Record {
         self.read(key).await.expect("a live record is read")
     }

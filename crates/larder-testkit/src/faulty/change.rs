@@ -1,4 +1,4 @@
-//! What writes, retimes and deletes have in common.
+//! The common form of writes, retimes and deletes.
 
 use larder_core::{Backend, Delete, Key, Outcome, Retime, Write};
 

@@ -1,4 +1,4 @@
-//! Which call meets which fault, and the log of all calls.
+//! The orders of faults, and the log of all calls.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,9 +15,9 @@ use super::{Fault, Operation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
-    /// Its kind.
+    /// The kind of the call.
     pub operation: Operation,
-    /// Its keys, in the order of the arguments. None for a call without keys.
+    /// The keys, in the order of the arguments. None for a call without keys.
     pub keys: Vec<Key>,
 }
 

@@ -14,11 +14,11 @@ use super::control::Call;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
-    /// What to release it by. Later calls have greater ones.
+    /// The id to release the call by. Later calls have greater ones.
     pub id: u64,
-    /// Its kind.
+    /// The kind of the call.
     pub operation: Operation,
-    /// Its keys.
+    /// The keys of the call.
     pub keys: Vec<Key>,
 }
 

@@ -58,28 +58,30 @@ impl Operation {
     }
 }
 
-/// What happens to a call.
+/// The fault that a call meets.
 ///
 /// Where a call changes nothing, `ApplyLate` answers as `LoseAnswer` does. `Corrupt` is for reads
 /// and does nothing elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is surely not applied, and fails with this kind.
+    /// Fails with this kind; the change is surely not applied.
     Fail(ErrorKind),
-    /// It is applied, and nobody hears: [`Outcome::Unknown`], or an error of kind `Unavailable`.
+    /// Applies the call and loses its answer. The answer is [`Outcome::Unknown`], or an error of
+    /// kind `Unavailable`.
     LoseAnswer,
-    /// The same answer, and it is applied at [`Faulty::release_late`].
+    /// Loses the answer, and applies the change at [`Faulty::release_late`]. The answer is that of
+    /// `LoseAnswer`.
     ApplyLate,
-    /// It waits this long on the clock, then is applied.
+    /// Waits this long on the clock, then applies the call.
     Delay(Duration),
-    /// It waits for [`Faulty::release`], then is applied.
+    /// Waits for [`Faulty::release`], then applies the call.
     Hold,
-    /// It is applied, and its answer waits for [`Faulty::release`].
+    /// Applies the call, and its answer waits for [`Faulty::release`].
     HoldAnswer,
-    /// It is applied twice; the first answer is heard.
+    /// Applies the call twice and returns the first answer.
     Duplicate,
-    /// What is read cannot be decoded: an error of kind `Codec` for each record.
+    /// Makes each record that is read undecodable: an error of kind `Codec`.
     Corrupt,
 }
 
@@ -119,29 +121,29 @@ impl<B: Backend> Faulty<B> {
         Self(Arc::new(Inner { backend, clock, control: Control::default() }))
     }
 
-    /// The backend behind the faults.
+    /// Returns the backend behind the faults.
     #[must_use]
     pub fn inner(&self) -> &B {
         &self.0.backend
     }
 
-    /// Does this to the next call of the kind that no earlier order is for.
+    /// Orders a fault for the next call of the kind without an earlier order.
     pub fn next(&self, operation: Operation, fault: Fault) {
         self.nth(operation, 1, fault);
     }
 
-    /// Does this to the n-th call of the kind from now; 1 is the next.
+    /// Orders a fault for the n-th call of the kind from now. 1 is the next.
     pub fn nth(&self, operation: Operation, n: usize, fault: Fault) {
         self.0.control.order_once(operation, n, fault);
     }
 
-    /// Does this to every call of the kind, until [`clear`](Self::clear).
+    /// Orders a fault for every call of the kind, until [`clear`](Self::clear).
     pub fn every(&self, operation: Operation, fault: Fault) {
         self.0.control.order_every(operation, None, fault);
     }
 
-    /// Does this to the keys for which `is_meant` holds, in every call of the kind, until
-    /// [`clear`](Self::clear).
+    /// Orders a fault for the keys for which `is_meant` holds. The fault meets them in every call
+    /// of the kind, until [`clear`](Self::clear).
     pub fn every_where(
         &self,
         operation: Operation,
@@ -156,7 +158,7 @@ impl<B: Backend> Faulty<B> {
         self.0.control.clear();
     }
 
-    /// The calls that are held, the longest first.
+    /// Returns the calls that are held, the longest first.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         self.0.control.gates.held()
@@ -167,7 +169,7 @@ impl<B: Backend> Faulty<B> {
         self.0.control.gates.until_held(count).await;
     }
 
-    /// Lets a held call go on. Whether there was one of this id.
+    /// Lets a held call go on. Returns true if there was one of this id.
     #[must_use]
     pub fn release(&self, id: u64) -> bool {
         self.0.control.gates.release(id)
@@ -180,13 +182,14 @@ impl<B: Backend> Faulty<B> {
         }
     }
 
-    /// How many changes are kept back by [`Fault::ApplyLate`].
+    /// Returns the number of changes that [`Fault::ApplyLate`] keeps back.
     #[must_use]
     pub fn late(&self) -> usize {
         self.0.control.late()
     }
 
-    /// Applies what was kept back, the oldest first, past all orders; what became of each.
+    /// Applies the changes that were kept back, past all orders. The oldest is first. Returns their
+    /// outcomes.
     pub async fn release_late(&self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for late in self.0.control.take_late() {
@@ -199,20 +202,21 @@ impl<B: Backend> Faulty<B> {
         outcomes
     }
 
-    /// Says in its capabilities that a change may land so late after it was sent. Default: what the
-    /// backend says. Whoever orders [`Fault::ApplyLate`] keeps to it.
+    /// Declares in the capabilities that a change may land so late after it was sent. Default: the
+    /// backend's own. Whoever orders [`Fault::ApplyLate`] keeps to it.
     pub fn settle_within(&self, duration: Duration) {
         self.0.control.settle_within(duration);
     }
 
-    /// Drops a record behind everybody's back, as a store does that evicts.
+    /// Drops a record behind everybody's back, as a store that evicts does.
     pub async fn lose(&self, key: &Key) {
         let delete = Delete { key: key.clone(), expect: Expect::Any };
         let _ = self.0.backend.delete(&[delete]).await;
     }
 
-    /// Makes what is stored under a key's name another key's record, as after a clash of digests
-    /// or damage: reading the key is an error of kind `Codec` until it is overwritten.
+    /// Replaces the record under a key's name with one of another key. That is what a clash of
+    /// digests or damage leaves: reading the key is an error of kind `Codec` until it is
+    /// overwritten.
     pub async fn damage(&self, key: &Key) {
         let full = [key.full(), b" of somebody else"].concat();
         let key = Key::from_stored(key.name_bytes(), Some(Bytes::from(full)));
@@ -221,13 +225,14 @@ impl<B: Backend> Faulty<B> {
         let _ = self.0.backend.write(&[Write { key, record, expect: Expect::Any }]).await;
     }
 
-    /// All calls since the last [`forget_calls`](Self::forget_calls), in the order they began.
+    /// Returns all calls since the last [`forget_calls`](Self::forget_calls), in the order they
+    /// began.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.0.control.calls()
     }
 
-    /// How many calls of the kind there were since the last [`forget_calls`](Self::forget_calls).
+    /// Counts the calls of the kind since the last [`forget_calls`](Self::forget_calls).
     #[must_use]
     pub fn count(&self, operation: Operation) -> usize {
         self.0.control.count(operation)
