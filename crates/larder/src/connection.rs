@@ -79,7 +79,8 @@ enum Need {
 }
 
 impl Connection {
-    /// What `open` opens, with these capabilities. It may block: it runs on a thread of its own.
+    /// A connection to the backend that `open` opens, with these capabilities. `open` may block: it
+    /// runs on a thread of its own.
     #[must_use]
     pub fn new(
         capabilities: Capabilities,
@@ -88,8 +89,8 @@ impl Connection {
         Self::build(capabilities, Box::new(open), true)
     }
 
-    /// The same, unopened, that fails with [`Closed`](ErrorKind::Closed) after it was closed, until
-    /// [`connect`](Self::connect).
+    /// An unopened connection that does not reopen by itself. After it was closed, calls fail with
+    /// [`Closed`](ErrorKind::Closed) until [`connect`](Self::connect).
     #[must_use]
     pub fn once(
         capabilities: Capabilities,
@@ -103,7 +104,7 @@ impl Connection {
         Self(Arc::new(Shared { capabilities, open, reopens, state, ended: Notify::new() }))
     }
 
-    /// Opens the backend, if it is not open; whether it had to.
+    /// Opens the backend, if it is not open. Returns true if it had to be opened.
     ///
     /// # Errors
     /// What keeps it from being opened.
@@ -130,7 +131,7 @@ impl Connection {
         self.connect().await.map(drop)
     }
 
-    /// Whether the backend is open.
+    /// Returns true if the backend is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(lock(&self.0.state).phase, Phase::Open(_))

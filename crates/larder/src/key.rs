@@ -51,10 +51,10 @@ use bytes::Bytes;
 /// assert!(CacheKey::from_text("user-7:de%3AAT") == Some(key));
 /// ```
 pub trait CacheKey: Hash + Eq + Clone + Send + Sync + 'static {
-    /// The key's text.
+    /// Returns the key's text.
     fn to_text(&self) -> Cow<'_, str>;
 
-    /// The key with this text; none if no key has it.
+    /// Returns the key with this text; none if no key has it.
     fn from_text(text: &str) -> Option<Self>;
 }
 

@@ -195,7 +195,7 @@ mod snapshot;
 mod support;
 mod tier;
 
-/// For the code that the macros make, and nobody else: it may change at any time.
+/// Items for the code that the macros make, and for nobody else: it may change at any time.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __macros {

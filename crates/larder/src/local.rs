@@ -73,7 +73,7 @@ where
         LocalCacheBuilder::new().capacity(capacity.max(1)).into_cache()
     }
 
-    /// A cache with settings.
+    /// Starts to build a cache with settings.
     pub fn builder() -> LocalCacheBuilder<K, V> {
         LocalCacheBuilder::new()
     }
@@ -84,7 +84,7 @@ where
         Self { tier: LocalTier::new(config), flights, ttl, grace }
     }
 
-    /// The fresh value.
+    /// Gets the fresh value under the key.
     #[inline]
     pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let found = self.tier.get(self.tier.hash(key), key);
@@ -94,12 +94,13 @@ where
         found
     }
 
-    /// The fresh value, read without a trace: no statistics, no use, no idle time started anew.
+    /// Gets the fresh value without leaving a trace. The read is not counted, is no use of the
+    /// entry, and does not restart the idle time.
     pub fn peek<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         self.tier.peek(self.tier.hash(key), key)
     }
 
-    /// The value, fresh or stale.
+    /// Gets the value under the key, fresh or stale.
     pub fn get_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let hash = self.tier.hash(key);
         if let Some(value) = self.tier.get(hash, key) {
@@ -113,12 +114,12 @@ where
         value
     }
 
-    /// Whether there is a fresh value. Leaves no trace.
+    /// Returns true if there is a fresh value. Leaves no trace.
     pub fn contains_key<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
         self.is_fresh(self.tier.hash(key), key)
     }
 
-    /// What is known of the entry, fresh or stale. Leaves no trace.
+    /// Metadata of the entry, fresh or stale. Leaves no trace.
     pub fn entry_info<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<EntryInfo> {
         let now = self.now();
         self.tier.look(self.tier.hash(key), key, |view| EntryInfo {
@@ -135,14 +136,14 @@ where
         })
     }
 
-    /// Puts a value under the key, in the place of what was there.
+    /// Stores a value under the key, in the place of any earlier one.
     #[doc(alias = "set")]
     #[doc(alias = "put")]
     pub fn insert(&self, key: K, value: V) {
         self.insert_with(key, value, EntryOptions::new());
     }
 
-    /// The same with a ttl, a grace or tags of its own.
+    /// Inserts with a ttl, a grace or tags of its own.
     pub fn insert_with(&self, key: K, value: V, options: impl Into<EntryOptions>) {
         let options = options.into();
         let hash = self.tier.hash(&key);
@@ -152,7 +153,7 @@ where
         drop(self.flights.change_owned(hash, key, put));
     }
 
-    /// Puts the value only if there is no fresh one; whether it did.
+    /// Stores the value only if there is no fresh one; returns true if stored.
     #[doc(alias = "add")]
     #[expect(
         clippy::needless_pass_by_value,
@@ -162,7 +163,7 @@ where
         self.insert_if(&key, value, &options.into(), |there| there.is_none())
     }
 
-    /// Puts the value only in the place of a fresh one; whether it did.
+    /// Stores the value only in the place of a fresh one; returns true if stored.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "as every insert, which mostly keeps its key"
@@ -171,7 +172,7 @@ where
         self.insert_if(&key, value, &options.into(), |there| there.is_some())
     }
 
-    /// Takes the entry away; gives its value back if it was fresh.
+    /// Removes the entry; returns its value if it was fresh.
     #[doc(alias = "pop")]
     pub fn remove<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let hash = self.tier.hash(key);
@@ -183,14 +184,14 @@ where
         value.filter(|_| is_fresh)
     }
 
-    /// Takes the entry away. No load that has begun before can bring it back.
+    /// Removes the entry. No load that has begun before can bring it back.
     #[doc(alias = "delete")]
     pub fn invalidate<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
         drop(self.remove(key));
     }
 
-    /// Ends the entry's freshness: it is kept for its own grace and no longer than before; whether there
-    /// was one. An entry without grace goes.
+    /// Makes the entry stale, and keeps it for its own grace. It lives no longer than before. An
+    /// entry without grace is removed. Returns true if there was an entry.
     pub fn mark_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
         let hash = self.tier.hash(key);
         let (done, freed) =
@@ -200,15 +201,16 @@ where
         done
     }
 
-    /// Gives a fresh entry a new ttl from now on, with the grace it had; whether there was one.
+    /// Gives a fresh entry a new ttl from now on, with the grace it had. Returns true if there was
+    /// one.
     ///
     /// A ttl of zero takes it away.
     pub fn set_ttl<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
         self.change_life(key, Edit::SetTtl(self.length(ttl.into())))
     }
 
-    /// Gives an entry, fresh or stale, a new ttl from now on, with the grace it had; its value, or none
-    /// if there was none. What is stale by an invalidation stays so.
+    /// Gives an entry, fresh or stale, a new ttl from now on. It keeps the grace it had. Returns
+    /// its value, or none if there was none. An entry made stale by an invalidation stays stale.
     pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> Option<V> {
         let (hash, edit) = (self.tier.hash(key), Edit::Revive(self.length(ttl.into())));
         let (value, freed) = self.flights.hold(hash, || {
@@ -220,12 +222,12 @@ where
         value
     }
 
-    /// Lets a fresh entry's life begin anew, as long as it was; whether there was one.
+    /// Restarts a fresh entry's time to live, as long as it was. Returns true if there was one.
     pub fn touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
         self.change_life(key, Edit::Touch)
     }
 
-    /// Makes all entries with this tag count as nothing, loads that have begun included.
+    /// Invalidates all entries with this tag, and loads that have begun.
     ///
     /// It takes no time, however many there are; the memory comes back soon after.
     pub fn invalidate_tag(&self, tag: &str) {
@@ -237,7 +239,7 @@ where
         self.tier.marks().mark_tag_stale(tag);
     }
 
-    /// Makes all entries count as nothing, loads that have begun included.
+    /// Invalidates all entries, and loads that have begun.
     ///
     /// It takes no time; the memory comes back soon after.
     pub fn invalidate_all(&self) {
@@ -249,19 +251,19 @@ where
         self.tier.marks().mark_all_stale();
     }
 
-    /// What has happened so far.
+    /// Statistics since the cache was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.tier.stats().snapshot()
     }
 
-    /// How many entries there are, those that are dead and not yet freed included.
+    /// Number of entries, expired or invalidated ones not yet freed included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tier.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -273,8 +275,8 @@ where
         self.tier.weight()
     }
 
-    /// Frees what is dead by now, and tells the listener; what another thread is freeing just then,
-    /// too. Called by a listener, it does not wait for others.
+    /// Frees expired and invalidated entries, and calls the listener. Waits for entries that another
+    /// thread is just freeing. If a listener calls it, it does not wait for others.
     ///
     /// It happens by itself about ten times a second, and soon after an invalidation of a tag or of
     /// all. In a forked child it does not, for a cache that was there before the fork, until one of

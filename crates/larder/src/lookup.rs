@@ -1,4 +1,4 @@
-//! Finding by reference.
+//! Lookup of keys by reference.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub use equivalent::Equivalent;
 /// assert!(asked.equivalent(&asked.to_key()));
 /// ```
 pub trait Lookup<K>: Hash + Equivalent<K> {
-    /// The key that is asked for.
+    /// Returns the owned key.
     fn to_key(&self) -> K;
 }
 

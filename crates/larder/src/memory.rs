@@ -45,8 +45,7 @@ impl MemoryBackend {
         Self { incarnation: Incarnation::new(id), shelf: Shelf::new(clock) }
     }
 
-    /// The same store, holding at most this many bytes of payload. Keys and headers are not
-    /// counted.
+    /// Bounds the store to this many bytes of payload. Keys and headers are not counted.
     ///
     /// A write beyond it frees what is dead and, if that is not enough, fails with
     /// [`NoSpace`](ErrorKind::NoSpace). Deletes always work.

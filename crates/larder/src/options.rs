@@ -1,24 +1,24 @@
-//! How an entry lives and how long its callers wait: defaults, and what a call changes.
+//! Options of an entry's life and of its callers' waits: defaults, and a call's own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, NEVER, Result, Timestamp};
 
-/// How long an entry is fresh.
+/// Time to live: the time for which an entry is fresh.
 ///
 /// A zero duration, or an instant that has passed, means already expired: what was there goes, and
 /// nothing is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ttl {
-    /// As the cache was built.
+    /// The ttl that the cache was built with.
     #[default]
     Default,
-    /// Without end.
+    /// No end: the entry stays fresh.
     Never,
-    /// This long after the write.
+    /// Fresh for this long after the write.
     For(Duration),
-    /// Until the cache's clock shows this.
+    /// Fresh until the cache's clock shows this time.
     Until(Timestamp),
 }
 
@@ -40,7 +40,7 @@ impl Ttl {
     }
 }
 
-/// What a call asks for beyond the cache's own settings. Whatever is not set stays as it is.
+/// Options of a call, beyond the cache's own settings. An option that is not set stays as it is.
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,38 +67,38 @@ pub struct Options {
 }
 
 impl Options {
-    /// Changes nothing yet.
+    /// Options that change nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long an entry is fresh. The builder's default is [`Ttl::Never`].
+    /// Time to live: the time for which an entry is fresh. The builder's default is [`Ttl::Never`].
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.ttl = Some(ttl.into());
         self
     }
 
-    /// How long after its ttl a value may still be served when a load fails or takes too long.
-    /// The builder's default is zero: not at all.
+    /// Time after its ttl for which a value may be served as a fallback. It is served when a load
+    /// fails or takes too long. The builder's default is zero: not at all.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// How long a loader's "there is none" is kept. The builder's default is zero: not at all.
+    /// Time to live of a loader's "there is none". The builder's default is zero: not kept at all.
     pub fn absent_ttl(mut self, ttl: Duration) -> Self {
         self.absent_ttl = Some(ttl);
         self
     }
 
-    /// The age from which a load that hits a fresh value also starts one load in the background.
+    /// Age from which a hit of a load starts another load in the background.
     pub fn refresh_after(mut self, age: Duration) -> Self {
         self.refresh_after = Some(age);
         self
     }
 
-    /// Refreshes early by chance, the likelier the nearer the expiry and the dearer the load
-    /// (XFetch). 1.0 is the theory's optimum, larger is earlier, 0.0 turns it off (default).
+    /// Refreshes early by chance (XFetch). A refresh is the likelier the nearer the expiry and the
+    /// dearer the load. 1.0 is the theory's optimum, larger is earlier, 0.0 turns it off (default).
     ///
     /// From Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede
     /// Prevention", VLDB 2015.
@@ -107,35 +107,35 @@ impl Options {
         self
     }
 
-    /// The largest share of the ttl that chance adds at each write, so that entries written
-    /// together do not expire together. From 0.0 (default) to 1.0.
+    /// Largest share of the ttl that chance adds at each write. Entries written together then do
+    /// not expire together. From 0.0 (default) to 1.0.
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = Some(share);
         self
     }
 
-    /// How long this caller waits for a load when a stale value is at hand; then it gets that, and
-    /// the load finishes behind. By default it waits for the load.
+    /// Longest wait of this caller for a load when a stale value is at hand. Then the caller gets
+    /// that, and the load finishes behind. By default it waits for the load.
     pub fn soft_timeout(mut self, timeout: Duration) -> Self {
         self.soft_timeout = Some(timeout);
         self
     }
 
-    /// How long this caller waits at all, and how long the load it leads may take. The builder's
-    /// default is 30 seconds.
+    /// Longest wait of this caller, and longest run of a load that it leads. The builder's default
+    /// is 30 seconds.
     pub fn hard_timeout(mut self, timeout: Duration) -> Self {
         self.hard_timeout = Some(timeout);
         self
     }
 
-    /// Whether `get` answers with a stale value inside grace. By default it does not.
+    /// Lets `get` answer with a stale value inside grace. By default it does not.
     pub fn allow_stale(mut self, allow: bool) -> Self {
         self.allow_stale = Some(allow);
         self
     }
 
-    /// The tags of entries written by this call, at most 255 bytes each. They take the place of
-    /// those of an outer view.
+    /// Tags of entries written by this call, at most 255 bytes each. They take the place of those
+    /// of an outer view.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags = Some(tags.into_iter().map(Into::into).collect());
         self
@@ -154,7 +154,7 @@ impl From<Ttl> for Options {
     }
 }
 
-/// What happens where a [session](crate::Cache::session) begins and ends.
+/// Options of the beginning and the end of a [session](crate::Cache::session).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct SessionOptions {
@@ -163,18 +163,18 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
-    /// A session that connects where it must, and closes.
+    /// Options of a session that connects if it must, and closes at its end.
     pub const fn new() -> Self {
         Self { reconnects: false, closes: true }
     }
 
-    /// Whether it begins with a new connection, also if one is open. Default: no.
+    /// Begins the session with a new connection, also if one is open. Default: no.
     pub const fn reconnect(mut self, reconnects: bool) -> Self {
         self.reconnects = reconnects;
         self
     }
 
-    /// Whether its end closes the cache. Default: yes.
+    /// Closes the cache at the end of the session. Default: yes.
     pub const fn close(mut self, closes: bool) -> Self {
         self.closes = closes;
         self
@@ -255,7 +255,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<()> {
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "options", message));
         if !(0.0..=1.0).contains(&self.jitter) {
-            return invalid("jitter is a share from 0.0 to 1.0");
+            return invalid("jitter must be between 0.0 and 1.0");
         }
         if !(0.0..=1e9).contains(&self.early_refresh) {
             return invalid("early_refresh is zero or positive");

@@ -1,4 +1,4 @@
-//! Which keys are meant: a glob as Redis has it, with one meaning everywhere.
+//! Patterns of keys: a glob as Redis has it, with one meaning everywhere.
 
 use std::fmt;
 use std::str::{Chars, FromStr};
@@ -35,7 +35,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern that is written so.
+    /// Parses a pattern.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a `[` without its `]` and for a `\` at the end.
@@ -58,7 +58,7 @@ impl Pattern {
         Ok(Self { tokens, prefix })
     }
 
-    /// Whether this is one of the keys that are meant.
+    /// Returns true if the key matches.
     #[must_use]
     pub fn matches(&self, key: &str) -> bool {
         let (mut tokens, mut rest) = (self.tokens.as_slice(), key.chars());
@@ -89,13 +89,13 @@ impl Pattern {
         }
     }
 
-    /// Whether every key is meant.
+    /// Returns true if every key matches.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.tokens == [Token::Many]
     }
 
-    /// What every key that matches begins with: all before the first special character.
+    /// Text with which every matching key begins: all before the first special character.
     #[must_use]
     pub fn literal_prefix(&self) -> &str {
         &self.prefix

@@ -1,4 +1,4 @@
-//! What a call on many keys came to.
+//! Results of a call on many keys.
 
 use std::collections::{HashMap, hash_map};
 use std::fmt;
@@ -9,7 +9,7 @@ use larder_core::{Error, Result};
 use crate::lookup::Lookup;
 use crate::support::runtime::Slice;
 
-/// What a call on many keys came to, for each key on its own.
+/// Results of a call on many keys, one for each key.
 ///
 /// A key has a result, or it failed, or it is neither: then there was nothing under it.
 ///
@@ -56,7 +56,7 @@ impl<K: Hash + Eq, T> Batch<K, T> {
         self
     }
 
-    /// The key's result, if it has one.
+    /// The key's result, if there is one.
     #[must_use]
     pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<&T>
     where
@@ -65,7 +65,7 @@ impl<K: Hash + Eq, T> Batch<K, T> {
         self.done.get(&key.to_key())
     }
 
-    /// Why the key has none, if it failed.
+    /// The key's error, if the key failed.
     #[must_use]
     pub fn failure<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<&Error>
     where
@@ -85,19 +85,19 @@ impl<K: Hash + Eq, T> Batch<K, T> {
         self.failed.iter()
     }
 
-    /// How many keys have a result.
+    /// Number of keys that have a result.
     #[must_use]
     pub fn len(&self) -> usize {
         self.done.len()
     }
 
-    /// Whether no key has a result.
+    /// Returns true if no key has a result.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
 
-    /// The results alone; failed keys are as if there was nothing under them.
+    /// The results alone; failed keys look like keys without an entry.
     #[must_use]
     pub fn into_map(self) -> HashMap<K, T> {
         self.done

@@ -75,7 +75,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> BatchLoader<K, V> {
-    /// The value under the key, loaded with others if it is not there; none if there is none.
+    /// Gets the value under the key, or loads it together with others. Returns none if there is
+    /// none.
     ///
     /// # Errors
     /// As [`Cache::load`].

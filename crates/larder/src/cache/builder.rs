@@ -1,4 +1,4 @@
-//! Building a cache: collects settings, and judges them all in `build`.
+//! The builder of a cache: collects settings, and checks them all in `build`.
 
 use std::fmt;
 use std::hash::Hash;
@@ -27,7 +27,8 @@ use crate::tier::local::{LocalConfig, LocalTier, Weigher};
 use crate::tier::shared::Shared;
 use crate::tier::shared::authority::{Authority, Mangler};
 
-/// Collects a cache's settings. Nothing is judged, opened or started before [`build`](Self::build).
+/// Collects a cache's settings. Nothing is checked, opened or started before
+/// [`build`](Self::build).
 #[must_use]
 pub struct CacheBuilder<K, V> {
     capacity: u64,
@@ -92,62 +93,62 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// What an entry weighs. It is called once for each write, outside all locks. If it panics, the
-    /// value counts as too heavy to be kept in memory.
+    /// Function that gives the weight of an entry. It is called once for each write, outside all
+    /// locks. If it panics, the value counts as too heavy to be kept in memory.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
     }
 
-    /// How long an entry is fresh after its write. Default [`Ttl::Never`].
+    /// Time to live: the time for which an entry is fresh. Default [`Ttl::Never`].
     #[doc(alias("time_to_live", "expire_after_write"))]
     pub fn ttl(self, ttl: impl Into<Ttl>) -> Self {
         self.options(|options| options.ttl(ttl))
     }
 
-    /// How long an entry stays in memory without being read. Default: no matter.
+    /// Time to idle: an entry leaves memory after this time without a read. Default: unlimited.
     #[doc(alias("time_to_idle", "expire_after_access"))]
     pub fn tti(mut self, tti: Duration) -> Self {
         self.tti = Some(tti);
         self
     }
 
-    /// How long after its ttl a value may be served for want of a newer one. Default zero.
+    /// Time after its ttl for which a value may be served as a fallback. Default zero.
     #[doc(alias("stale_if_error", "fail_safe"))]
     pub fn grace(self, grace: Duration) -> Self {
         self.options(|options| options.grace(grace))
     }
 
-    /// How long "there is none" is kept. Default zero: not at all.
+    /// Time to live of a known absence ("there is none"). Default zero: not kept at all.
     pub fn absent_ttl(self, ttl: Duration) -> Self {
         self.options(|options| options.absent_ttl(ttl))
     }
 
-    /// The age from which a hit of a load starts another in the background. Default: never.
+    /// Age from which a hit of a load starts another load in the background. Default: never.
     #[doc(alias("refresh_after_write", "stale_while_revalidate"))]
     pub fn refresh_after(self, age: Duration) -> Self {
         self.options(|options| options.refresh_after(age))
     }
 
-    /// Other defaults for all calls, in the place of those set so far.
+    /// Replaces the defaults of all calls, including those set so far.
     pub fn defaults(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// Who is told of each value that leaves memory, and why: exactly once, outside all locks.
+    /// Called for each value that leaves memory, with the cause: exactly once, outside all locks.
     pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
 
-    /// Who is told of what no caller is told.
+    /// Called for every event that no caller's result reports.
     pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.observer = Observer::new(observer);
         self
     }
 
-    /// Where time comes from. Default: the system's monotonic clock.
+    /// Source of time. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = LocalClock::Injected(clock);
         self
@@ -168,8 +169,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Where the cache is saved and restored from, for values that serde can write, as MessagePack
-    /// with named fields.
+    /// Place where the cache is saved, and from which it is restored. For values that serde can
+    /// write, as MessagePack with named fields.
     #[doc(alias("persistence", "persist"))]
     pub fn snapshot(self, snapshot: Snapshot) -> Self
     where
@@ -178,7 +179,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self.snapshot_with(snapshot, MessagePack)
     }
 
-    /// Where the cache is saved and restored from, with a codec of your choice.
+    /// Place where the cache is saved and restored from, with a codec of your choice.
     pub fn snapshot_with(mut self, snapshot: Snapshot, codec: impl Codec<V>) -> Self {
         self.snapshot = Some((snapshot, Arc::new(codec)));
         self
@@ -194,9 +195,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Names entries at the backend by what this makes of their keys' texts. Default: by the text
-    /// itself, or by its digest if that is longer than 250 bytes or has spaces or control characters,
-    /// which no backend is ever given.
+    /// Function that turns a key's text into the entry's name at the backend. Default: the text
+    /// itself, or its digest if the text is longer than 250 bytes or has spaces or control
+    /// characters, which no backend is ever given.
     ///
     /// It runs before every call of the backend and must be a function of the text alone. Two keys
     /// that get one name push each other out; they are never taken for each other, since a record
@@ -207,14 +208,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long one call of the backend may take. Default 2 seconds.
+    /// Time limit of one call of the backend. Default 2 seconds.
     pub fn backend_timeout(mut self, timeout: Duration) -> Self {
         self.backend_timeout = timeout;
         self
     }
 
-    /// How long a copy in memory goes without being compared with the backend's. Default 10
-    /// seconds.
+    /// Time for which a copy in memory is used without a check at the backend. Default 10 seconds.
     ///
     /// It bounds how long another process's change of a key can go unnoticed here.
     pub fn local_ttl(mut self, ttl: Duration) -> Self {
@@ -222,7 +222,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long tags and the epoch go without being compared with the backend's. Default 1 second.
+    /// Interval at which tags and the epoch are compared with the backend's. Default 1 second.
     ///
     /// It bounds how long another process's invalidation by tag, or of everything, can go
     /// unnoticed here. While the backend cannot be reached, a copy that is due for this comparison
@@ -232,21 +232,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long a loaded value is kept in memory while the backend cannot be reached. Default 5
-    /// seconds.
+    /// Time to live of a loaded value while the backend cannot be reached. Default 5 seconds.
     pub fn degraded_ttl(mut self, ttl: Duration) -> Self {
         self.degraded_ttl = ttl;
         self
     }
 
-    /// Whether the backend's failures and damaged bytes are errors. By default they are misses and
+    /// Makes errors of the backend's failures and of damaged bytes. By default they are misses and
     /// events.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
     }
 
-    /// Whether a load waits while another process loads the same key. Default true. Without, both
+    /// Lets a load wait while another process loads the same key. Default true. If false, both
     /// load, and the first result is kept.
     #[doc(alias = "distributed_lock")]
     pub fn wait_for_leases(mut self, wait: bool) -> Self {
@@ -254,7 +253,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long a load's lease lives at most without being renewed. Default 60 seconds; at least a
+    /// Longest life of a load's lease without a renewal. Default 60 seconds; at least a
     /// millisecond.
     ///
     /// It bounds how long other processes wait for a load whose process was killed or stopped. A
@@ -268,13 +267,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How many asynchronous loaders run at once at most. Default: no limit.
+    /// Largest number of asynchronous loaders that run at once. Default: no limit.
     pub fn max_concurrent_loads(mut self, limit: usize) -> Self {
         self.max_concurrent_loads = Some(limit);
         self
     }
 
-    /// Loads of keys that share one of this many slots run one after the other. Default: no slots.
+    /// Number of slots; loads of keys in one slot run one after the other. Default: no slots.
     ///
     /// A key's slot is taken from its hash, so this many loaders run at once at most, and a crowd of
     /// keys in one slot leaves the others alone. Loads whose loaders run on a caller's own thread do
@@ -285,7 +284,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Whether there is a cache at all. Default: yes.
+    /// Turns the cache on or off. Default: on.
     ///
     /// Without, every read is a miss, every change does nothing and says that it is done, loaders
     /// run for each call that does not find one running, and the backend is never asked. Locks and
@@ -295,8 +294,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Whether a call after [`close`](Cache::close) opens the cache again. Default: no, it fails with
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// Lets a call after [`close`](Cache::close) open the cache again. Default: no, the call fails
+    /// with [`Closed`](crate::ErrorKind::Closed).
     ///
     /// The backend must be one that can be opened again: a [`Connection`](crate::Connection).
     pub fn reopen(mut self, reopen: bool) -> Self {
@@ -304,15 +303,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// What happens where a [session](Cache::session) begins and ends. Default: it connects where it
-    /// must, and closes.
+    /// Options of the beginning and the end of a [session](Cache::session). Default: a session
+    /// connects if the cache is not connected, and closes the cache at its end.
     pub fn session(mut self, options: SessionOptions) -> Self {
         self.work.session = options;
         self
     }
 
-    /// The cache. What its [snapshot](Self::snapshot) holds is there already; an unreadable one is an
-    /// [`Event`] and no error.
+    /// Builds the cache. The entries of its [snapshot](Self::snapshot) are there already; an
+    /// unreadable snapshot is an [`Event`] and no error.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting outside its range;
@@ -324,7 +323,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         settings.check()?;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "build", message));
         if self.capacity == 0 {
-            return invalid("the capacity is at least 1");
+            return invalid("the capacity must be at least 1");
         }
         if self.tti == Some(Duration::ZERO) {
             return invalid("an idle time of zero keeps nothing");
@@ -337,7 +336,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             return invalid("a snapshot without an interval between saves would never be done");
         }
         if self.max_concurrent_loads == Some(0) || self.load_slots == Some(0) {
-            return invalid("without any loader at once nothing loads");
+            return invalid("max_concurrent_loads or load_slots: the limit must be at least 1");
         }
         if self.max_concurrent_loads.is_some() && self.load_slots.is_some() {
             return invalid("loads are limited by their number or by slots, not by both");
@@ -414,7 +413,11 @@ fn require_conditional(backend: &AnyBackend) -> Result<()> {
     if backend.capabilities().conditional {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Unsupported, "build", "loads are fenced by conditional writes"))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "build",
+        "a cache needs a backend with conditional writes",
+    ))
 }
 
 fn weigh_held<K: 'static, V: 'static>(weigher: Weigher<K, V>) -> Weigher<K, Held<V>> {

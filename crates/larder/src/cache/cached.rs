@@ -1,4 +1,4 @@
-//! What a cached function asks of its cache.
+//! Support for cached functions.
 
 use larder_core::Result;
 

@@ -28,7 +28,8 @@ enum There {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Adds to the number under the key, or subtracts what is negative; the sum. Atomic.
+    /// Adds to the number under the key and returns the sum. Atomic. A negative number is
+    /// subtracted.
     ///
     /// A missing number counts as 0 and starts with the ttl and the tags of the options; adding does
     /// not renew its life. A number is an entry of its own kind: [`counter`](Self::counter) reads it,
@@ -75,7 +76,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             .await?
     }
 
-    /// The number under the key; none if there is none.
+    /// Returns the number under the key; none if there is none.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a value is there; otherwise as

@@ -12,8 +12,8 @@ use crate::snapshot::Change as Noted;
 use crate::tier::marks::current::MarkChange;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Drops everything that has the tag, whatever its number. Loads under way do not bring it
-    /// back.
+    /// Drops all entries that have the tag, however many there are. Loads under way do not bring
+    /// them back.
     ///
     /// Another process notices at the latest after its
     /// [`tag_check`](crate::CacheBuilder::tag_check).
@@ -29,7 +29,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.change_tag(tag, MarkChange::Hard).await
     }
 
-    /// Makes everything that has the tag stale.
+    /// Makes all entries that have the tag stale.
     ///
     /// # Errors
     /// As [`invalidate_tag`](Self::invalidate_tag).
@@ -40,7 +40,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.change_tag(tag, MarkChange::Soft).await
     }
 
-    /// Drops everything in the cache's namespace, at the price of one write.
+    /// Drops all entries in the cache's namespace, at the price of one write.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -52,7 +52,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.change_all(MarkChange::Hard).await
     }
 
-    /// Makes everything in the cache's namespace stale, at the price of one write.
+    /// Makes all entries in the cache's namespace stale, at the price of one write.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).

@@ -1,4 +1,4 @@
-//! The keys that a pattern means: listed, counted, cleared.
+//! Keys that match a pattern: listed, counted, cleared.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::tier::marks::current::MarkChange;
 use crate::tier::shared::Shared;
 use crate::tier::shared::scan::{Met, Scan};
 
-/// The keys that a pattern means, page by page: see [`Cache::keys`].
+/// Keys that match a pattern, page by page: see [`Cache::keys`].
 pub struct Keys<'a, K: Hash + Eq, V> {
     cache: &'a Cache<K, V>,
     pub(super) walk: Walk<'a, K, V>,
@@ -29,8 +29,8 @@ pub(super) enum Walk<'a, K: Hash + Eq, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// The keys that a pattern means and that have a fresh value or a counter; stale ones too, if
-    /// the options [allow](crate::Options::allow_stale) that.
+    /// Lists the keys that match a pattern and have a fresh value or a counter. Stale ones are
+    /// listed too, if the options [allow](crate::Options::allow_stale) that.
     ///
     /// What is written meanwhile may be met or not; what is there all the while is met, and twice
     /// only where a backend's scan does so. See [`Pattern`] for what a pattern may say.
@@ -71,7 +71,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(Keys { cache: self, walk, ready: VecDeque::new() })
     }
 
-    /// How many keys [`keys`](Self::keys) would find.
+    /// Returns the number of keys that [`keys`](Self::keys) would find.
     ///
     /// # Errors
     /// As [`keys`](Self::keys) and [`Keys::next`].
@@ -89,7 +89,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(count)
     }
 
-    /// Drops all keys that a pattern means; how many [`keys`](Self::keys) would have found.
+    /// Drops all keys that match a pattern. Returns the number that [`keys`](Self::keys) would have
+    /// found.
     ///
     /// Loads under way of such keys do not bring them back. `*` also changes the namespace's epoch,
     /// as [`invalidate_all`](Self::invalidate_all) does, and then frees the room. Another namespace
@@ -125,7 +126,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
-    /// The next key; none after the last.
+    /// Returns the next key; none after the last.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if the backend cannot list keys,

@@ -10,8 +10,8 @@ use crate::memory::MemoryBackend;
 use crate::ops::Lock;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Takes the lock of this name for this long, waiting for it as long as the options' hard
-    /// timeout allows.
+    /// Takes the lock of this name for this long. Waits for it as long as the options' hard timeout
+    /// allows.
     ///
     /// It excludes whoever shares the backend and the namespace: see
     /// [`lock_scope`](Self::lock_scope). Without a backend it excludes the holders of this cache.
@@ -47,7 +47,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Lock::acquire(backend, self.inner.clock().shared(), key, length, patience).await
     }
 
-    /// Takes the lock of this name for this long; none if somebody holds it.
+    /// Takes the lock of this name for this long; none if somebody else holds it.
     ///
     /// # Errors
     /// As [`lock`](Self::lock), but for the timeout.
@@ -61,7 +61,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Lock::try_acquire(backend, self.inner.clock().shared(), key, length).await
     }
 
-    /// Whom a lock excludes: this process, this host or the network.
+    /// Scope of a lock's exclusion: this process, this host or the network.
     #[must_use]
     pub fn lock_scope(&self) -> Scope {
         match &self.inner.shared {

@@ -1,4 +1,4 @@
-//! The verbs for many keys: each key by the protocol of one, the backend asked once for all.
+//! Verbs for many keys: each key by the protocol of one, one backend call for all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::tier::held::Held;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NewEntry<K, V> {
-    /// Its key.
+    /// The entry's key.
     pub key: K,
-    /// Its value.
+    /// The entry's value.
     pub value: V,
-    /// How long it is fresh.
+    /// Time to live: the time for which the entry is fresh.
     pub ttl: Ttl,
 }
 
@@ -49,12 +49,12 @@ impl<K, V> From<(K, V, Duration)> for NewEntry<K, V> {
     }
 }
 
-/// Of many keys at once. Each key is treated as by the verb for one key, with the same promises.
-/// The backend is asked for all of them in one call, or in one for each step where a change takes
-/// several. One key's failure leaves the others alone: see [`Batch`]. Of a key that is named twice
-/// the last one counts.
+/// Calls on many keys at once. Each key is treated as by the verb for one key, with the same
+/// promises. The backend is asked for all of them in one call, or in one for each step where a
+/// change takes several. One key's failure leaves the others alone: see [`Batch`]. Of a key that is
+/// named twice the last one counts.
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// The fresh values under the keys: only of those that have one.
+    /// Gets the fresh values under the keys. Keys without one are left out.
     ///
     /// # Errors
     /// [`Closed`](crate::ErrorKind::Closed) after `close`,
@@ -87,7 +87,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(batch.with(self.each(missing, look).await?).await)
     }
 
-    /// Whether there are values under the keys: an answer for each.
+    /// Checks for each key whether there is a value under it.
     ///
     /// # Errors
     /// As [`get_many`](Self::get_many).
@@ -109,8 +109,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.for_each_key(distinct(to_keys(keys)).await, ask).await
     }
 
-    /// Stores values, each with its own ttl if it names one. The number of results is the number
-    /// that was stored.
+    /// Stores values, each with its own ttl if it names one. The number of results is the number of
+    /// values stored.
     ///
     /// ```
     /// use std::time::Duration;
@@ -174,7 +174,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.for_each_key(distinct(to_keys(keys)).await, invalidate).await
     }
 
-    /// Takes the keys away; the values of those that had a fresh one.
+    /// Removes the keys and returns the values that were fresh.
     ///
     /// # Errors
     /// As [`get_many`](Self::get_many); for each key, as [`remove`](Self::remove).
@@ -196,7 +196,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.for_each_key(distinct(to_keys(keys)).await, remove).await
     }
 
-    /// The values under the keys, those that are missing loaded by one call of the loader.
+    /// Gets the values under the keys; one call of the loader loads the missing ones.
     ///
     /// The loader is called with the keys that nobody else is loading, and answers with a value or a
     /// [`Loaded`] for each that there is; for the others it says that there is none. A key that

@@ -1,4 +1,4 @@
-//! The handle: arguments in, result out.
+//! The handle of a cache: arguments in, result out.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -74,7 +74,7 @@ pub struct Cache<K: Hash + Eq, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// A cache in memory for at most this many entries, with all defaults.
+    /// Builds a cache in memory for at most this many entries, with all defaults.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the capacity is zero.
@@ -87,7 +87,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         CacheBuilder::new()
     }
 
-    /// The same cache under other options: for all verbs called on the result.
+    /// Returns a handle of the cache with other options, for all verbs called on it.
     ///
     /// The view shares everything with this handle, `close` included.
     ///
@@ -109,7 +109,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Self { inner: Arc::clone(&self.inner), settings: self.settings.with(options.into()) }
     }
 
-    /// The value under the key, if it is fresh; inside grace only with
+    /// Gets the value under the key, if it is fresh. A value inside grace is returned only with
     /// [`allow_stale`](Options::allow_stale). A known absence is none.
     ///
     /// A hit allocates nothing and waits for nothing. Where the local tier has none, the shared
@@ -131,7 +131,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(held.and_then(Held::into_option))
     }
 
-    /// The value under the key, loaded if it is not there: the general verb.
+    /// Gets the value under the key, or loads it if missing: the general verb.
     ///
     /// The loader is given the key and the stale value, if one is kept. It answers with a value or
     /// with [`Loaded`]: a value with its own ttl and tags, "not modified", or "there is none",
@@ -190,7 +190,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(held.into_option())
     }
 
-    /// The value under the key, or what the loader makes.
+    /// Gets the value under the key, or else makes it with the loader.
     ///
     /// # Errors
     /// As [`load`](Self::load); the loader itself can only panic.
@@ -210,7 +210,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.value(key, |_: &Q| boxed(loader)).await
     }
 
-    /// The value under the key, or what the loader makes, if it succeeds.
+    /// Gets the value under the key, or makes it with a loader that can fail.
     ///
     /// ```
     /// use larder::Cache;
@@ -239,8 +239,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.value(key, |_: &Q| boxed(move |_| loader())).await
     }
 
-    /// The value under the key, or what the loader finds. "There is none" is kept as long as
-    /// [`absent_ttl`](Options::absent_ttl) says.
+    /// Gets the value under the key, or loads it; the loader may find none. "There is none"
+    /// is kept as long as [`absent_ttl`](Options::absent_ttl) says.
     ///
     /// # Errors
     /// As [`load`](Self::load); the loader itself can only panic.
@@ -265,7 +265,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(held.into_option())
     }
 
-    /// Starts to load the key anew in the background; whether it did: not if a load is under way.
+    /// Starts to load the key anew in the background. Returns false if a load is under way already.
     ///
     /// What is there is served meanwhile. It waits for no other process: where another one is loading
     /// the key, what was started ends without running the loader, unless the cache was built to
@@ -290,7 +290,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.request(hash, key.to_key(), LOAD).start(Trigger::Force, boxed(loader))
     }
 
-    /// What has happened in this cache since it was built.
+    /// Statistics since the cache was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.stats().snapshot()
@@ -302,8 +302,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Blocking::new(self)
     }
 
-    /// Ends the cache: waits for the loads that are running, saves its
-    /// [snapshot](CacheBuilder::snapshot), then closes the backend. Twice is once.
+    /// Closes the cache. Waits for the loads that are running, saves its
+    /// [snapshot](CacheBuilder::snapshot), then closes the backend. Closing twice is no error.
     ///
     /// All later calls on all handles fail with [`Closed`](crate::ErrorKind::Closed), until
     /// [`connect`](Self::connect); or they open it again, if it was built to

@@ -18,8 +18,8 @@ use crate::tier::shared::Shared;
 use crate::tier::shared::scan::Met;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// The value under the key, if it is fresh: without counting, without renewing its idle time,
-    /// and without copying it to memory.
+    /// Gets the fresh value under the key without leaving a trace. The read is not counted, does
+    /// not renew the idle time, and copies nothing to memory.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -32,7 +32,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(fresh.and_then(|looked| looked.held.into_option()))
     }
 
-    /// The fresh value under the key, or else this one, which is not stored.
+    /// Gets the fresh value under the key, or else the default, which is not stored.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -44,7 +44,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.get(key).await?.unwrap_or(default))
     }
 
-    /// The fresh value under the key, or an error.
+    /// Gets the fresh value under the key, or an error.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is none; otherwise as [`get`](Self::get).
@@ -56,8 +56,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.get(key).await?.ok_or_else(missing)
     }
 
-    /// How long the value or the number under the key stays fresh: none if there is no fresh one,
-    /// [`Ttl::Never`] if it stays so, else the time that is left.
+    /// Returns the time for which the value or the number under the key stays fresh. None if there
+    /// is no fresh one, [`Ttl::Never`] if it stays fresh without end, else the time that is left.
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,7 +88,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }))
     }
 
-    /// Whether [`peek`](Self::peek) would find a value, or [`counter`](Self::counter) a number.
+    /// Returns true if [`peek`](Self::peek) would find a value, or [`counter`](Self::counter) a
+    /// number.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -101,8 +102,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(stored.is_some_and(|stored| stored.life == Life::Fresh || self.settings.allow_stale))
     }
 
-    /// Frees the room of what is dead, in memory and in the backend; how many records it was in the
-    /// backend.
+    /// Frees expired and invalidated entries in memory and in the backend. Returns the number of
+    /// records freed in the backend.
     ///
     /// Memory and a backend free what is dead by its time without being asked, and memory also what
     /// a tag or [`invalidate_all`](Self::invalidate_all) has ended. A backend knows nothing of these:
@@ -139,7 +140,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
     }
 
-    /// Age, life, tags and tier of what is under the key, stale or known to be absent included.
+    /// Metadata of the entry: age, life, tags and tier. Stale entries and known absences are
+    /// included.
     ///
     /// ```
     /// use std::time::Duration;
@@ -179,7 +181,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }))
     }
 
-    /// Whether a known absence is kept under the key: a miss is not that.
+    /// Returns true if a known absence is kept under the key. A miss is not that.
     ///
     /// # Errors
     /// As [`get`](Self::get).

@@ -1,4 +1,4 @@
-//! The life of a cache's connection: opened, closed, for a while.
+//! Sessions and the life of a cache's connection.
 
 use std::fmt;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::key::CacheKey;
 use crate::options::SessionOptions;
 
-/// A cache for a while: see [`Cache::session`].
+/// A cache that is connected for a while: see [`Cache::session`].
 ///
 /// Call [`end`](Session::end): a drop cannot wait. Where it is dropped instead, within a runtime, it
 /// ends in the background.
@@ -21,8 +21,8 @@ pub struct Session<K: CacheKey, V: Clone + Send + Sync + 'static> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Opens the cache again, if it is closed, and its backend, if that can be opened again; whether
-    /// it had to.
+    /// Opens a closed cache, and its backend if that can be opened again. Returns true if anything
+    /// had to be opened.
     ///
     /// A backend that is closed for good, as one is that was not given as a
     /// [`Connection`](crate::Connection), leaves the cache closed.
@@ -54,7 +54,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.connect().await.map(drop)
     }
 
-    /// The cache, connected, until the session ends: with the switches that the cache was
+    /// Connects the cache until the session ends, with the options it was
     /// [built](crate::CacheBuilder::session) with.
     ///
     /// ```
@@ -80,7 +80,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.session_with(self.inner.work.session).await
     }
 
-    /// The same with switches of its own.
+    /// Connects the cache until the session ends, with options of its own.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -98,7 +98,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Session<K, V> {
-    /// Ends the session: closes the cache, if that is its switch.
+    /// Ends the session. Closes the cache, if its options say so.
     ///
     /// # Errors
     /// As [`Cache::close`].

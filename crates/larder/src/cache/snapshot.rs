@@ -1,4 +1,4 @@
-//! Saving a cache, and beginning with what was saved.
+//! Saving a cache, and restoring it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{Copied, Refill};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Saves what memory holds now; how many entries that were.
+    /// Saves all entries in memory. Returns the number of entries saved.
     ///
     /// Readers and writers go on meanwhile. An entry that changes during the save may be in it as it
     /// was, as it is, or not at all. Without a [snapshot](crate::CacheBuilder::snapshot) it does
@@ -38,13 +38,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         apart(move || keeper.save()).await?
     }
 
-    /// How many entries memory holds, those that are dead and not yet freed included.
+    /// Number of entries in memory, expired or invalidated ones not yet freed included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.local.len()
     }
 
-    /// Whether memory holds none.
+    /// Returns true if there are no entries in memory.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

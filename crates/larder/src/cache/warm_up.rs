@@ -13,20 +13,20 @@ use crate::key::CacheKey;
 use crate::load::loader::{Load, Loaded};
 use crate::support::runtime::Slice;
 
-/// How far a [warm-up](Cache::warm_up) has got.
+/// Progress of a [warm-up](Cache::warm_up).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct WarmUp<K> {
-    /// How many keys the loader was run for, and has made or found to be absent.
+    /// Number of keys loaded by this warm-up, including those the loader found absent.
     pub loaded: u64,
-    /// How many were there, or were being loaded by somebody else.
+    /// Number of keys that were there, or were being loaded by somebody else.
     pub present: u64,
-    /// Those that failed, and why.
+    /// Keys that failed, each with its error.
     pub failed: Vec<(K, Error)>,
 }
 
 impl<K> WarmUp<K> {
-    /// How many keys are done, failed ones included.
+    /// Number of keys that are done, failed ones included.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.loaded + self.present + self.failed.len() as u64
@@ -42,8 +42,8 @@ impl<K> WarmUp<K> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Loads the keys that are not there, at most so many at once, in this order. `progress` is told
-    /// after each.
+    /// Loads the keys that are missing, at most so many at once, in this order. `progress` is
+    /// called after each.
     ///
     /// A key that fails is one of [`failed`](WarmUp::failed), and does not keep the others from being
     /// loaded. Each is loaded as by [`load`](Self::load), together with whoever asks for it meanwhile.
@@ -88,7 +88,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         E: Into<BoxError>,
     {
         if at_once == 0 {
-            let message = "without any loader at once nothing loads";
+            let message = "the number of concurrent loads must be at least 1";
             return Err(Error::new(ErrorKind::InvalidInput, "warm up", message));
         }
         self.check()?;

@@ -17,7 +17,7 @@ use crate::tier::freshness::lives;
 use crate::tier::held::{Held, Looked};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// Puts a value under the key, whatever is there.
+    /// Stores a value under the key, in the place of any earlier one.
     ///
     /// # Errors
     /// [`Codec`](crate::ErrorKind::Codec) or [`NoSpace`](crate::ErrorKind::NoSpace) for a value the
@@ -45,7 +45,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             .await?
     }
 
-    /// Puts a value under the key if no fresh one is there; whether it did.
+    /// Stores a value only if there is no fresh one; returns true if stored.
     ///
     /// # Errors
     /// As [`insert`](Self::insert); a backend that cannot be reached is an error.
@@ -57,7 +57,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.insert_where(key, value, |there| there.is_none()).await
     }
 
-    /// Puts a value under the key if a fresh one is there; whether it did.
+    /// Stores a value only in the place of a fresh one; returns true if stored.
     ///
     /// # Errors
     /// As [`insert_if_absent`](Self::insert_if_absent).
@@ -68,7 +68,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.insert_where(key, value, |there| there.is_some()).await
     }
 
-    /// Stores a value only over a fresh one that this holds for; whether it did. Atomic.
+    /// Stores a value only over a fresh one that satisfies `is_wanted`. Returns true if it was
+    /// stored. Atomic.
     ///
     /// `is_wanted` runs under a lock, maybe several times: it must not call the cache.
     ///
@@ -84,7 +85,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.insert_where(key, value, move |there| there.is_some_and(&is_wanted)).await
     }
 
-    /// Stores a value only over a fresh one that equals `current`; whether it did. Atomic.
+    /// Stores a value only over a fresh one that equals `current`. Returns true if it was stored.
+    /// Atomic.
     ///
     /// ```
     /// use larder::Cache;
@@ -112,7 +114,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.replace_if(key, value, move |there| *there == current).await
     }
 
-    /// Takes the key's value away and returns it, if it was fresh.
+    /// Removes the key's value and returns it, if it was fresh.
     ///
     /// Of any number of callers one gets it.
     ///
@@ -159,8 +161,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             .await?
     }
 
-    /// Ends the freshness of the entry, which is kept as a fallback for its own grace and no longer than
-    /// before; whether there was one. An entry without grace goes.
+    /// Makes the entry stale, and keeps it as a fallback for its own grace. It lives no longer than
+    /// before. An entry without grace is removed. Returns true if there was an entry.
     ///
     /// Of an entry without end the grace is that of this call's options.
     ///
@@ -174,8 +176,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::MarkStale).await?.is_some())
     }
 
-    /// Gives a fresh entry this ttl from now on, with the grace it had; whether there was one. A ttl of zero
-    /// takes it away.
+    /// Gives a fresh entry this ttl from now on, with the grace it had. Returns true if there was
+    /// one. A ttl of zero removes it.
     ///
     /// An entry that had no end gets the grace of this call's options.
     ///
@@ -192,7 +194,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::SetTtl(self.length(ttl.into()))).await?.is_some())
     }
 
-    /// Keeps a fresh value without end; whether there was one.
+    /// Keeps a fresh value without end. Returns true if there was one.
     ///
     /// # Errors
     /// As [`set_ttl`](Self::set_ttl).
@@ -203,7 +205,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.set_ttl(key, Ttl::Never).await
     }
 
-    /// Lets a fresh entry's life begin anew, as long as it was; whether there was one.
+    /// Restarts a fresh entry's time to live, as long as it was. Returns true if there was one.
     ///
     /// # Errors
     /// A backend that cannot be reached.
@@ -214,8 +216,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::Touch).await?.is_some())
     }
 
-    /// Gives an entry this ttl from now on, with the grace it had, also one that has expired and is inside
-    /// grace; its value, or none if there was none or it is dead. What is stale by an invalidation stays so.
+    /// Gives an entry, fresh or inside grace, this ttl from now on. It keeps the grace it had.
+    /// Returns its value, or none if there was none or it is dead. An entry made stale by an
+    /// invalidation stays stale.
     ///
     /// # Errors
     /// A backend that cannot be reached.

@@ -136,7 +136,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 }
 
-/// A backend that refused what expects nothing has not done it, whatever it means by that.
+/// A backend that refused an unconditional change has not made it, whatever its reason.
 pub(crate) fn refused() -> Error {
-    Error::new(ErrorKind::Unavailable, "change", "the backend refused what expects nothing")
+    Error::new(ErrorKind::Unavailable, "change", "the backend refused an unconditional change")
 }

@@ -11,7 +11,7 @@ const ID: u16 = 3;
 /// Arrays and objects inside each other at most: those that the deserializer takes.
 const MAX_DEPTH: usize = 127;
 
-/// Any serde value as JSON, for people and other languages to read. Feature `json`.
+/// Codec for any serde value as JSON, readable by people and other languages. Feature `json`.
 ///
 /// A field may be added or removed between releases, if it has `#[serde(default)]`.
 ///

@@ -11,7 +11,7 @@ const ID: u16 = 1;
 /// Arrays and maps inside each other at most; deeper values would risk the stack.
 const MAX_DEPTH: usize = 128;
 
-/// Any serde value as MessagePack, with the names of its fields.
+/// Codec for any serde value as MessagePack, with the names of its fields.
 ///
 /// A field may be added or removed between releases, if it has `#[serde(default)]`, and other
 /// languages can read the bytes.

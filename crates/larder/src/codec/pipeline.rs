@@ -82,26 +82,26 @@ impl<C> Pipeline<C> {
         }
     }
 
-    /// The number of the type's present shape. Default 0. What has another number is a miss.
+    /// Number of the type's present shape. Default 0. A value with another number is a miss.
     pub const fn schema(mut self, schema: u32) -> Self {
         self.schema = schema;
         self
     }
 
-    /// How large values are made smaller: `Zstd` (feature `zstd`) or `Lz4` (feature `lz4`).
+    /// Compression of large values: `Zstd` (feature `zstd`) or `Lz4` (feature `lz4`).
     pub fn compress(mut self, compression: impl Into<Compression>) -> Self {
         self.compression = Some(compression.into());
         self
     }
 
-    /// With which secrets records are encrypted. What is not encrypted is a miss from then on.
+    /// Encrypts records with these secrets. A record that is not encrypted is a miss from then on.
     #[cfg(feature = "encryption")]
     pub fn encrypt(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
         self
     }
 
-    /// How many bytes of the codec a value has at most. Default 64 MiB; never 4 GiB or more.
+    /// Largest size of an encoded value in bytes. Default 64 MiB; never 4 GiB or more.
     ///
     /// A larger one is refused with [`NoSpace`](ErrorKind::NoSpace). A record that claims to be
     /// larger is refused before anything is allocated for it.

@@ -12,7 +12,7 @@ mod bounded;
 
 const ID: u16 = 4;
 
-/// Any serde value in the smallest form, without the names of its fields. Feature `postcard`.
+/// Codec for any serde value in the smallest form, without field names. Feature `postcard`.
 ///
 /// The bytes say nothing of the type that they are of. A type that has changed in any way reads old
 /// bytes as an error at best and as another value at worst: state its

@@ -7,7 +7,7 @@ const ID: u16 = 2;
 /// Bytes are whatever their reader takes them for.
 const ANY_TYPE: u32 = 0;
 
-/// Stores bytes and text as they are. `Bytes` are shared, not copied, both ways.
+/// Codec that stores bytes and text as they are. `Bytes` are shared, not copied, both ways.
 ///
 /// Its id differs from that of [`MessagePack`](crate::MessagePack), so bytes that were stored raw
 /// are never taken for an encoded value, nor the other way round. `Bytes`, `Vec<u8>` and `String`

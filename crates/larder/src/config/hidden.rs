@@ -13,7 +13,7 @@ impl Hidden {
         Self(text.into())
     }
 
-    /// The text. Take care where it goes.
+    /// Returns the text. Take care where it goes.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -38,7 +38,7 @@ mod url;
 pub use self::hidden::Hidden;
 pub use self::server::ServerConfig;
 
-/// A cache as its operator describes it.
+/// Configuration of a cache, as its operator writes it.
 ///
 /// `Debug` shows no password and no URL.
 ///
@@ -60,29 +60,29 @@ pub use self::server::ServerConfig;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// Whether there is a cache at all. Default `true`.
+    /// Turns the cache on or off. Default `true`.
     pub enabled: bool,
-    /// How long entries are fresh. Default an hour.
+    /// Time to live: the time for which entries are fresh. Default an hour.
     pub ttl: Ttl,
-    /// How long they are kept beyond that, stale. Default zero.
+    /// Time after the ttl for which entries are kept, stale. Default zero.
     pub grace: Duration,
-    /// Entries in memory at most. Default 1,000.
+    /// Largest number of entries in memory. Default 1,000.
     pub capacity: u64,
     /// The namespace in the backend. Default `larder`. Each type of values needs its own.
     pub namespace: String,
-    /// Whether a backend's failure is an error. Default `false`.
+    /// Strict mode: a backend's failure is an error. Default `false`.
     pub strict: bool,
-    /// Where entries are shared. Default memory alone.
+    /// Backend that shares the entries. Default: memory alone.
     pub backend: BackendConfig,
 }
 
-/// Where entries are shared.
+/// Backend that shares the entries.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackendConfig {
-    /// Nowhere: in the memory of the process.
+    /// No backend: entries stay in the memory of the process.
     Memory,
-    /// What this URL names.
+    /// The backend named by this URL.
     Url(Hidden),
     /// A server.
     Server(ServerConfig),
@@ -113,8 +113,8 @@ impl CacheConfig {
         }
     }
 
-    /// The backend, unopened: it is opened when it is first needed. None for memory alone, and for
-    /// what is not enabled.
+    /// Returns the backend as a connection that opens when it is first needed. None for memory
+    /// alone, and for a configuration that is not enabled.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if none of the openers knows the URL's scheme.
@@ -139,8 +139,8 @@ where
     K: CacheKey,
     V: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The cache that a configuration describes. `openers` know its backend's URL: one for each
-    /// adapter that the configuration may name, none for memory alone.
+    /// Builds the cache that a configuration describes. `openers` know its backend's URL: one for
+    /// each adapter that the configuration may name, none for memory alone.
     ///
     /// Nothing is opened here: the backend is when it is first needed.
     ///
@@ -157,7 +157,7 @@ where
     K: CacheKey,
     V: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Takes over all that a configuration has, its defaults included: call it first.
+    /// Takes over all settings of a configuration, including its defaults: call this first.
     ///
     /// # Errors
     /// As [`Cache::from_config`].
@@ -182,7 +182,7 @@ where
 }
 
 impl CacheConfig {
-    /// Its settings as texts, by name, passwords included.
+    /// Settings as texts, by name, passwords included.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<&'static str, Hidden> {
         setting::all(self)

@@ -6,27 +6,27 @@ use std::time::Duration;
 use crate::config::Hidden;
 use crate::config::url::escape;
 
-/// A server that holds entries.
+/// Address and settings of a server that holds entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// Its name or address, without brackets. Default `localhost`.
+    /// Name or address of the server, without brackets. Default `localhost`.
     pub host: String,
-    /// Default 6379.
+    /// Port. Default 6379.
     pub port: u16,
-    /// The number of the database. Default 0.
+    /// Number of the database. Default 0.
     pub db: u32,
-    /// Default none.
+    /// User name. Default none.
     pub username: Option<String>,
-    /// Default none.
+    /// Password. Default none.
     pub password: Option<Hidden>,
-    /// Whether the connection is encrypted. Default `false`.
+    /// Encryption of the connection. Default `false`.
     pub tls: bool,
-    /// Connections at most. Default 20.
+    /// Largest number of connections. Default 20.
     pub pool_size: u32,
-    /// How long connecting takes at most. Default 5 seconds.
+    /// Time limit for connecting. Default 5 seconds.
     pub connect_timeout: Duration,
-    /// How long a call takes at most. Default 5 seconds.
+    /// Time limit for a call. Default 5 seconds.
     pub timeout: Duration,
 }
 
@@ -47,7 +47,8 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Its URL: `redis://` or, encrypted, `rediss://`, with whatever needs it escaped.
+    /// URL of the server: `redis://` or, encrypted, `rediss://`. All that needs escaping is
+    /// escaped.
     ///
     /// ```
     /// use larder::config::{Hidden, ServerConfig};

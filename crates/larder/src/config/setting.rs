@@ -1,4 +1,4 @@
-//! The settings by name: judged, and told.
+//! Settings by name: checked, and listed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where settings come from.
+//! Sources of settings.
 
 use std::ffi::OsString;
 
@@ -9,7 +9,7 @@ use crate::config::url::Parts;
 use crate::config::{BackendConfig, CacheConfig, Hidden};
 
 impl CacheConfig {
-    /// From settings by name. What is not named has its default.
+    /// Reads a configuration from settings by name. A setting that is not named has its default.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is not known and for a value
@@ -24,8 +24,8 @@ impl CacheConfig {
         Ok(config)
     }
 
-    /// From those of many settings that begin with a prefix, which is stripped; the others are
-    /// somebody else's.
+    /// Reads a configuration from the settings that begin with a prefix. The prefix is stripped;
+    /// other settings are ignored.
     ///
     /// ```
     /// use larder::config::CacheConfig;
@@ -48,8 +48,9 @@ impl CacheConfig {
         Self::from_settings(own)
     }
 
-    /// From environment variables: `MY_APP_CACHE_TTL` is `ttl` with the prefix `MY_APP_CACHE_`. Pass
-    /// [`std::env::vars_os`]: the library reads no environment by itself.
+    /// Reads a configuration from environment variables. `MY_APP_CACHE_TTL` is `ttl` with the
+    /// prefix `MY_APP_CACHE_`. Pass [`std::env::vars_os`]: the library reads no environment by
+    /// itself.
     ///
     /// ```
     /// use larder::config::CacheConfig;
@@ -78,7 +79,7 @@ impl CacheConfig {
         Self::from_settings(own)
     }
 
-    /// From a TOML table.
+    /// Reads a configuration from a TOML table.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no TOML; otherwise as
@@ -90,8 +91,8 @@ impl CacheConfig {
         Self::from_table(&table)
     }
 
-    /// From the table of this name in a TOML document: `cache`, or `services.cache`. Without such a
-    /// table, all defaults.
+    /// Reads a configuration from one table of a TOML document. The name is like `cache`, or
+    /// `services.cache`. Without such a table, all defaults.
     ///
     /// # Errors
     /// As [`from_toml`](Self::from_toml).
@@ -108,8 +109,8 @@ impl CacheConfig {
         Self::from_table(&table)
     }
 
-    /// From a URL: the backend, and settings of the cache after its `?`. Settings that are not the
-    /// cache's are left to the backend.
+    /// Reads a configuration from a URL: the backend, and settings after the `?`. Settings that are
+    /// not the cache's are left to the backend.
     ///
     /// ```
     /// use larder::config::CacheConfig;

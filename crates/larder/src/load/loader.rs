@@ -18,12 +18,12 @@ use crate::options::{Ttl, check_tags};
 use crate::support::sync::lock;
 use crate::tier::marks::current::Age;
 
-/// What a loader is given.
+/// Arguments of a loader: the key, and the stale value if one is kept.
 pub struct Load<K: Hash + Eq, V> {
     /// The key to load.
     pub key: K,
-    /// The value that has run out, if one is still kept: for loaders that can ask their source
-    /// "has it changed since", and answer [`Loaded::not_modified`].
+    /// The stale value, if one is still kept. For loaders that can ask their source "has it changed
+    /// since", and answer [`Loaded::not_modified`].
     pub stale: Option<V>,
     pub(crate) inner: Arc<Inner<K, V>>,
     /// The flight it runs in.
@@ -31,8 +31,8 @@ pub struct Load<K: Hash + Eq, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
-    /// Tags the result. Called before the source is read, it has no other cost: a tag named only
-    /// by [`Loaded::tags`] is fenced by the changes of all tags.
+    /// Adds tags to the result. Called before the source is read, it has no other cost: a tag named
+    /// only by [`Loaded::tags`] is fenced by the changes of all tags.
     ///
     /// ```
     /// use larder::{Cache, Error, Load};
@@ -84,7 +84,7 @@ impl<K: Hash + Eq, V> fmt::Debug for Load<K, V> {
     }
 }
 
-/// What a loader answers: a value, "not modified" or "there is none", and how to keep it.
+/// Answer of a loader: a value, "not modified" or "there is none". It also says how to keep that.
 ///
 /// A plain value turns into it by `into()`: it is kept as the call's options say.
 ///
@@ -111,17 +111,18 @@ pub(crate) enum Answer<V> {
 }
 
 impl<V> Loaded<V> {
-    /// This value.
+    /// Answers with this value.
     pub fn new(value: V) -> Self {
         Self::of(Answer::Value(value))
     }
 
-    /// There is none. Kept only under an [`absent_ttl`](crate::Options::absent_ttl).
+    /// Answers that there is none. Kept only under an [`absent_ttl`](crate::Options::absent_ttl).
     pub fn absent() -> Self {
         Self::of(Answer::Absent)
     }
 
-    /// The stale value still holds: it gets a new life. An error if there was none.
+    /// Answers that the stale value still holds: it gets a new life. An error if there was no stale
+    /// value.
     pub fn not_modified() -> Self {
         Self::of(Answer::NotModified)
     }
@@ -130,13 +131,13 @@ impl<V> Loaded<V> {
         Self { answer, ttl: Ttl::Default, tags: Vec::new() }
     }
 
-    /// How long it is fresh, instead of what the call's options say.
+    /// Time to live of the result, instead of the call's options.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.ttl = ttl.into();
         self
     }
 
-    /// Tags beside those of the call's options.
+    /// Adds tags to those of the call's options.
     ///
     /// They are known only now that the load is over, so any change of any tag of the namespace
     /// during the load keeps the result from being stored. Tags in the options, or named by

@@ -70,26 +70,26 @@ where
         self
     }
 
-    /// How long entries are fresh after they were written. By default without end.
+    /// Time to live: the time for which entries are fresh after a write. Default: no end.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// How long entries stay after their last use, to the millisecond and at most 16 ms less. By
-    /// default that does not matter.
+    /// Time to idle: entries leave this long after their last use. Exact to the millisecond and at
+    /// most 16 ms less. Default: unlimited.
     pub fn tti(mut self, tti: Duration) -> Self {
         self.config.tti = Some(tti);
         self
     }
 
-    /// How long entries are kept, stale, after their ttl. By default not at all.
+    /// Time after the ttl for which entries are kept, stale. Default: none.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;
         self
     }
 
-    /// Who is told of each entry that leaves, exactly once, and why.
+    /// Called for each entry that leaves, with the cause: exactly once.
     ///
     /// It runs outside all locks, on the thread that made the entry leave: the writer that evicts,
     /// or the janitor for what expires. It may call the cache. A panic of it is counted and goes no
@@ -99,7 +99,7 @@ where
         self
     }
 
-    /// The clock of all lives. By default the system's.
+    /// Clock that all times of entries follow. Default: the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.config.clock = LocalClock::Injected(clock);
         self

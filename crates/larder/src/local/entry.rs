@@ -1,11 +1,11 @@
-//! What a call says of the entry it writes.
+//! Options of an entry that is written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::options::Ttl;
 
-/// What a call says of the entry it writes. Whatever is not set is as the cache was built.
+/// Options of an entry that is written. An option that is not set is as the cache was built.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,24 +22,24 @@ pub struct EntryOptions {
 }
 
 impl EntryOptions {
-    /// An entry as the cache was built for, without tags.
+    /// Options as the cache was built, without tags.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long it is fresh.
+    /// Time to live: the time for which the entry is fresh.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.ttl = ttl.into();
         self
     }
 
-    /// How long it is kept after that, stale.
+    /// Time after the ttl for which the entry is kept, stale.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// By what else it can be invalidated than by its key.
+    /// Tags of the entry: other names than its key by which it can be invalidated.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags = tags.into_iter().map(Into::into).collect();
         self

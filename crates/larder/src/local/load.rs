@@ -23,7 +23,7 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// The fresh value, or else what the loader makes, which is then kept.
+    /// Gets the fresh value, or else makes it with the loader and keeps it.
     ///
     /// Of all threads that want a key at once, one runs its loader and the others wait for its
     /// value. A key that is changed while it is loaded keeps the change: the loaded value goes to
@@ -49,7 +49,7 @@ where
         }
     }
 
-    /// The same for a loader that can fail.
+    /// Gets or makes the value with a loader that can fail.
     ///
     /// # Errors
     /// Those of the caller's own loader: errors are not shared, for that would ask for errors that
@@ -66,7 +66,8 @@ where
         self.try_get_with_options(key, EntryOptions::new(), loader)
     }
 
-    /// The same for an entry with options: those of the call that loads count.
+    /// Gets or makes the value with options and a loader that can fail. The options of the call
+    /// that loads count.
     ///
     /// # Errors
     /// As [`try_get_with`](Self::try_get_with).

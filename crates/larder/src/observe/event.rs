@@ -1,11 +1,11 @@
-//! What happened that no caller was told.
+//! Events that no caller's result reports.
 
 use std::fmt;
 use std::sync::Arc;
 
 use larder_core::Error;
 
-/// Something that happened beside a caller's result. Holds no keys, values or secrets.
+/// Event that no caller's result reports. Holds no keys, values or secrets.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

@@ -1,29 +1,29 @@
-//! What can be told of an entry.
+//! Metadata of entries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::Life;
 
-/// What a cache knows of an entry, without its value.
+/// Metadata of one entry, without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntryInfo {
-    /// Whether it is fresh, or stale and inside grace.
+    /// Freshness of the entry: fresh, or stale and inside grace.
     pub life: Life,
-    /// Whether it is the knowledge that there is no value.
+    /// Mark of a known absence: the entry says that there is no value.
     pub is_absent: bool,
-    /// Time since it was written. A [`LocalCache`](crate::LocalCache) does not keep it.
+    /// Time since the entry was written. A [`LocalCache`](crate::LocalCache) does not keep it.
     pub age: Option<Duration>,
-    /// Time until it stops being fresh: zero if it has, [`NEVER`](crate::backend::NEVER) if it
-    /// never does.
+    /// Time until the entry stops being fresh. Zero if it is stale,
+    /// [`NEVER`](crate::backend::NEVER) if it stays fresh.
     pub ttl_left: Duration,
-    /// Time until it is gone, its idle time aside: [`NEVER`](crate::backend::NEVER) if it is kept
-    /// without end.
+    /// Time until the entry is gone, its idle time aside. [`NEVER`](crate::backend::NEVER) if it is
+    /// kept without end.
     pub kept_left: Duration,
-    /// Its tags.
+    /// Tags of the entry.
     pub tags: Vec<Arc<str>>,
-    /// Where it was found.
+    /// Tier in which the entry was found.
     pub tier: Tier,
 }
 

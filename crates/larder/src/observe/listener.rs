@@ -1,27 +1,27 @@
-//! Who is told of entries that leave, and why they left.
+//! Listeners for entries that leave, and the causes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::observe::stats::{Count, Counters};
 
-/// Why an entry left the local tier.
+/// Reason for which an entry left the local tier.
 ///
 /// An entry that was already dead by its time or idle time has expired, whatever made it leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It made room for others, or was too heavy to be stored.
+    /// Entry that made room for others, or was too heavy to be stored.
     Size,
-    /// Its time, or its idle time, had run out.
+    /// Entry whose time, or idle time, had run out.
     Expired,
-    /// A newer value took its place.
+    /// Entry that was replaced by a newer value.
     Replaced,
-    /// It was removed or invalidated: by its key, by a tag, or with everything.
+    /// Entry that was removed or invalidated: by its key, by a tag, or with everything.
     Removed,
 }
 
-/// Who is told of each entry that leaves, exactly once, outside all locks.
+/// Called for each entry that leaves, exactly once, outside all locks.
 ///
 /// It runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for what has
 /// died. It may call the cache. If it panics, the panic is counted and goes no further. While it

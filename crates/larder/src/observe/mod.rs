@@ -1,4 +1,4 @@
-//! What users see of a cache at work: events, statistics, listeners, metadata of entries.
+//! Observation of a cache at work: events, statistics, listeners, metadata of entries.
 
 pub(crate) mod event;
 pub(crate) mod info;

@@ -1,11 +1,11 @@
-//! Counters of what happened.
+//! Statistics of a cache.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::thread_index::{self, SEATS};
 
-/// What has happened in a cache since it was built.
+/// Statistics of a cache since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -19,9 +19,9 @@ pub struct Stats {
     pub loads: u64,
     /// Loads that failed or panicked.
     pub load_failures: u64,
-    /// Callers who joined somebody else's load, and are counted as hit or miss as well.
+    /// Callers that joined another caller's load. They count as hit or miss as well.
     pub coalesced: u64,
-    /// Entries that left for room.
+    /// Entries that were evicted to make room.
     pub evicted: u64,
     /// Entries that left because their time, or their idle time, had run out.
     pub expired: u64,

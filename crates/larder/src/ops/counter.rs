@@ -40,13 +40,14 @@ pub struct Counter<B> {
 }
 
 impl<B: Backend> Counter<B> {
-    /// The counter under this key. Its life is given when it starts; adding does not renew it.
+    /// Opens the counter under this key. Its life is given when it starts; adding does not renew
+    /// it.
     #[must_use]
     pub fn new(swap: Swap<B>, key: Key, times: Times) -> Self {
         Self { swap, key, times }
     }
 
-    /// The number.
+    /// Returns the number.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a value is there that is no counter, and the
@@ -56,7 +57,7 @@ impl<B: Backend> Counter<B> {
         Ok(record.as_ref().map(number).transpose()?.flatten().unwrap_or(0))
     }
 
-    /// Adds, or subtracts what is negative, and returns the sum.
+    /// Adds to the number and returns the sum. A negative number is subtracted.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a value is there that is no counter, or the sum

@@ -109,7 +109,7 @@ impl<B: Backend> Lock<B> {
         Ok(lock)
     }
 
-    /// Lets the lease begin anew with its full length; whether the lock is still held.
+    /// Renews the lease for its full length. Returns true if the lock is still held.
     ///
     /// After false it is lost: somebody else may hold it, and what it protects must stop.
     ///
@@ -126,7 +126,7 @@ impl<B: Backend> Lock<B> {
         Ok(is_held)
     }
 
-    /// Gives the lock back; whether it was held until now.
+    /// Releases the lock. Returns true if it was held until now.
     ///
     /// # Errors
     /// The backend's, and the error of a lost answer: the lock is then free or runs out.
@@ -147,7 +147,7 @@ impl<B: Backend> Lock<B> {
 
     fn free(backend: B, clock: Arc<dyn Clock>, key: Key, length: Duration) -> Result<Self> {
         if length.is_zero() || length == NEVER {
-            let message = "the length of a lock is finite and not zero";
+            let message = "a lock needs a length above zero that ends";
             return Err(Error::new(ErrorKind::InvalidInput, "lock", message));
         }
         let swap = Swap::new(backend, clock);

@@ -1,4 +1,4 @@
-//! What is built on expectations, once for all backends.
+//! Operations built on conditional writes, once for all backends.
 //!
 //! A backend judges one [`Expect`](crate::backend::Expect)ation atomically and knows nothing more.
 //! Here that becomes what users ask for: [`Swap`] changes a record depending on what is there,

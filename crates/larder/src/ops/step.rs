@@ -2,16 +2,16 @@
 
 use larder_core::{Record, Times};
 
-/// What to do about the record that is there.
+/// Action on the record that an update found.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Step {
-    /// Leave it.
+    /// Leaves the record as it is.
     Keep,
-    /// Write this over it.
+    /// Writes this record over the one that is there.
     Write(Record),
-    /// Give it this life from now on, and leave its version.
+    /// Gives the record this life from now on, and leaves its version.
     Retime(Times),
-    /// Delete it.
+    /// Deletes the record.
     Delete,
 }

@@ -1,4 +1,4 @@
-//! Changes that depend on what is there, in a bounded loop.
+//! Changes that depend on the record found, in a bounded loop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::ops::tries::Tries;
 use crate::ops::turns::{Turn, Turns};
 use crate::support::runtime::unless;
 
-/// Changes of one backend's records that depend on what is there.
+/// Changes of one backend's records that depend on the records found.
 ///
 /// Every method is atomic: it reads, decides, and changes exactly what it read, again from the
 /// start if somebody was faster. After 16 tries it fails with
@@ -59,13 +59,13 @@ pub struct Swap<B> {
     turns: Arc<Turns>,
 }
 
-/// What an update found and did.
+/// Outcome of an update: the record found, and the step taken.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Update {
-    /// The record that was there; none if nothing was, or nothing that can be decoded.
+    /// Record that was there. None if nothing was, or nothing that can be decoded.
     pub before: Option<Record>,
-    /// What was done about it.
+    /// Step that was taken.
     pub step: Step,
 }
 
@@ -76,13 +76,14 @@ impl Update {
 }
 
 impl<B: Backend> Swap<B> {
-    /// Changes in this backend, pausing by this clock when contended.
+    /// Opens changes in this backend, pausing by this clock when contended.
     #[must_use]
     pub fn new(backend: B, clock: Arc<dyn Clock>) -> Self {
         Self { backend, clock, turns: Arc::default() }
     }
 
-    /// Does what `decide` says about the record that is there: every other method is one of these.
+    /// Applies the step that `decide` chooses for the record that is there. Every other method is
+    /// one of these.
     ///
     /// `decide` may be called several times, each time with what is there by then.
     ///
@@ -115,7 +116,7 @@ impl<B: Backend> Swap<B> {
         Ok(Attempts { swap: self, key, tries: self.tries(), _turn: Some(turn) })
     }
 
-    /// Writes if no fresh value is there; whether it did.
+    /// Writes the record only if there is no fresh value; returns true if written.
     #[doc(alias("add", "setnx", "put_if_absent"))]
     pub async fn set_if_absent(&self, key: &Key, record: Record) -> Result<bool> {
         let decide = |before: Option<&Record>| {
@@ -125,7 +126,7 @@ impl<B: Backend> Swap<B> {
         Ok(self.update(key, decide).await?.is_change())
     }
 
-    /// Writes if a fresh value is there; whether it did.
+    /// Writes the record only over a fresh value; returns true if written.
     pub async fn replace(&self, key: &Key, record: Record) -> Result<bool> {
         let decide = |before: Option<&Record>| {
             let is_there = before.is_some_and(is_fresh_value);
@@ -134,14 +135,14 @@ impl<B: Backend> Swap<B> {
         Ok(self.update(key, decide).await?.is_change())
     }
 
-    /// Writes if the very record that this header was read from is still there; whether it did.
+    /// Writes only over the very record that this header was read from. Returns true if written.
     #[doc(alias = "cas")]
     pub async fn compare_and_set(&self, key: &Key, read: &Header, record: Record) -> Result<bool> {
         self.require_conditional()?;
         self.apply(key, Some(read), &Step::Write(record)).await
     }
 
-    /// Deletes what is there and returns it, if it is a fresh value or counter.
+    /// Deletes the record and returns it, if it is a fresh value or counter.
     ///
     /// Of any number of takers one gets it.
     #[doc(alias("pop", "getdel"))]
@@ -149,8 +150,8 @@ impl<B: Backend> Swap<B> {
         Ok(self.edit(key, Edit::Remove).await?.before.filter(is_fresh_value))
     }
 
-    /// Ends the freshness of what is there, which is kept for its own grace and no longer than before;
-    /// whether there was any. A record without grace goes, one without end stays without end.
+    /// Makes the record stale, and keeps it for its own grace. It lives no longer than before. A
+    /// record without grace goes, one without end stays without end. Returns true if there was any.
     ///
     /// The record gets a new version, so loads that began before are refused. A lease is deleted.
     #[doc(alias = "soft_expire")]
@@ -159,17 +160,17 @@ impl<B: Backend> Swap<B> {
         Ok(update.is_change() && update.before.as_ref().is_some_and(is_value))
     }
 
-    /// Lets a fresh value's life begin anew; whether one was there.
+    /// Restarts the life of a fresh value. Returns true if one was there.
     pub async fn touch(&self, key: &Key) -> Result<bool> {
         Ok(self.edit(key, Edit::Touch).await?.is_change())
     }
 
-    /// Gives a fresh value this life; whether one was there.
+    /// Gives a fresh value this life. Returns true if one was there.
     pub async fn set_life(&self, key: &Key, times: Times) -> Result<bool> {
         self.retime_if(key, times, Edit::SetTtl(NEVER)).await
     }
 
-    /// Gives a value this life, also a stale one; whether one was there.
+    /// Gives a value, fresh or stale, this life. Returns true if one was there.
     pub async fn revive(&self, key: &Key, times: Times) -> Result<bool> {
         self.retime_if(key, times, Edit::Revive(NEVER)).await
     }

@@ -1,4 +1,4 @@
-//! How often and how soon a contended change is tried again.
+//! Number and pace of the retries of a contended change.
 
 use std::future::poll_fn;
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! Whose turn it is to change a key.
+//! Turns of the changes of a key.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;

@@ -33,7 +33,7 @@ pub(crate) mod sink;
 mod timer;
 mod v0;
 
-/// Where a cache is saved, and when.
+/// Place and schedule of a cache's saves.
 ///
 /// A cache built with it begins with what was saved, less the time that has passed since by the wall
 /// clock, and is saved on [`save`](crate::Cache::save), on [`close`](crate::Cache::close) and, if
@@ -79,7 +79,7 @@ impl Snapshot {
         Self { sink: Arc::new(sink), every: None, schema: 0 }
     }
 
-    /// How long after the last save the next one begins by itself. Default: never.
+    /// Time from one automatic save to the next. Default: never.
     ///
     /// With it a save also begins when 8 MiB of changes have been noted since the last. Once there
     /// are 16 MiB, the logs of saves that failed included, all that is saved is gone until the next.
@@ -88,13 +88,13 @@ impl Snapshot {
         self
     }
 
-    /// A number for the form of the values. What was saved under another is nothing. Default 0.
+    /// Number for the form of the values. Values saved under another number are ignored. Default 0.
     pub fn schema(mut self, schema: u32) -> Self {
         self.schema = schema;
         self
     }
 
-    /// Removes what has been saved. Nothing there is no error.
+    /// Removes the saved snapshot. An absent snapshot is no error.
     ///
     /// # Errors
     /// What keeps it from being removed.

@@ -1,8 +1,8 @@
-//! Where snapshots are kept.
+//! Places where snapshots are kept.
 
 use std::io::{self, Read, Write};
 
-/// Where a cache keeps its snapshot, and the log of what has changed since.
+/// Place where a cache keeps its snapshot, and the log of changes since.
 ///
 /// [`FileSink`](crate::FileSink) is one. All calls are synchronous; the cache makes them on threads
 /// that may wait, but for an append that [waits](Sink::waits) for nothing. An implementation keeps
@@ -77,14 +77,14 @@ use std::io::{self, Read, Write};
 /// }
 /// ```
 pub trait Sink: Send + Sync + 'static {
-    /// The snapshot from its beginning, if there is one.
+    /// Reads the snapshot from its beginning, if there is one.
     ///
     /// # Errors
     /// What keeps it from being read.
     fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>>;
 
-    /// Puts what `write` writes in the place of the snapshot, and then forgets all logs but its own,
-    /// if it has one, and those that other processes append to. `write` is called once.
+    /// Replaces the snapshot by the output of `write`. Then forgets all logs but its own, if it has
+    /// one, and those that other processes append to. `write` is called once.
     ///
     /// # Errors
     /// What keeps it from being written, and those of `write`: what was there before stays then.
@@ -94,13 +94,13 @@ pub trait Sink: Send + Sync + 'static {
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()>;
 
-    /// The log of this name from its beginning, if there is one.
+    /// Reads the log of this name from its beginning, if there is one.
     ///
     /// # Errors
     /// What keeps it from being read.
     fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
 
-    /// Makes the log of this name, which is new, with this in it.
+    /// Creates the log of this name, which is new, with these bytes.
     ///
     /// The log outlives a loss of power when this returns, if anything in the sink does: the
     /// snapshot and the log before name it next.
@@ -109,13 +109,13 @@ pub trait Sink: Send + Sync + 'static {
     /// What keeps it from being written.
     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Appends to the log of this name. Nothing asks whether it is there.
+    /// Appends to the log of this name. The caller does not check whether the log exists.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) if there is none, else what keeps it from being written.
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Whether an append may wait for a device. Default: yes.
+    /// Returns true if an append may wait for a device. Default: true.
     ///
     /// Then a thread of the cache makes the appends, each with all changes that were made during the
     /// one before. Otherwise each change makes its own, on the thread of whoever makes it.
@@ -123,7 +123,7 @@ pub trait Sink: Send + Sync + 'static {
         true
     }
 
-    /// Forgets the snapshot first, and then its logs. None is no error.
+    /// Forgets the snapshot first, and then its logs. An absent snapshot is no error.
     ///
     /// # Errors
     /// What keeps the snapshot from being removed.

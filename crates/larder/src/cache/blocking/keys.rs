@@ -1,4 +1,4 @@
-//! The keys that a pattern means, for synchronous code.
+//! Keys that match a pattern, for synchronous code.
 
 use std::fmt;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ use crate::cache::{Blocking, Cache};
 use crate::key::CacheKey;
 use crate::support::runtime::blocking;
 
-/// The keys that a pattern means, page by page: see [`Cache::keys`].
+/// Keys that match a pattern, page by page: see [`Cache::keys`].
 pub struct BlockingKeys<'a, K: Hash + Eq, V> {
     cache: &'a Cache<K, V>,
     keys: Keys<'a, K, V>,
@@ -20,7 +20,7 @@ pub struct BlockingKeys<'a, K: Hash + Eq, V> {
 }
 
 impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
-    /// As [`Cache::keys`]: an iterator, which ends with the first error.
+    /// Blocking form of [`Cache::keys`]: an iterator, which ends with the first error.
     ///
     /// ```
     /// use larder::Cache;

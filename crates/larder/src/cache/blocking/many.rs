@@ -26,7 +26,7 @@ enum Wish<K, V> {
 type Answers<K, V> = std::result::Result<Vec<(K, Loaded<V>)>, BoxError>;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
-    /// As [`Cache::get_many`](crate::Cache::get_many).
+    /// Blocking form of [`Cache::get_many`](crate::Cache::get_many).
     ///
     /// # Errors
     /// As [`Cache::get_many`](crate::Cache::get_many).
@@ -38,8 +38,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.run(async move { cache.look_up(keys, &caller).await })?
     }
 
-    /// As [`Cache::get_many_with`](crate::Cache::get_many_with), with a loader that runs on this
-    /// thread.
+    /// Blocking form of [`Cache::get_many_with`](crate::Cache::get_many_with), with a loader that
+    /// runs on this thread.
     ///
     /// # Errors
     /// As [`Cache::get_many_with`](crate::Cache::get_many_with).

@@ -52,7 +52,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         Self { cache }
     }
 
-    /// As [`Cache::get`].
+    /// Blocking form of [`Cache::get`].
     ///
     /// # Errors
     /// As [`Cache::get`].
@@ -66,8 +66,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         Ok(held.and_then(Held::into_option))
     }
 
-    /// As [`Cache::load`], with a loader that runs on this thread. Its hard timeout cannot stop it:
-    /// a result that comes after it is not stored in the backend.
+    /// Blocking form of [`Cache::load`], with a loader that runs on this thread. The hard timeout
+    /// cannot stop the loader: a result that comes after it is not stored in the backend.
     ///
     /// # Errors
     /// As [`Cache::load`].
@@ -81,7 +81,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         Ok(self.obtain(key, LOAD, |load| ended(loader(load)))?.into_option())
     }
 
-    /// As [`Cache::get_with`], with a loader that runs on this thread.
+    /// Blocking form of [`Cache::get_with`], with a loader that runs on this thread.
     ///
     /// # Errors
     /// As [`Cache::get_with`].
@@ -94,7 +94,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         held.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
-    /// As [`Cache::try_get_with`], with a loader that runs on this thread.
+    /// Blocking form of [`Cache::try_get_with`], with a loader that runs on this thread.
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -108,7 +108,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         held.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
-    /// As [`Cache::optionally_get_with`], with a loader that runs on this thread.
+    /// Blocking form of [`Cache::optionally_get_with`], with a loader that runs on this thread.
     ///
     /// # Errors
     /// As [`Cache::optionally_get_with`].

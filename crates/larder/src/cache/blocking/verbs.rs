@@ -20,7 +20,7 @@ use crate::support::runtime::{single_threaded, spawn};
 /// A verb of one key, which is looked up.
 macro_rules! by_key {
     ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
-        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
         ///
         /// # Errors
         #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
@@ -37,7 +37,7 @@ macro_rules! by_key {
 /// A verb of whatever it is given.
 macro_rules! by_value {
     ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
-        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
         ///
         /// # Errors
         #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
@@ -51,7 +51,7 @@ macro_rules! by_value {
 /// A verb of texts, which are borrowed.
 macro_rules! by_text {
     ($($verb:ident($text:ident $(, $argument:ident: $Type:ty)*) -> $Answer:ty;)+) => {$(
-        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
         ///
         /// # Errors
         #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
@@ -65,7 +65,7 @@ macro_rules! by_text {
 /// A verb of many keys, which are looked up.
 macro_rules! by_keys {
     ($($verb:ident() -> $Answer:ty;)+) => {$(
-        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
         ///
         /// # Errors
         #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
@@ -129,7 +129,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         remove_many() -> V;
     }
 
-    /// As [`Cache::get_or`].
+    /// Blocking form of [`Cache::get_or`].
     ///
     /// # Errors
     /// As [`Cache::get_or`].
@@ -137,7 +137,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    /// As [`Cache::get_or_err`].
+    /// Blocking form of [`Cache::get_or_err`].
     ///
     /// # Errors
     /// As [`Cache::get_or_err`].
@@ -145,7 +145,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.get(key)?.ok_or_else(missing)
     }
 
-    /// As [`Cache::lock`].
+    /// Blocking form of [`Cache::lock`].
     ///
     /// # Errors
     /// As [`Cache::lock`].
@@ -155,7 +155,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.io()?.run(async move { cache.lock(&name, length).await })?
     }
 
-    /// As [`Cache::try_lock`].
+    /// Blocking form of [`Cache::try_lock`].
     ///
     /// # Errors
     /// As [`Cache::try_lock`].
@@ -164,8 +164,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.io()?.run(async move { cache.try_lock(&name, length).await })?
     }
 
-    /// As [`Cache::close`]. On a runtime of one thread that has loads of this cache, which need this
-    /// thread, the cache is closed at once, and its snapshot and its backend when they have ended.
+    /// Blocking form of [`Cache::close`]. On a runtime of one thread that has loads of this cache,
+    /// which need this thread, the cache is closed at once, and its snapshot and its backend when
+    /// they have ended.
     ///
     /// # Errors
     /// As [`Cache::close`].
@@ -184,7 +185,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         })?
     }
 
-    /// As [`Cache::insert_many`].
+    /// Blocking form of [`Cache::insert_many`].
     ///
     /// # Errors
     /// As [`Cache::insert_many`].
@@ -197,7 +198,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.run(async move { cache.insert_many(entries).await })?
     }
 
-    /// As [`Cache::compare_and_set`].
+    /// Blocking form of [`Cache::compare_and_set`].
     ///
     /// # Errors
     /// As [`Cache::compare_and_set`].
@@ -208,7 +209,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.replace_if(key, value, move |there| *there == current)
     }
 
-    /// As [`Cache::refresh`], with a loader that runs on a thread of the cache's own.
+    /// Blocking form of [`Cache::refresh`], with a loader on a separate thread of the cache.
     ///
     /// # Errors
     /// As [`Cache::refresh`].
@@ -224,13 +225,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         self.io()?.run(async move { cache.refresh(&key, loader) })?
     }
 
-    /// As [`Cache::stats`].
+    /// Returns the statistics, as [`Cache::stats`] does.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.cache.stats()
     }
 
-    /// The cache that this is a view of.
+    /// Returns the cache behind this view.
     #[must_use]
     pub const fn cache(&self) -> &Cache<K, V> {
         self.cache

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// How large values are made smaller: a `Zstd` or an `Lz4`, with what it needs to run.
+/// Compression of large values: a `Zstd` or an `Lz4`, ready to run.
 #[derive(Clone)]
 pub struct Compression {
     method: Arc<dyn Method>,

@@ -1,4 +1,4 @@
-//! How a value looks that went through a pipeline, field by field.
+//! Layout of a value that went through a pipeline, field by field.
 //!
 //! All numbers are little-endian. The record's codec id is that of the codec inside with the bit
 //! 0x4000 set, so a reader without a pipeline sees another codec, and a reader with one never

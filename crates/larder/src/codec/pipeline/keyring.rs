@@ -44,7 +44,7 @@ struct Inner {
 }
 
 impl Keyring {
-    /// A ring of these secrets, of which this is the current one.
+    /// Builds a key ring of these secrets, of which `current` encrypts.
     ///
     /// A secret is 32 random bytes, not a password.
     ///

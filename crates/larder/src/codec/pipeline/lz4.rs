@@ -25,12 +25,12 @@ pub struct Lz4 {
 }
 
 impl Lz4 {
-    /// For values of 1 KiB and more.
+    /// LZ4 for values of 1 KiB and more.
     pub const fn new() -> Self {
         Self { threshold_bytes: 1_024 }
     }
 
-    /// The length from which values are compressed. Default 1 KiB.
+    /// Length from which values are compressed. Default 1 KiB.
     pub const fn threshold_bytes(mut self, threshold: usize) -> Self {
         self.threshold_bytes = threshold;
         self

@@ -1,4 +1,4 @@
-//! Without the feature `encryption` there is no key ring.
+//! Stand-in for the key ring without the feature `encryption`.
 
 use bytes::Bytes;
 use larder_core::Result;

@@ -1,4 +1,4 @@
-//! What is costly to make and serves one call at a time.
+//! Pool of objects that are costly to make and serve one call at a time.
 
 use crate::support::sync::{Mutex, lock};
 

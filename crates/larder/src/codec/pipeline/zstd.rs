@@ -27,18 +27,19 @@ pub struct Zstd {
 }
 
 impl Zstd {
-    /// Level 3, for values of 1 KiB and more.
+    /// Zstandard of level 3, for values of 1 KiB and more.
     pub const fn new() -> Self {
         Self { level: 3, threshold_bytes: 1_024 }
     }
 
-    /// How hard it tries, 1 to 22; below 1 it is faster yet. Default 3. The nearest that there is.
+    /// Compression level: 1 to 22, or below 1 for more speed. Default 3. A level out of range is
+    /// moved to the nearest valid one.
     pub const fn level(mut self, level: i32) -> Self {
         self.level = level;
         self
     }
 
-    /// The length from which values are compressed. Default 1 KiB.
+    /// Length from which values are compressed. Default 1 KiB.
     pub const fn threshold_bytes(mut self, threshold: usize) -> Self {
         self.threshold_bytes = threshold;
         self
