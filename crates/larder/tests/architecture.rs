@@ -69,6 +69,62 @@ fn files_import_each_other_in_no_circle() {
     }
 }
 
+/// A file is read at one sitting, a function at one look (`CONTRIBUTING.md`).
+#[test]
+fn files_and_functions_are_short() {
+    let mut long = BTreeSet::new();
+    for package in PACKAGES {
+        for source in sources(package) {
+            let lines: Vec<&str> =
+                source.code.lines().filter(|line| !line.trim().is_empty()).collect();
+            if lines.len() > LONGEST_FILE {
+                long.insert(format!("{package}/{}: {} lines", source.path, lines.len()));
+            }
+            for (name, length) in functions(&lines) {
+                if length > LONGEST_FUNCTION {
+                    long.insert(format!("{package}/{}, {name}: {length} lines", source.path));
+                }
+            }
+        }
+    }
+    assert_eq!(long, BTreeSet::new());
+}
+
+const PACKAGES: [&str; 7] = [
+    "larder-core",
+    "larder",
+    "larder-macros",
+    "larder-disk",
+    "larder-cli",
+    "larder-testkit",
+    "larder-trace",
+];
+/// Lines of code, without comments, blank lines and tests.
+const LONGEST_FILE: usize = 300;
+const LONGEST_FUNCTION: usize = 70;
+
+/// The functions of a formatted file that have a body of lines, and how many those are.
+fn functions<'a>(lines: &[&'a str]) -> Vec<(&'a str, usize)> {
+    let mut found = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let Some((before, rest)) = line.split_once("fn ") else { continue };
+        let starts = ["pub ", "pub(crate) ", "pub(super) ", "async ", "const "];
+        let mut words = before.trim_start();
+        while let Some(left) = starts.iter().find_map(|word| words.strip_prefix(word)) {
+            words = left;
+        }
+        if !words.is_empty() || line.ends_with(['}', ';']) {
+            continue;
+        }
+        let indent = before.len() - before.trim_start().len();
+        let end = format!("{}}}", " ".repeat(indent));
+        let body = lines.iter().skip(number).position(|line| **line == end);
+        let name = rest.split(|c: char| !is_of_a_word(c)).next().unwrap_or_default();
+        found.extend(body.map(|body| (name, body + 1)));
+    }
+    found
+}
+
 #[test]
 fn only_the_runtime_module_names_the_runtime() {
     assert_named_only_in(&["tokio"], &[("larder", "support/runtime.rs")]);
@@ -280,7 +336,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn code(text: &str) -> String {
-    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(doctest)]"].map(|start| text.find(start));
+    let starts = ["#[cfg(test)]\nmod tests", "#[cfg(all(test", "#[cfg(doctest)]"];
+    let tests = starts.map(|start| text.find(start));
     let end = tests.into_iter().flatten().min().unwrap_or(text.len());
     let lines = text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()

@@ -10,8 +10,8 @@ use larder_core::{AnyBackend, Backend, Clock, Codec, Error, ErrorKind, Namespace
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
 use crate::cache::snapshot::{form, restored};
+use crate::cache::{Cache, for_held};
 use crate::codec::MessagePack;
 use crate::flight::limit::LoadLimit;
 use crate::inner::work::Work;
@@ -22,7 +22,6 @@ use crate::observe::listener::{Cause, Listener};
 use crate::options::{Options, SessionOptions, Settings, Ttl};
 use crate::snapshot::Snapshot;
 use crate::support::clock::LocalClock;
-use crate::tier::held::Held;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
 use crate::tier::shared::Shared;
 use crate::tier::shared::authority::{Authority, Mangler};
@@ -319,36 +318,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// no load could be fenced, and for a snapshot with a clock that does not know the wall clock's
     /// time.
     pub fn build(self) -> Result<Cache<K, V>> {
+        self.check()?;
         let settings = Settings::built(self.options);
         settings.check()?;
-        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "build", message));
-        if self.capacity == 0 {
-            return invalid("the capacity must be at least 1");
-        }
-        if self.tti == Some(Duration::ZERO) {
-            return invalid("an idle time of zero keeps nothing");
-        }
-        if self.lease_limit < Duration::from_millis(1) {
-            return invalid("a lease lives for a millisecond at least");
-        }
-        let every = self.snapshot.as_ref().and_then(|(snapshot, _)| snapshot.every);
-        if every == Some(Duration::ZERO) {
-            return invalid("a snapshot without an interval between saves would never be done");
-        }
-        if self.max_concurrent_loads == Some(0) || self.load_slots == Some(0) {
-            return invalid("max_concurrent_loads or load_slots: the limit must be at least 1");
-        }
-        if self.max_concurrent_loads.is_some() && self.load_slots.is_some() {
-            return invalid("loads are limited by their number or by slots, not by both");
-        }
-        let number = self.max_concurrent_loads.map(LoadLimit::at_most);
+        let at_most = self.max_concurrent_loads.map(LoadLimit::at_most);
         let loads = Loads {
-            limit: number.or(self.load_slots.map(LoadLimit::slots)),
+            limit: at_most.or(self.load_slots.map(LoadLimit::slots)),
             wait_for_leases: self.wait_for_leases,
             lease_limit: self.lease_limit,
             degraded_ttl: self.degraded_ttl,
         };
-        let (weigher, listener) = (self.weigher.map(weigh_held), self.listener.map(tell_held));
+        let weigher = self.weigher.map(for_held::weigher);
+        let listener = self.listener.map(for_held::listener);
         let (clock, snapshot) = (self.clock.clone(), self.snapshot.filter(|_| self.enabled));
         let local = || {
             LocalTier::new(LocalConfig {
@@ -366,7 +347,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         let shared = match self.backend.filter(|_| self.enabled) {
             None => None,
             Some((backend, codec)) => {
-                require_conditional(&backend)?;
                 let namespace = Namespace::new(&self.namespace)?;
                 let authority = Authority::new(
                     backend,
@@ -393,6 +373,36 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         Ok(Cache { inner: Arc::new(inner), settings })
     }
 
+    /// Refuses settings outside their ranges.
+    fn check(&self) -> Result<()> {
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "build", message));
+        if self.capacity == 0 {
+            return invalid("the capacity must be at least 1");
+        }
+        if self.tti == Some(Duration::ZERO) {
+            return invalid("an idle time of zero keeps nothing");
+        }
+        if self.lease_limit < Duration::from_millis(1) {
+            return invalid("a lease lives for a millisecond at least");
+        }
+        let every = self.snapshot.as_ref().and_then(|(snapshot, _)| snapshot.every);
+        if every == Some(Duration::ZERO) {
+            return invalid("a snapshot without an interval between saves would never be done");
+        }
+        if self.max_concurrent_loads == Some(0) || self.load_slots == Some(0) {
+            return invalid("max_concurrent_loads or load_slots: the limit must be at least 1");
+        }
+        if self.max_concurrent_loads.is_some() && self.load_slots.is_some() {
+            return invalid("loads are limited by their number or by slots, not by both");
+        }
+        let backend = self.backend.as_ref().filter(|_| self.enabled);
+        if backend.is_some_and(|(backend, _)| !backend.capabilities().conditional) {
+            let message = "a cache needs a backend with conditional writes";
+            return Err(Error::new(ErrorKind::Unsupported, "build", message));
+        }
+        Ok(())
+    }
+
     fn options(mut self, change: impl FnOnce(Options) -> Options) -> Self {
         self.options = change(self.options);
         self
@@ -401,36 +411,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
 
 impl<K: Hash, V> fmt::Debug for CacheBuilder<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheBuilder")
-            .field("capacity", &self.capacity)
-            .field("options", &self.options)
-            .field("namespace", &self.namespace)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("CacheBuilder");
+        debug.field("capacity", &self.capacity).field("options", &self.options);
+        debug.field("namespace", &self.namespace).finish_non_exhaustive()
     }
-}
-
-fn require_conditional(backend: &AnyBackend) -> Result<()> {
-    if backend.capabilities().conditional {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        "build",
-        "a cache needs a backend with conditional writes",
-    ))
-}
-
-fn weigh_held<K: 'static, V: 'static>(weigher: Weigher<K, V>) -> Weigher<K, Held<V>> {
-    Arc::new(move |key, held| match held {
-        Held::Value(value) => weigher(key, value),
-        Held::Absent | Held::Counter(_) => 1,
-    })
-}
-
-fn tell_held<K: 'static, V: 'static>(listener: Listener<K, V>) -> Listener<K, Held<V>> {
-    Arc::new(move |key, held, cause| {
-        if let Held::Value(value) = held {
-            listener(key, value, cause);
-        }
-    })
 }

@@ -25,6 +25,7 @@ mod builder;
 #[cfg(feature = "macros")]
 mod cached;
 mod counter;
+mod for_held;
 mod invalidate;
 mod keys;
 mod lock;
