@@ -213,13 +213,13 @@ where
     /// its value, or none if there was none. An entry made stale by an invalidation stays stale.
     pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> Option<V> {
         let (hash, edit) = (self.tier.hash(key), Edit::Revive(self.length(ttl.into())));
-        let (value, freed) = self.flights.hold(hash, || {
+        let (value, (is_revived, freed)) = self.flights.hold(hash, || {
             let value = self.tier.look(hash, key, |view| view.value.clone());
-            let (done, freed) = self.edit(hash, key, edit);
-            (value.filter(|_| done), freed)
+            (value, self.edit(hash, key, edit))
         });
         drop(freed);
-        value
+        // Out here, where the end of a value may call the cache.
+        value.filter(|_| is_revived)
     }
 
     /// Restarts a fresh entry's time to live, as long as it was. Returns true if there was one.

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use larder::{Cache, EntryInfo, EntryOptions, LocalCache, Options, Ttl};
@@ -130,4 +131,50 @@ fn a_change_whose_answer_is_lost_is_made_once_and_told() {
         rig.store().next(Operation::Delete, Fault::LoseAnswer);
         assert!(cache.remove(&1).await.is_err(), "somebody else may have got it");
     });
+}
+
+/// A value whose end takes away the entry that it was under.
+#[derive(Clone)]
+struct Ends<C: Fn() + Clone>(C);
+
+impl<C: Fn() + Clone> Drop for Ends<C> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn values_end_outside_of_all_locks() {
+    type End = fn();
+    static LOCAL: OnceLock<LocalCache<u32, Ends<End>>> = OnceLock::new();
+    static CACHE: OnceLock<Cache<u32, Ends<End>>> = OnceLock::new();
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let local = LOCAL.get_or_init(|| LocalCache::new(9));
+        let cache = CACHE.get_or_init(|| Cache::new(9).unwrap());
+        let end: End = || {
+            if let (Some(local), Some(cache)) = (LOCAL.get(), CACHE.get()) {
+                local.invalidate(&1);
+                cache.blocking().invalidate(&1).unwrap();
+            }
+        };
+        for verb in VERBS.into_iter().chain(VERBS) {
+            local.insert_with(1, Ends(end), EntryOptions::new().tags(["t"]));
+            let options = Options::new().tags(["t"]);
+            cache.with(options).blocking().insert(1, Ends(end)).unwrap();
+            // What a tag has made stale is not given a life.
+            local.mark_tag_stale("t");
+            cache.blocking().mark_tag_stale("t").unwrap();
+            let blocking = cache.blocking();
+            match verb {
+                Verb::Remove => drop((local.remove(&1), blocking.remove(&1))),
+                Verb::MarkStale => drop((local.mark_stale(&1), blocking.mark_stale(&1))),
+                Verb::SetTtl(ttl) => drop((local.set_ttl(&1, ttl), blocking.set_ttl(&1, ttl))),
+                Verb::Touch => drop((local.touch(&1), blocking.touch(&1))),
+                Verb::Revive(ttl) => drop((local.revive(&1, ttl), blocking.revive(&1, ttl))),
+            }
+        }
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(secs(30)).expect("a value's end waits for its own caller's lock");
 }

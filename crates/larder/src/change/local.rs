@@ -85,7 +85,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let there = self.outline(hash, key);
             let subject = there.as_ref().map(|there| there.subject(now));
             let edited = edit.of(subject, settings.grace);
-            let looked = self.look(hash, key).filter(|_| subject.is_some_and(|it| edit.fits(&it)));
+            // A copy that is not returned would end under the stripe's lock.
+            let fits = subject.is_some_and(|it| edit.fits(&it));
+            let looked = fits.then(|| self.look(hash, key)).flatten();
             let dropped = match edited {
                 Edited::Kept => None,
                 Edited::Removed => Some(self.local.remove(hash, key).1),
