@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{Life, Times, Timestamp};
+use larder_core::{Life, NEVER, Times, Timestamp};
 
 use crate::flight::flights::Flights;
 use crate::lookup::Lookup;
@@ -334,7 +334,9 @@ where
 
     /// An entry as an edit sees it. Its age follows from its ttl, which is noted if it is its own.
     fn subject(&self, view: &View<'_, V, Duration>, now: Timestamp) -> Subject {
-        let fresh_for = view.note.copied().unwrap_or(self.ttl);
+        let is_endless = view.fresh_until == Timestamp::FAR;
+        let ttl = view.note.copied().unwrap_or(self.ttl);
+        let fresh_for = if is_endless { NEVER } else { ttl };
         let grace = view.kept_until.since(view.fresh_until);
         let past = now.since(view.fresh_until);
         let age = fresh_for.saturating_sub(view.fresh_until.since(now)).saturating_add(past);

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use larder::backend::Clock as _;
 use larder::{Cache, EntryInfo, EntryOptions, LocalCache, Options, Ttl};
-use larder_test_support::{Rig, on_all, on_shared, secs};
+use larder_test_support::{Rig, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 
 /// What a verb answers, and what is left of the ttl and of the entry's life.
@@ -131,6 +132,37 @@ fn a_change_whose_answer_is_lost_is_made_once_and_told() {
         rig.store().next(Operation::Delete, Fault::LoseAnswer);
         assert!(cache.remove(&1).await.is_err(), "somebody else may have got it");
     });
+}
+
+#[test]
+fn an_outage_costs_one_timeout_also_where_that_is_short() {
+    on_shared(async |rig: Rig| {
+        let builder = rig.builder().ttl(secs(10)).backend_timeout(Duration::from_millis(500));
+        let cache: Cache<u32, u32> = builder.build().unwrap();
+        cache.insert(1, 7).await.unwrap();
+        rig.store().every(Operation::Retime, Fault::Hold);
+        let began = rig.clock.now();
+        let touched = tokio::spawn(async move { cache.touch(&1).await });
+        while !touched.is_finished() {
+            settle().await;
+            rig.clock.advance(Duration::from_millis(50));
+        }
+        assert!(touched.await.unwrap().is_err());
+        assert!(rig.clock.now().since(began) < secs(1));
+    });
+}
+
+/// A ttl so long that it has no end had an endless grace, too.
+#[test]
+fn a_ttl_that_saturates_is_one_without_end() {
+    let clock = larder_testkit::ManualClock::new();
+    let cache =
+        LocalCache::builder().capacity(9).ttl(secs(u64::MAX)).clock(Arc::new(clock.clone()));
+    let cache: LocalCache<u32, u32> = cache.build().unwrap();
+    cache.insert(1, 7);
+    assert!(cache.set_ttl(&1, secs(5)));
+    clock.advance(secs(6));
+    assert_eq!(cache.get_stale(&1), None);
 }
 
 /// A value whose end takes away the entry that it was under.

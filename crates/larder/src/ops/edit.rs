@@ -71,14 +71,15 @@ impl Edit {
     /// The grace of an entry without end is not written down: it gets the default one.
     pub(crate) fn of(self, there: Option<Subject>, default_grace: Duration) -> Edited {
         let Some(there) = there.filter(|there| self.fits(there)) else { return self.otherwise() };
-        let Times { age, fresh_for, kept_for } = there.times;
+        let Times { fresh_for, kept_for, .. } = there.times;
         let own = if kept_for == NEVER { NEVER } else { kept_for.saturating_sub(fresh_for) };
         let grace = if fresh_for == NEVER { default_grace } else { own };
         match self {
             Self::Remove => Edited::Removed,
             Self::MarkStale => {
                 let left = grace.min(there.times.kept_left());
-                let times = Times { age, fresh_for: age, kept_for: age.saturating_add(left) };
+                // Fresh for no time: a store's clock that is set back makes nothing fresh again.
+                let times = Times::new(Duration::ZERO, left);
                 if left.is_zero() { Edited::Removed } else { Edited::Stale(times) }
             }
             Self::SetTtl(ttl) | Self::Revive(ttl) if ttl.is_zero() => Edited::Removed,
@@ -150,16 +151,16 @@ mod tests {
     fn an_entry_keeps_its_own_grace() {
         let fresh = Some(there(times(3, 10, 30)));
         assert_eq!(Edit::SetTtl(secs(5)).of(fresh, secs(99)), Edited::Retimed(times(0, 5, 25)));
-        assert_eq!(Edit::MarkStale.of(fresh, secs(99)), Edited::Stale(times(3, 3, 23)));
+        assert_eq!(Edit::MarkStale.of(fresh, secs(99)), Edited::Stale(times(0, 0, 20)));
         assert_eq!(Edit::Touch.of(fresh, secs(99)), Edited::Retimed(times(0, 10, 30)));
         let stale = Some(there(times(25, 10, 30)));
-        assert_eq!(Edit::MarkStale.of(stale, secs(99)), Edited::Stale(times(25, 25, 30)));
+        assert_eq!(Edit::MarkStale.of(stale, secs(99)), Edited::Stale(times(0, 0, 5)));
         assert_eq!(Edit::Revive(secs(5)).of(stale, secs(99)), Edited::Retimed(times(0, 5, 25)));
         assert_eq!(Edit::Touch.of(stale, secs(99)), Edited::Kept);
         assert_eq!(Edit::SetTtl(secs(5)).of(stale, secs(99)), Edited::Kept);
         let endless = Some(there(Times { age: secs(3), fresh_for: NEVER, kept_for: NEVER }));
         assert_eq!(Edit::SetTtl(secs(5)).of(endless, secs(9)), Edited::Retimed(times(0, 5, 14)));
-        assert_eq!(Edit::MarkStale.of(endless, secs(9)), Edited::Stale(times(3, 3, 12)));
+        assert_eq!(Edit::MarkStale.of(endless, secs(9)), Edited::Stale(times(0, 0, 9)));
     }
 
     #[test]
@@ -180,6 +181,6 @@ mod tests {
             }
         }
         assert_eq!(Edit::MarkStale.of(Some(absent), secs(9)), Edited::Removed);
-        assert_eq!(Edit::MarkStale.of(Some(marked), secs(9)), Edited::Stale(times(3, 3, 23)));
+        assert_eq!(Edit::MarkStale.of(Some(marked), secs(9)), Edited::Stale(times(0, 0, 20)));
     }
 }

@@ -57,6 +57,8 @@ pub struct Swap<B> {
     backend: B,
     clock: Arc<dyn Clock>,
     turns: Arc<Turns>,
+    /// The time after which a change whose answer was lost is not sent again.
+    patience: Duration,
 }
 
 /// Outcome of an update: the record found, and the step taken.
@@ -79,7 +81,12 @@ impl<B: Backend> Swap<B> {
     /// Opens changes in this backend, pausing by this clock when contended.
     #[must_use]
     pub fn new(backend: B, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, turns: Arc::default() }
+        Self { backend, clock, turns: Arc::default(), patience: NEVER }
+    }
+
+    /// The same for a caller who has so little time: in an outage, one lost answer is enough.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Applies the step that `decide` chooses for the record that is there. Every other method is
@@ -252,8 +259,8 @@ impl<B: Backend> Attempts<'_, B> {
 
     /// Applies one step to exactly what was read; false if something else is there by now.
     ///
-    /// A step whose answer is lost is sent again, as it is: it is applied once at most. Not so where that
-    /// took long: in an outage the caller has waited long enough.
+    /// A step whose answer is lost is sent again, as it is: a write is applied once at most, and a new life
+    /// given twice is the same. Not so where the time for that is over.
     pub(crate) async fn apply(
         &mut self,
         backend: &impl Backend,
@@ -265,15 +272,14 @@ impl<B: Backend> Attempts<'_, B> {
         let mut lost = None;
         loop {
             // A life counts from the call, not from the last time it was sent.
-            let sent = clock.now();
-            let late = sent.since(began);
+            let late = clock.now().since(began);
             match send(backend, self.key, before, step, late).await? {
                 Outcome::Done => return Ok(true),
                 Outcome::Failed(error) => return Err(lost.unwrap_or(error)),
                 Outcome::Refused(there) => {
                     return lost.map_or(Ok(false), |lost| judge(step, before, there, lost));
                 }
-                Outcome::Unknown(error) if clock.now().since(sent) >= LONG => {
+                Outcome::Unknown(error) if clock.now().since(began) >= self.swap.patience => {
                     return Err(error);
                 }
                 Outcome::Unknown(error) if self.tries.next(clock).await => lost = Some(error),
@@ -348,9 +354,6 @@ fn is_value(record: &Record) -> bool {
 
 /// How long a change waits for those of the same key that came before it in this process.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
-
-/// The time after which a lost answer is one of an outage: half of a cache's default timeout.
-const LONG: Duration = Duration::from_secs(1);
 
 /// Others were faster at every try.
 pub(crate) fn contended() -> Error {

@@ -52,7 +52,7 @@ impl Authority {
     ) -> Self {
         let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
         let (table, sample) = (Arc::default(), Arc::default());
-        let swap = Swap::new(backend.clone(), clock.shared());
+        let swap = Swap::new(backend.clone(), clock.shared()).with_patience(timeout / 2);
         Self { backend, namespace, mangler, clock, timeout, tag_check, table, sample, swap }
     }
 
