@@ -333,15 +333,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         let (clock, snapshot) = (self.clock.clone(), self.snapshot.filter(|_| self.enabled));
         let local = || {
             LocalTier::new(LocalConfig {
-                capacity: self.capacity,
                 weigher: weigher.clone(),
-                largest_weight: None,
                 grace: settings.grace,
                 keeps: self.enabled,
                 tti: self.tti,
                 tracks_use: snapshot.is_some(),
                 listener: listener.clone(),
-                clock: clock.clone(),
+                ..LocalConfig::new(self.capacity, clock.clone())
             })
         };
         let shared = match self.backend.filter(|_| self.enabled) {

@@ -25,17 +25,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     pub(super) fn new() -> Self {
-        let config = LocalConfig {
-            capacity: 0,
-            weigher: None,
-            largest_weight: None,
-            grace: Duration::ZERO,
-            keeps: true,
-            tti: None,
-            tracks_use: false,
-            listener: None,
-            clock: LocalClock::System,
-        };
+        let config = LocalConfig::new(0, LocalClock::System);
         Self { config, ttl: NEVER }
     }
 

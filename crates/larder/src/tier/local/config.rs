@@ -29,6 +29,21 @@ pub(crate) struct LocalConfig<K, V> {
 }
 
 impl<K, V> LocalConfig<K, V> {
+    /// A tier of this many entries by this clock: without grace, weights, idle time or listener.
+    pub(crate) const fn new(capacity: u64, clock: LocalClock) -> Self {
+        Self {
+            capacity,
+            weigher: None,
+            largest_weight: None,
+            grace: Duration::ZERO,
+            keeps: true,
+            tti: None,
+            tracks_use: false,
+            listener: None,
+            clock,
+        }
+    }
+
     pub(super) fn shape(&self) -> Shape {
         let capacity = self.capacity;
         let (entries, largest) = match self.weigher {

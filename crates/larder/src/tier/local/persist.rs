@@ -170,17 +170,9 @@ mod tests {
         capacity: u64,
         tti: Option<Duration>,
     ) -> Arc<LocalTier<u64, u64>> {
-        LocalTier::new(LocalConfig {
-            capacity,
-            weigher: None,
-            largest_weight: None,
-            grace: Duration::ZERO,
-            keeps: true,
-            tti,
-            tracks_use: true,
-            listener: None,
-            clock: LocalClock::Injected(Arc::new(clock.clone())),
-        })
+        let clock = LocalClock::Injected(Arc::new(clock.clone()));
+        let config = LocalConfig::new(capacity, clock);
+        LocalTier::new(LocalConfig { tti, tracks_use: true, ..config })
     }
 
     fn draft(tier: &LocalTier<u64, u64>, value: u64) -> Draft<u64> {

@@ -228,17 +228,8 @@ mod tests {
     use crate::tier::local::{Draft, LocalConfig, LocalTier};
 
     fn tier(clock: &ManualClock, capacity: u64) -> Arc<LocalTier<u64, u64, u8>> {
-        LocalTier::new(LocalConfig {
-            capacity,
-            weigher: None,
-            largest_weight: None,
-            grace: Duration::ZERO,
-            keeps: true,
-            tti: None,
-            tracks_use: false,
-            listener: None,
-            clock: LocalClock::Injected(Arc::new(clock.clone())),
-        })
+        let clock = LocalClock::Injected(Arc::new(clock.clone()));
+        LocalTier::new(LocalConfig::new(capacity, clock))
     }
 
     fn put(tier: &LocalTier<u64, u64, u8>, key: u64, until: Timestamp, note: Option<u8>) {
