@@ -15,8 +15,7 @@ use crate::snapshot::Ticket;
 use crate::tier::freshness::lives;
 use crate::tier::held::Held;
 use crate::tier::local::Draft;
-use crate::tier::marks::current::names;
-use crate::tier::marks::current::{Age, Current, life};
+use crate::tier::marks::current::{Age, Current, life, names};
 use crate::tier::marks::here::Seen;
 use crate::tier::shared::Shared;
 

@@ -5,8 +5,7 @@ use larder_core::{Key, Record, Result};
 use crate::ops::Step;
 use crate::ops::swap::contended;
 use crate::tier::held::Looked;
-use crate::tier::marks::current::Age;
-use crate::tier::marks::current::names;
+use crate::tier::marks::current::{Age, names};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
 
@@ -49,6 +48,6 @@ impl<V: Clone + 'static> Shared<V> {
                 return Ok((looked, true));
             }
         }
-        Err(contended())
+        Err(contended("change"))
     }
 }

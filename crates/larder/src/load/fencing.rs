@@ -13,11 +13,10 @@
 
 use std::time::Duration;
 
-use larder_core::{
-    Error, ErrorKind, Expect, Header, Key, Kind, Outcome, Record, Result, Timestamp, Version,
-};
+use larder_core::{Expect, Header, Key, Kind, Outcome, Record, Result, Timestamp, Version};
 
 use crate::load::fence::{Lease, OwnLease, Term};
+use crate::ops::swap::contended;
 use crate::options::Settings;
 use crate::support::rule::{Rule, holds};
 use crate::tier::held::Looked;
@@ -119,7 +118,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                 return Ok(Fenced::Failed(found.into_looked(), left));
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "lease", "others changed the key at every try"))
+        Err(contended("lease"))
     }
 
     /// Reads the key and judges what is there.

@@ -8,8 +8,7 @@ use crate::load::fencing::{Fencing, Others};
 use crate::support::clock::LocalClock;
 use crate::support::random;
 use crate::support::runtime::Sleep;
-use crate::tier::marks::current::names;
-use crate::tier::marks::current::{Age, is_marked};
+use crate::tier::marks::current::{Age, is_marked, names};
 use crate::tier::shared::Found;
 
 /// Polls of another's lease: the first wait and the longest.

@@ -110,7 +110,7 @@ impl<B: Backend> Swap<B> {
                 return Ok(Update { before, step });
             }
         }
-        Err(contended())
+        Err(contended("update"))
     }
 
     /// Waits for the key's turn. For a change that finds out by itself what is there.
@@ -355,7 +355,7 @@ fn is_value(record: &Record) -> bool {
 /// How long a change waits for those of the same key that came before it in this process.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
 
-/// Others were faster at every try.
-pub(crate) fn contended() -> Error {
-    Error::new(ErrorKind::Unavailable, "update", "others changed the key at every try")
+/// The error of a change that others were faster than at every try.
+pub(crate) fn contended(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }

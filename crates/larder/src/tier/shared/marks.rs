@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend as _, Class, Epoch, Error, ErrorKind, Expect, Header, Key, NEVER, Outcome, Record,
-    Result, TagVersion, Timestamp, Version, Write,
+    Backend as _, Class, Epoch, Expect, Header, Key, NEVER, Outcome, Record, Result, TagVersion,
+    Timestamp, Version, Write,
 };
 
+use crate::ops::swap::contended;
 use crate::support::rule::{Rule, holds};
 use crate::support::sync::lock;
 use crate::tier::marks::current::{Age, Current, MarkChange, is_marked};
@@ -249,8 +250,4 @@ fn applied(outcome: Outcome) -> Result<()> {
         Outcome::Refused(_) => Err(contended("write a mark")),
         Outcome::Failed(error) | Outcome::Unknown(error) => Err(error),
     }
-}
-
-pub(super) fn contended(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }

@@ -8,8 +8,7 @@ use larder_core::{
 };
 
 use crate::pattern::Pattern;
-use crate::tier::marks::current::names;
-use crate::tier::marks::current::{Current, life};
+use crate::tier::marks::current::{Current, life, names};
 use crate::tier::marks::here::Seen;
 use crate::tier::marks::record::lost_if_damaged;
 use crate::tier::shared::authority::Authority;

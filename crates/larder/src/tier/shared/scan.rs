@@ -7,8 +7,7 @@ use bytes::Bytes;
 use larder_core::{Backend as _, Class, Header, Key, Kind, Life, Result};
 
 use crate::pattern::Pattern;
-use crate::tier::marks::current::names;
-use crate::tier::marks::current::{Age, life};
+use crate::tier::marks::current::{Age, life, names};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::authority::Authority;
 

@@ -19,6 +19,7 @@ use larder_core::{
     Write,
 };
 
+use crate::ops::swap::contended;
 use crate::pattern::Pattern;
 use crate::support::rule::{Rule, holds};
 use crate::support::sync::lock;
@@ -26,7 +27,7 @@ use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::Marks;
 use crate::tier::marks::record::{LEAST_LIFE, mark};
 use crate::tier::shared::authority::Authority;
-use crate::tier::shared::marks::{TRIES, contended};
+use crate::tier::shared::marks::TRIES;
 use crate::tier::shared::scan::Scan;
 
 impl Authority {
