@@ -176,12 +176,9 @@ where
     #[doc(alias = "pop")]
     pub fn remove<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let hash = self.tier.hash(key);
-        let (is_fresh, (value, dropped)) = self.flights.change(hash, key, || {
-            let is_fresh = self.is_fresh(hash, key);
-            (is_fresh, self.tier.remove(hash, key))
-        });
+        let (value, dropped) = self.flights.change(hash, key, || self.tier.remove(hash, key));
         drop(dropped);
-        value.filter(|_| is_fresh)
+        value
     }
 
     /// Removes the entry. No load that has begun before can bring it back.

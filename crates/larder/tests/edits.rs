@@ -81,7 +81,7 @@ fn a_verb_means_the_same_in_every_cache() {
                 let local = LocalCache::builder().capacity(9).ttl(secs(10)).clock(clock);
                 let local: LocalCache<u32, u32> = local.grace(secs(60)).build().unwrap();
                 let cache = rig.builder().ttl(secs(10)).build().unwrap();
-                // What an entry without end has no grace of its own of, its handle says.
+                // An entry without end has no grace of its own: it gets that of the handle.
                 let cache = cache.with(Options::new().grace(secs(60)));
                 local.insert_with(1, 7, EntryOptions::new().ttl(ttl).grace(grace));
                 cache.with(Options::new().ttl(ttl).grace(grace)).insert(1, 7).await.unwrap();

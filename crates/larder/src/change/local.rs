@@ -98,7 +98,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     self.retime(hash, key, &there.with_refresh(settings))
                 }),
             };
-            // What never ends has its grace from the settings, here and in a snapshot.
+            // The settings give an entry without end its grace, here and in a snapshot.
             let is_endless = looked.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
             let is_stale = matches!(edited, Edited::Stale(_));
             (looked, dropped, is_stale && (!is_endless || settings.grace >= self.endless_grace()))

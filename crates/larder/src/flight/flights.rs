@@ -258,7 +258,7 @@ pub(crate) struct Ticket<K: Hash + Eq, O, I> {
 }
 
 impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
-    /// What the flight is judged by.
+    /// The flight's info, by which joiners judge it.
     pub(crate) fn info(&self) -> &I {
         &self.flight.info
     }

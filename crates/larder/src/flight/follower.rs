@@ -72,7 +72,7 @@ impl<O, I> Follower<O, I> {
         Self { flight: Arc::clone(flight), place: None }
     }
 
-    /// What the flight is judged by.
+    /// The flight's info, by which joiners judge it.
     pub(crate) fn info(&self) -> &I {
         &self.flight.info
     }

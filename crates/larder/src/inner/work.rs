@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::options::SessionOptions;
 use crate::support::runtime::{IoThread, Notify};
 
-/// What runs for a cache beside its callers.
+/// The life cycle of a cache, and the work that runs beside its callers.
 #[derive(Default)]
 pub(crate) struct Work {
     /// Whether the next call opens what has been closed.

@@ -13,7 +13,7 @@ use crate::tier::held::{Looked, Note};
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
     /// Whether a failed load falls back on it.
     pub(crate) fn is_fallback(&self, looked: &Looked<V>) -> bool {
-        // What only a mark has made stale has no grace of its own.
+        // A value that only a mark has made stale has no grace of its own.
         let is_graced = !looked.is_marked || !self.request.settings.grace.is_zero();
         !looked.held.is_absent() && looked.kept_until > self.request.inner.now() && is_graced
     }
@@ -48,7 +48,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         let dropped = ticket.publish(landed, |_| {
             let there = inner.outline(hash, &key).filter(|there| there.note.version == version);
             let Some(mut there) = there else { return (inner.local.put(hash, key, draft), None) };
-            // It is here still, maybe with another life than when the load began.
+            // The value is here still, maybe with another life than when the load began.
             rest(&mut there.note, retry_at);
             (inner.retime(hash, &key, &there), Some(draft))
         });

@@ -1,4 +1,4 @@
-//! The fence of a load: what it must still hold when it commits.
+//! The fence of a load, which it must still hold when it commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::{Marks, Seen};
 use crate::tier::shared::authority::Authority;
 
-/// What a load must still hold when it commits, and the marks as they were before it.
+/// The fence that a load must still hold when it commits, with the marks of its beginning.
 pub(crate) enum Fence {
     /// Its flight alone: the local tier is the authority.
     Flight(Seen),

@@ -172,7 +172,7 @@ where
         })
     }
 
-    /// Removes the key's entry; the value comes back if it was not dead.
+    /// Removes the key's entry; the value comes back if it was fresh.
     pub(crate) fn remove<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
@@ -181,22 +181,19 @@ where
         let mut dropped = Dropped::none();
         let Some((key, slot)) = self.engine.remove(hash, key) else { return (None, dropped) };
         let now = self.clock.now();
-        match self.death(&slot, now) {
-            Some(cause) => {
-                dropped.add(&self.teller, key, slot.value, cause);
-                (None, dropped)
-            }
-            None if self.teller.has_listener() => {
-                let value = slot.value.clone();
-                dropped.add(&self.teller, key, slot.value, Cause::Removed);
-                (Some(value), dropped)
-            }
-            None => {
-                self.stats().add(Count::Removed);
-                dropped.add_quietly(key, None);
-                (Some(slot.value), dropped)
-            }
+        if self.view(&slot, now).is_none_or(|view| view.life != Life::Fresh) {
+            let cause = self.death(&slot, now).unwrap_or(Cause::Removed);
+            dropped.add(&self.teller, key, slot.value, cause);
+            return (None, dropped);
         }
+        if self.teller.has_listener() {
+            let value = slot.value.clone();
+            dropped.add(&self.teller, key, slot.value, Cause::Removed);
+            return (Some(value), dropped);
+        }
+        self.stats().add(Count::Removed);
+        dropped.add_quietly(key, None);
+        (Some(slot.value), dropped)
     }
 
     /// What this process knows of invalidations. What one of them ends is freed without being asked
