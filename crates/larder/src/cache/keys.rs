@@ -5,16 +5,13 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use larder_core::{Backend as _, Delete, Expect, Life, Outcome, Result};
+use larder_core::Result;
 
 use crate::cache::Cache;
-use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::pattern::Pattern;
-use crate::snapshot::Change as Noted;
-use crate::tier::marks::current::MarkChange;
 use crate::tier::shared::Shared;
-use crate::tier::shared::scan::{Met, Scan};
+use crate::tier::shared::scan::Scan;
 
 /// Keys that match a pattern, page by page: see [`Cache::keys`].
 pub struct Keys<'a, K: Hash + Eq, V> {
@@ -105,23 +102,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("delete_prefix", "clear_prefix", "delete_pattern"))]
     pub async fn clear(&self, pattern: &str) -> Result<u64> {
         self.inner.check_open()?;
-        let (text, pattern) = (pattern, Pattern::parse(pattern)?);
-        let allow_stale = self.settings.allow_stale;
-        let Some(shared) = self.inner.shared.clone() else {
-            let cleared = self.inner.clear_here(&pattern, allow_stale);
-            let ticket = self.inner.note(Noted::Pattern(text));
-            self.inner.noted(ticket).await;
-            return Ok(cleared);
-        };
-        let inner = Arc::clone(&self.inner);
-        self.inner
-            .owned(Box::pin(async move {
-                let cleared = inner.clear_there(&shared, &pattern, allow_stale).await;
-                // Whatever the authority said.
-                inner.clear_here(&pattern, allow_stale);
-                cleared
-            }))
-            .await?
+        self.inner.clear(pattern, self.settings.allow_stale).await
     }
 }
 
@@ -169,96 +150,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
                 Ok(is_there)
             }
         }
-    }
-}
-
-impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    fn is_listed(&self, hash: u64, key: &K, allow_stale: bool) -> bool {
-        let is_listed = |life| is_listed(life, allow_stale);
-        self.life(hash, key).is_some_and(is_listed)
-    }
-
-    /// The keys of the next page of a walk; none after the last.
-    pub(super) async fn page(
-        &self,
-        shared: &Shared<V>,
-        scan: &mut Scan,
-        allow_stale: bool,
-    ) -> Result<Option<Vec<K>>> {
-        // A page that fails, or whose caller goes away, is asked for again.
-        let mut walk = scan.clone();
-        let page = match walk.page(&shared.authority).await? {
-            Some(page) => Some(self.listed(shared, page, allow_stale).await?),
-            None => None,
-        };
-        *scan = walk;
-        Ok(page.map(|page| page.iter().filter_map(|met| K::from_text(&met.text)).collect()))
-    }
-
-    /// What of a page counts.
-    async fn listed(
-        &self,
-        shared: &Shared<V>,
-        mut page: Vec<Met>,
-        allow_stale: bool,
-    ) -> Result<Vec<Met>> {
-        page.retain(Met::is_stored);
-        let mut lives = shared.authority.lives(self.local.marks(), &page).await?.into_iter();
-        page.retain(|_| lives.next().is_some_and(|life| is_listed(life, allow_stale)));
-        Ok(page)
-    }
-
-    /// Drops the keys here, and cuts the flights of keys that are not here yet; how many counted.
-    fn clear_here(&self, pattern: &Pattern, allow_stale: bool) -> u64 {
-        let mut cleared = 0;
-        let is_meant = |key: &K| pattern.matches(&key.to_text());
-        let mut drop = |hash, key: K| {
-            cleared += u64::from(self.is_listed(hash, &key, allow_stale));
-            self.drop_here(hash, &key);
-        };
-        // Flights first: what has landed before is met by the walk.
-        let flights = self.flights.keys().into_iter();
-        flights.filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
-        self.local.keys().filter(|(_, key)| is_meant(key)).for_each(|(hash, key)| drop(hash, key));
-        if pattern.is_everything() && self.shared.is_none() {
-            self.local.marks().invalidate_all();
-        }
-        cleared
-    }
-
-    /// Deletes the keys at the authority, leases as well; how many counted.
-    async fn clear_there(
-        &self,
-        shared: &Shared<V>,
-        pattern: &Pattern,
-        allow_stale: bool,
-    ) -> Result<u64> {
-        let (marks, mut cleared) = (self.local.marks(), 0);
-        let mut scan = Scan::new(&shared.authority, pattern.clone());
-        while let Some(page) = scan.page(&shared.authority).await? {
-            let delete = |met: &Met| Delete { key: met.key.clone(), expect: Expect::Any };
-            let deletes: Vec<_> = page.iter().map(delete).collect();
-            let counted = self.listed(shared, page, allow_stale).await?;
-            for outcome in shared.authority.backend().delete(&deletes).await {
-                if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
-                    return Err(error);
-                }
-            }
-            cleared += counted.len() as u64;
-        }
-        if pattern.is_everything() {
-            // What was written behind the walk is as old as what it met.
-            shared.authority.change_epoch(marks, MarkChange::Hard).await?;
-        }
-        Ok(cleared)
-    }
-}
-
-const fn is_listed(life: Life, allow_stale: bool) -> bool {
-    match life {
-        Life::Fresh => true,
-        Life::Stale => allow_stale,
-        Life::Dead => false,
     }
 }
 

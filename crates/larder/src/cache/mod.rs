@@ -70,7 +70,7 @@ pub use crate::cache::warm_up::WarmUp;
 /// # }).unwrap();
 /// ```
 pub struct Cache<K: Hash + Eq, V> {
-    inner: Arc<Inner<K, V>>,
+    pub(crate) inner: Arc<Inner<K, V>>,
     settings: Settings,
 }
 

@@ -1,18 +1,15 @@
 //! Changes of one key: at the authority first, then here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{Expect, Life, Record, Result, Times};
+use larder_core::{Life, Result};
 
 use crate::cache::Cache;
-use crate::change::insert::Insert;
 use crate::change::reach::Reach;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
-use crate::ops::edit::{Edit, Subject};
+use crate::ops::edit::Edit;
 use crate::options::Ttl;
-use crate::support::rule::{Rule, holds};
 use crate::tier::freshness::lives;
 use crate::tier::held::{Held, Looked};
 
@@ -30,19 +27,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("set", "put"))]
     pub async fn insert(&self, key: K, value: V) -> Result<Reach> {
         self.check()?;
-        let hash = self.inner.local.hash(&key);
-        let Some(shared) = self.inner.shared.clone() else {
-            let looked = self.inner.born(&self.settings, Held::Value(value));
-            let ticket = self.inner.put_now(hash, &key, looked);
-            return Ok(self.inner.noted(ticket).await);
-        };
-        let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
-        self.inner
-            .owned(Box::pin(async move {
-                let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
-                insert.run(hash, key, Held::Value(value)).await
-            }))
-            .await?
+        self.inner.insert(key, &self.settings, Held::Value(value)).await
     }
 
     /// Stores a value only if there is no fresh one; returns true if stored.
@@ -140,25 +125,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("delete", "del", "evict"))]
     pub async fn invalidate<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Reach> {
         self.check()?;
-        let hash = self.inner.local.hash(key);
-        let Some(shared) = self.inner.shared.clone() else {
-            let ticket = self.inner.drop_now(hash, key);
-            return Ok(self.inner.noted(ticket).await);
-        };
-        let (inner, key) = (Arc::clone(&self.inner), key.to_key());
-        self.inner
-            .owned(Box::pin(async move {
-                if !holds(Rule::LocalAfterAuthority) {
-                    inner.drop_here(hash, &key);
-                }
-                let name = shared.key(&key);
-                let outcome = shared.authority.delete(&name, Expect::Any).await;
-                if holds(Rule::LocalAfterAuthority) {
-                    inner.drop_here(hash, &key);
-                }
-                inner.reach(&shared, outcome)
-            }))
-            .await?
+        self.inner.invalidate(key).await
     }
 
     /// Makes the entry stale, and keeps it as a fallback for its own grace. It lives no longer than
@@ -249,61 +216,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         F: Fn(Option<&V>) -> bool + Send + Sync + 'static,
     {
         self.check()?;
-        let hash = self.inner.local.hash(&key);
-        let (inner, settings) = (Arc::clone(&self.inner), self.settings.clone());
-        let Some(shared) = self.inner.shared.clone() else {
-            let put = inner.put_where(hash, &key, &settings, value, wanted);
-            let Some(ticket) = put else { return Ok(false) };
-            inner.noted(ticket).await;
-            return Ok(true);
-        };
-        self.inner
-            .owned(Box::pin(async move {
-                let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
-                insert.run_where(hash, key, Held::Value(value), wanted).await
-            }))
-            .await?
+        self.inner.insert_where(key, &self.settings, Held::Value(value), wanted).await
     }
 
-    /// Makes an edit to what is under the key; what it was done to, as it was before.
+    /// Makes an edit to what is under the key; what it was made to, as it was before.
     async fn change<Q>(&self, key: &Q, edit: Edit) -> Result<Option<Looked<V>>>
     where
         Q: ?Sized + Lookup<K>,
     {
         self.check()?;
-        let hash = self.inner.local.hash(key);
-        let Some(shared) = self.inner.shared.clone() else {
-            let (looked, ticket) = self.inner.change_now(hash, key, &self.settings, edit);
-            self.inner.noted(ticket).await;
-            return Ok(looked);
-        };
-        let (inner, settings, key) = (Arc::clone(&self.inner), self.settings.clone(), key.to_key());
-        let edited = Box::pin(async move {
-            let name = shared.key(&key);
-            let decide = |there: Option<(&Looked<V>, &Record)>| {
-                let subject = there.map(|(looked, record)| {
-                    let there = looked.subject(inner.now());
-                    // Of what is stale only the record says since when.
-                    let times = Times { age: there.times.age, ..record.header.times };
-                    Subject { times, ..there }
-                });
-                Ok(edit.of(subject, settings.grace).step(there.map(|(_, record)| record)))
-            };
-            let changed = shared.change(&name, inner.local.marks(), decide).await;
-            match edit {
-                Edit::MarkStale => drop(inner.change_now(hash, &key, &settings, edit)),
-                // A life that is not changed makes no load wrong. The copy may be of what is gone.
-                Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_)
-                    if matches!(changed, Ok((_, false))) =>
-                {
-                    drop(inner.flights.hold(hash, || inner.local.remove(hash, &key)));
-                }
-                // Whatever the authority said: here it is no longer what it was.
-                _ => inner.drop_here(hash, &key),
-            }
-            changed
-                .map(|(looked, _)| looked.filter(|looked| edit.fits(&looked.subject(inner.now()))))
-        });
-        self.inner.owned(edited).await?
+        self.inner.edit(key, &self.settings, edit).await
     }
 }

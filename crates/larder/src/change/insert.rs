@@ -1,64 +1,109 @@
-//! Inserts where there is a shared authority.
+//! Inserts: a new value in the place of what is there, or if what is there allows it.
 
 use std::sync::Arc;
 
 use larder_core::{Error, ErrorKind, Expect, Key, Life, Outcome, Record, Result, Times};
 
-use crate::change::local::refused;
-use crate::change::reach::Reach;
+use crate::change::Answer;
+use crate::change::follow::{Follow, Known};
+use crate::change::reach::{Reach, refused};
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::support::random;
-use crate::support::rule::{Rule, holds};
 use crate::tier::freshness::lives;
 use crate::tier::held::{Held, Looked};
 use crate::tier::marks::current::Current;
+use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
-/// An insert: at the authority first, then here.
-pub(crate) struct Insert<'a, K: CacheKey, V> {
-    pub(crate) inner: &'a Arc<Inner<K, V>>,
-    pub(crate) shared: &'a Shared<V>,
-    pub(crate) settings: &'a Settings,
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Stores a value in the place of what is there.
+    pub(crate) async fn insert(
+        self: &Arc<Self>,
+        key: K,
+        settings: &Settings,
+        held: Held<V>,
+    ) -> Result<Reach> {
+        let alone = |inner: &Self, held| {
+            inner.put_here(&key, inner.born(settings, held));
+            ((), Some(Message::Key(&key)))
+        };
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, held| {
+            let (key, settings) = (key.clone(), settings.clone());
+            async move {
+                Insert { inner: &inner, shared: &shared, settings: &settings }.run(key, held).await
+            }
+        };
+        self.change(Message::Key(&key), held, alone, there).await.map(|((), reach)| reach)
+    }
+
+    /// Stores a value if what is there is wanted so; whether it did. A fresh value counts as being
+    /// there.
+    pub(crate) async fn insert_where<F>(
+        self: &Arc<Self>,
+        key: K,
+        settings: &Settings,
+        held: Held<V>,
+        wanted: F,
+    ) -> Result<bool>
+    where
+        F: Fn(Option<&V>) -> bool + Send + Sync + 'static,
+    {
+        let alone = |inner: &Self, (held, wanted): (_, F)| {
+            let is_put = inner.put_where(&key, settings, held, wanted);
+            (is_put, is_put.then_some(Message::Key(&key)))
+        };
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, (held, wanted): (_, F)| {
+            let (key, settings) = (shared.key(&key), settings.clone());
+            async move {
+                let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
+                let mut is_touched = false;
+                let stored = insert.run_where(&key, &held, &wanted, &mut is_touched).await;
+                let follow =
+                    if is_touched { Follow::Apply(Known::default()) } else { Follow::Nothing };
+                Answer { result: stored.map(|stored| (stored, Reach::Confirmed)), follow }
+            }
+        };
+        self.change(Message::Key(&key), (held, wanted), alone, there)
+            .await
+            .map(|(is_put, _)| is_put)
+    }
+}
+
+/// An insert at the authority.
+struct Insert<'a, K: CacheKey, V> {
+    inner: &'a Arc<Inner<K, V>>,
+    shared: &'a Shared<V>,
+    settings: &'a Settings,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
-    pub(crate) async fn run(&self, hash: u64, key: K, held: Held<V>) -> Result<Reach> {
+    async fn run(&self, key: K, held: Held<V>) -> Answer<K, V, ()> {
         let name = self.shared.key(&key);
-        let mark = self.inner.flights.begin_write(hash, key.clone());
-        let written = self.write(&name, held).await;
-        let (copy, reach) = match written {
-            Ok(Some(copy)) => (Some(copy), Ok(Reach::Confirmed)),
-            Ok(None) => (None, Ok(Reach::Confirmed)),
+        let write = self.inner.flights.begin_write(self.inner.local.hash(&key), key.clone());
+        let (copy, result) = match self.write(&name, held).await {
+            Ok(copy) => (copy, Ok(Reach::Confirmed)),
             Err(Unwritten::Refused(error)) => (None, Err(error)),
             Err(Unwritten::Lost(error)) => (None, self.inner.unreached(self.shared, error)),
         };
         let draft = copy.map(|looked| self.inner.draft(&key, looked));
-        let dropped = mark.finish(|untouched| {
-            let untouched = untouched || !holds(Rule::InsertUntouched);
-            match draft.filter(|_| untouched) {
-                Some(draft) => self.inner.local.put(hash, key, draft),
-                None => self.inner.local.remove(hash, &key).1,
-            }
-        });
-        drop(dropped);
-        reach
+        Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, draft) }
     }
 
-    pub(crate) async fn run_where(
+    /// Whether it stored the value. `is_touched` says whether what was there may be gone.
+    async fn run_where(
         &self,
-        hash: u64,
-        key: K,
-        held: Held<V>,
-        wanted: impl Fn(Option<&V>) -> bool + Send + Sync,
+        name: &Key,
+        held: &Held<V>,
+        wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
+        is_touched: &mut bool,
     ) -> Result<bool> {
-        let name = self.shared.key(&key);
         let mut refused = None;
         for _ in 0..TRIES {
             let before: Option<Error> = refused.take();
-            let tried = self.try_where(hash, &key, &name, &held, &wanted, before.as_ref()).await;
+            let tried = self.try_where(name, held, wanted, before.as_ref(), is_touched).await;
             match (tried, before) {
                 (Ok(Tried::Done), _) => return Ok(true),
                 (Ok(Tried::Kept), _) => return Ok(false),
@@ -82,12 +127,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     /// no longer: it is made anew.
     async fn try_where(
         &self,
-        hash: u64,
-        key: &K,
         name: &Key,
         held: &Held<V>,
         wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
         refused: Option<&Error>,
+        is_touched: &mut bool,
     ) -> Result<Tried> {
         let marks = self.inner.local.marks();
         let times = self.times();
@@ -117,9 +161,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             Ok(step)
         };
         let changed = self.shared.change(name, marks, decide).await;
-        if matches!(tried, Tried::Done | Tried::Unstorable(_)) {
-            self.inner.drop_here(hash, key);
-        }
+        *is_touched |= matches!(tried, Tried::Done | Tried::Unstorable(_));
         changed.map(|_| tried)
     }
 

@@ -1,7 +1,114 @@
-//! Changes: what is done to an entry, at the authority first and then here.
+//! Changes: one path for all that is done to entries, at the authority first and then here.
+//!
+//! Order: the listeners are told that a change begins; the authority makes it, or does not; the local
+//! tier follows, whatever the authority said; the listeners are told that the change is over. Where
+//! no tier stands below the local one, that is the authority, and there is one step less.
 
-pub(crate) mod insert;
-mod local;
-mod note;
+use std::sync::Arc;
+
+use larder_core::Result;
+
+use crate::change::follow::{Follow, Known};
+use crate::change::reach::Reach;
+use crate::inner::Inner;
+use crate::key::CacheKey;
+use crate::lookup::Lookup;
+use crate::support::rule::{Rule, holds};
+use crate::tier::message::{Ending, Message};
+use crate::tier::shared::Shared;
+
+mod clear;
+mod counter;
+mod edit;
+mod follow;
+mod insert;
+mod marks;
+mod put;
 pub(crate) mod reach;
 mod shared;
+#[cfg(test)]
+mod told;
+
+/// A change as the local tier has made it where that is the authority: its answer, and what the
+/// listeners have to know of it. None if nothing has changed for them.
+type Alone<'a, Q, T> = (T, Option<Message<&'a Q, &'a str>>);
+
+/// What the authority's step has come to, and how the local tier follows.
+struct Answer<K: CacheKey, V, T> {
+    result: Result<(T, Reach)>,
+    follow: Follow<K, V>,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Makes a change. `message` is what its listeners are told at its beginning; `alone` makes it
+    /// where the local tier is the authority, under its lock; `there` makes it at the authority. One
+    /// of the two gets the `input`.
+    async fn change<'a, Q, I, T, F>(
+        self: &Arc<Self>,
+        message: Message<&'a Q, &'a str>,
+        input: I,
+        alone: impl FnOnce(&Self, I) -> Alone<'a, Q, T>,
+        there: impl FnOnce(Arc<Self>, Arc<Shared<V>>, I) -> F,
+    ) -> Result<(T, Reach)>
+    where
+        Q: ?Sized + Lookup<K>,
+        T: Send + 'static,
+        F: Future<Output = Answer<K, V, T>> + Send + 'static,
+    {
+        let Some(shared) = self.shared.clone() else {
+            self.began(message);
+            let (answer, changed) = alone(self, input);
+            let ending = changed.map_or(Ending::Unchanged, |_| Ending::Confirmed);
+            let is_kept = self.ended(changed.unwrap_or(message), ending).await;
+            return Ok((answer, if is_kept { Reach::Confirmed } else { Reach::Local }));
+        };
+        let (inner, message) = (Arc::clone(self), message.to_owned());
+        let there = there(Arc::clone(self), shared, input);
+        self.owned(Box::pin(async move {
+            inner.began(message.as_ref());
+            if !holds(Rule::LocalAfterAuthority) {
+                inner.apply(message.as_ref(), Known::default());
+            }
+            let Answer { result, follow } = there.await;
+            let ending = match (&follow, &result) {
+                (Follow::Nothing | Follow::Forget, Ok(_)) => Ending::Unchanged,
+                (_, Ok((_, Reach::Confirmed))) => Ending::Confirmed,
+                (_, Ok((_, Reach::Local)) | Err(_)) => Ending::Unconfirmed,
+            };
+            if holds(Rule::LocalAfterAuthority) {
+                inner.follow(message.as_ref(), follow);
+            }
+            let is_kept = inner.ended(message.as_ref(), ending).await;
+            let reach = |reach| if is_kept { reach } else { Reach::Local };
+            result.map(|(answer, reached)| (answer, reach(reached)))
+        }))
+        .await?
+    }
+
+    fn began<Q: ?Sized + Lookup<K>>(&self, message: Message<&Q, &str>) {
+        if !self.listeners.is_empty() {
+            let text = message.to_text();
+            self.listeners.iter().for_each(|listener| listener.began(text.by_text()));
+        }
+    }
+
+    /// Tells the listeners; whether all of them have the change for sure.
+    async fn ended<Q: ?Sized + Lookup<K>>(
+        &self,
+        message: Message<&Q, &str>,
+        ending: Ending,
+    ) -> bool {
+        if self.listeners.is_empty() {
+            return true;
+        }
+        let text = message.to_text();
+        let told = self.listeners.iter().map(|to| to.ended(text.by_text(), ending));
+        // All are told before any of them is waited for.
+        let told: Vec<_> = told.collect();
+        let mut is_kept = true;
+        for keeping in told.into_iter().flatten() {
+            is_kept &= keeping.await;
+        }
+        is_kept
+    }
+}

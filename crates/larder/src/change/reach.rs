@@ -1,5 +1,12 @@
 //! Extent of a change.
 
+use larder_core::{Error, ErrorKind, Outcome, Result};
+
+use crate::inner::Inner;
+use crate::key::CacheKey;
+use crate::observe::event::Event;
+use crate::tier::shared::Shared;
+
 /// Extent of a change: confirmed at the authority, or made in this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,4 +20,26 @@ pub enum Reach {
     /// the reason. Without a backend: the change could not be noted beside the
     /// [snapshot](crate::CacheBuilder::snapshot), which may bring back the earlier value.
     Local,
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// What the authority's answer to a change means.
+    pub(super) fn reach(&self, shared: &Shared<V>, outcome: Outcome) -> Result<Reach> {
+        match outcome {
+            Outcome::Done => Ok(Reach::Confirmed),
+            Outcome::Refused(_) => self.unreached(shared, refused()),
+            Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(shared, error),
+        }
+    }
+
+    /// A change that the authority did not confirm.
+    pub(super) fn unreached(&self, shared: &Shared<V>, error: Error) -> Result<Reach> {
+        self.tell(&Event::NotConfirmed(error.clone()));
+        if shared.strict { Err(error) } else { Ok(Reach::Local) }
+    }
+}
+
+/// A backend that refused an unconditional change has not made it, whatever its reason.
+pub(super) fn refused() -> Error {
+    Error::new(ErrorKind::Unavailable, "change", "the backend refused an unconditional change")
 }

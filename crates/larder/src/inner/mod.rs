@@ -25,6 +25,7 @@ use crate::support::runtime::{self, apart};
 use crate::tier::freshness::attend_at;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier, View};
+use crate::tier::message::ChangeListener;
 use crate::tier::shared::Shared;
 
 pub(crate) mod future_set;
@@ -38,6 +39,8 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) shared: Option<Arc<Shared<V>>>,
     /// What keeps a snapshot of the local tier.
     pub(crate) keeper: Option<Arc<Keeper<K, V>>>,
+    /// The neighbours that are told of each change.
+    pub(crate) listeners: Vec<Arc<dyn ChangeListener>>,
     pub(crate) observer: Observer,
     pub(crate) loads: Loads,
     pub(crate) work: Arc<Work>,
@@ -70,6 +73,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
             shared,
             keeper: None,
+            listeners: Vec::new(),
             observer,
             loads,
             work: Arc::new(work),
@@ -97,6 +101,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             flights: Arc::clone(&self.flights),
             shared: self.shared.clone(),
             keeper: self.keeper.clone(),
+            listeners: self.listeners.clone(),
             observer: self.observer.clone(),
             loads: Loads { limit: None, ..self.loads },
             work: Arc::clone(&self.work),
@@ -105,8 +110,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// The same, with a snapshot of its local tier.
-    pub(crate) fn kept_by(self, keeper: Option<Arc<Keeper<K, V>>>) -> Self {
-        Self { keeper, ..self }
+    pub(crate) fn kept_by(mut self, keeper: Option<Arc<Keeper<K, V>>>) -> Self {
+        if let Some(keeper) = keeper.clone().filter(|keeper| keeper.notes()) {
+            self.listeners.push(keeper);
+        }
+        self.keeper = keeper;
+        self
     }
 
     pub(crate) fn clock(&self) -> &LocalClock {

@@ -14,10 +14,11 @@ use std::io;
 
 use larder_core::{Error, Result, Version};
 
-use crate::snapshot::change::{Change, Changes};
 use crate::snapshot::failure::of_sink;
+use crate::snapshot::log::{Changes, LogRecord};
 use crate::snapshot::sink::Sink;
 use crate::support::sync::{Arc, Mutex, lock};
+use crate::tier::message::Message;
 
 /// Where changes are noted.
 pub(super) struct Journal {
@@ -62,7 +63,7 @@ impl Open {
 
 /// How notes ended.
 #[derive(Debug)]
-pub(crate) struct Noted {
+pub(super) struct Noted {
     /// What went wrong.
     pub(super) failure: Option<Error>,
     /// Whether an older value may come back all the same.
@@ -137,7 +138,7 @@ impl Journal {
         };
         let was_long = open.length() > self.limit / 2;
         let is_spent = open.length() + records.len() as u64 > self.limit;
-        let all = is_spent.then(|| Change::All.record());
+        let all = is_spent.then(|| LogRecord::Change(Message::All).bytes());
         let records = all.as_deref().unwrap_or(records);
         if let Err(error) = self.sink.append(&name(open.log), records) {
             // Who has removed the log has removed its snapshot too, or replaced it: no failure, but
@@ -178,9 +179,9 @@ impl Journal {
             return Ok(old);
         }
         let log = u128::from_be_bytes(Version::next().to_bytes());
-        self.sink.begin(&name(log), &Change::Begin.record()).map_err(failed)?;
+        self.sink.begin(&name(log), &LogRecord::Begin.bytes()).map_err(failed)?;
         if let Some(old) = old
-            && let Err(error) = self.append(old, &Change::GoOn(&name(log)).record())
+            && let Err(error) = self.append(old, &LogRecord::GoOn(&name(log)).bytes())
         {
             self.lose(&mut state, None);
             return Err(failed(error));
@@ -254,9 +255,10 @@ mod tests {
     use std::io::{self, Cursor, Read, Write};
 
     use super::{EMPTY_LOG, Journal, name};
-    use crate::snapshot::change::{Change, Changes, Fate};
+    use crate::snapshot::log::{Changes, Fate, LogRecord};
     use crate::snapshot::sink::Sink;
     use crate::support::sync::{Arc, Mutex, lock};
+    use crate::tier::message::Message;
 
     /// Logs alone.
     #[derive(Default)]
@@ -305,18 +307,18 @@ mod tests {
     fn changes_during_a_save_are_found_from_the_old_snapshot_and_from_the_new() {
         let logs = Arc::new(Logs::default());
         let journal = Journal::idle(logs.clone());
-        journal.note(&Change::Key("b").record());
+        journal.note(&LogRecord::Change(Message::Key("b")).bytes());
         assert!(lock(&logs.0).is_empty(), "there is no snapshot that it could make wrong");
         let old = journal.turn().unwrap();
         assert!(journal.settle(old));
-        journal.note(&Change::Key("a").record());
+        journal.note(&LogRecord::Change(Message::Key("a")).bytes());
         let new = journal.turn().unwrap();
-        journal.note(&Change::StaleKey("b").record());
+        journal.note(&LogRecord::Change(Message::StaleKey("b")).bytes());
         assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Kept]);
         assert_eq!(fates(&logs, new), [Fate::Kept, Fate::Stale, Fate::Kept]);
         // The save fails, and another begins.
         let newer = journal.turn().unwrap();
-        journal.note(&Change::Key("c").record());
+        journal.note(&LogRecord::Change(Message::Key("c")).bytes());
         assert_eq!(fates(&logs, old), [Fate::Gone, Fate::Stale, Fate::Gone]);
         assert_eq!(fates(&logs, newer), [Fate::Kept, Fate::Kept, Fate::Gone]);
     }
@@ -327,8 +329,9 @@ mod tests {
         let journal = Journal::idle(logs.clone()).with_limit(200);
         let log = journal.turn().unwrap();
         journal.settle(log);
-        let warnings =
-            (0..100).filter(|_| journal.note(&Change::Key("a").record()).is_long).count();
+        let warnings = (0..100)
+            .filter(|_| journal.note(&LogRecord::Change(Message::Key("a")).bytes()).is_long)
+            .count();
         assert!(warnings > 0);
         assert_eq!(fates(&logs, log), [Fate::Gone; 3]);
         assert!(lock(&logs.0).values().all(|log| log.len() < 250));
@@ -347,7 +350,7 @@ mod tests {
         }
         let mut most = 0;
         for _ in 0..100 {
-            journal.note(&Change::Key("a").record());
+            journal.note(&LogRecord::Change(Message::Key("a")).bytes());
             journal.turn().unwrap();
             most = most.max(lock(&logs.0).len());
         }
@@ -363,12 +366,12 @@ mod tests {
         assert_eq!(journal.turn().unwrap(), log, "the first save failed");
         assert!(lock(&logs.0).contains_key("another's"), "it was not cleared");
         assert!(journal.settle(log));
-        journal.note(&Change::Key("a").record());
+        journal.note(&LogRecord::Change(Message::Key("a")).bytes());
         assert_eq!(fates(&logs, log), [Fate::Gone, Fate::Kept, Fate::Kept]);
 
         let journal = Journal::sealed(logs.clone());
         let log = journal.turn().unwrap();
-        assert!(!journal.note(&Change::Key("a").record()).is_lost);
+        assert!(!journal.note(&LogRecord::Change(Message::Key("a")).bytes()).is_lost);
         assert!(lock(&logs.0).is_empty(), "a change takes it away");
         assert!(!journal.settle(log));
     }
@@ -378,14 +381,14 @@ mod tests {
         let logs = Arc::new(Logs::default());
         let journal = Journal::idle(logs.clone());
         let log = journal.turn().unwrap();
-        journal.note(&Change::Key("a").record());
-        let torn = Change::Key("b").record();
+        journal.note(&LogRecord::Change(Message::Key("a")).bytes());
+        let torn = LogRecord::Change(Message::Key("b")).bytes();
         logs.append(&name(log), &torn[..torn.len() - 1]).unwrap();
         let changes = Changes::read(&*logs, name(log)).unwrap().unwrap();
         assert!(changes.is_torn);
         assert_eq!(changes.fate("a", &[]), Fate::Gone);
         let next = Journal::after(logs.clone(), log, &changes);
-        assert!(next.note(&Change::Key("c").record()).failure.is_none());
+        assert!(next.note(&LogRecord::Change(Message::Key("c")).bytes()).failure.is_none());
         assert!(
             Changes::read(&*logs, name(log)).unwrap().is_none(),
             "the snapshot is removed instead"

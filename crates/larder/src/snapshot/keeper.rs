@@ -5,18 +5,17 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::{Error, ErrorKind, Result, Timestamp};
+use larder_core::{BoxFuture, Error, ErrorKind, Result, Timestamp};
 
 use crate::key::CacheKey;
 use crate::observe::event::{Event, Observer};
 use crate::snapshot::block::BlockWriter;
-use crate::snapshot::change::Change;
 use crate::snapshot::encode::encode;
 use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{guarded, of_sink};
 use crate::snapshot::header::Header;
 use crate::snapshot::journal::{Journal, name};
-use crate::snapshot::notes::{Notes, Ticket};
+use crate::snapshot::notes::Notes;
 use crate::snapshot::restore::{Restored, restore};
 use crate::snapshot::{Form, Returned};
 use crate::support::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +24,7 @@ use crate::support::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::tier::held::{Held, Note};
 use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{Copied, Refill};
+use crate::tier::message::{ChangeListener, Ending, Text};
 
 /// What keeps a cache's snapshot.
 pub(crate) struct Keeper<K, V> {
@@ -141,26 +141,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         self.form.grace
     }
 
-    /// Whether changes have to be noted.
+    /// Whether changes have to be noted: no other authority knows of them.
     pub(crate) fn notes(&self) -> bool {
         self.form.is_alone
-    }
-
-    /// Notes a change that has been made here.
-    pub(crate) fn note(&self, change: Change<'_>) -> Ticket {
-        if self.notes() { self.notes.note(change) } else { Ticket::needless() }
-    }
-
-    /// Waits until a change is noted. Whether it is sure that it outlives the process.
-    pub(crate) async fn noted(&self, ticket: Ticket) -> bool {
-        let noted = self.notes.noted(ticket).await;
-        if let Some(error) = noted.failure {
-            self.observer.tell(&Event::SnapshotFailed(error));
-        }
-        if noted.is_long && !self.is_wanted.swap(true, Ordering::Relaxed) {
-            self.wake();
-        }
-        !noted.is_lost
     }
 
     /// Saves if it is time.
@@ -281,6 +264,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         };
         entry.put(bytes);
         Ok(true)
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> ChangeListener for Keeper<K, V> {
+    /// Notes the change, which has been made here; no snapshot brings back what it took away.
+    fn ended(&self, change: Text<'_>, ending: Ending) -> Option<BoxFuture<'_, bool>> {
+        if ending == Ending::Unchanged {
+            return None;
+        }
+        let ticket = self.notes.note(change);
+        Some(Box::pin(async move {
+            let noted = self.notes.noted(ticket).await;
+            if let Some(error) = noted.failure {
+                self.observer.tell(&Event::SnapshotFailed(error));
+            }
+            if noted.is_long && !self.is_wanted.swap(true, Ordering::Relaxed) {
+                self.wake();
+            }
+            !noted.is_lost
+        }))
     }
 }
 

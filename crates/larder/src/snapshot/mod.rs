@@ -12,12 +12,9 @@ use crate::snapshot::sink::Sink;
 use crate::support::sync::Arc;
 use crate::tier::held::Held;
 
-pub(crate) use crate::snapshot::change::Change;
 pub(crate) use crate::snapshot::keeper::Keeper;
-pub(crate) use crate::snapshot::notes::Ticket;
 
 mod block;
-mod change;
 mod encode;
 mod entry;
 mod failure;
@@ -25,6 +22,7 @@ pub(crate) mod file;
 mod header;
 mod journal;
 mod keeper;
+mod log;
 mod notes;
 mod number;
 mod private;

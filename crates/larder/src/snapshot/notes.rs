@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use larder_core::{Error, Result};
 
-use crate::snapshot::change::Change;
 use crate::snapshot::journal::{Journal, LIMIT, Noted};
+use crate::snapshot::log::LogRecord;
 use crate::support::park::block_on;
 use crate::support::runtime::Notify;
 use crate::support::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, lock, thread};
+use crate::tier::message::{Message, Text};
 
 /// The log, and what is still to be written into it.
 pub(super) struct Notes {
@@ -22,7 +23,7 @@ pub(super) struct Notes {
 /// A change whose note is written, or will be.
 #[derive(Debug)]
 #[must_use = "a change is confirmed when its note is written"]
-pub(crate) enum Ticket {
+pub(super) enum Ticket {
     Written(Noted),
     /// With the append of this number.
     Queued(u64),
@@ -30,7 +31,7 @@ pub(crate) enum Ticket {
 
 impl Ticket {
     /// That of a change that needs no note.
-    pub(crate) const fn needless() -> Self {
+    const fn needless() -> Self {
         Self::Written(Noted::none())
     }
 }
@@ -87,9 +88,9 @@ impl Notes {
     }
 
     /// Notes a change that has been made, now or with the next append.
-    pub(super) fn note(&self, change: Change<'_>) -> Ticket {
+    pub(super) fn note(&self, change: Text<'_>) -> Ticket {
         let queue = &self.queue;
-        let record = change.record();
+        let record = LogRecord::Change(change).bytes();
         if !queue.journal.waits() {
             return Ticket::Written(queue.journal.note(&record));
         }
@@ -100,7 +101,7 @@ impl Notes {
         let mut state = lock(&queue.state);
         state.take_over(pid);
         if state.records.len() + record.len() > LIMIT {
-            state.records = Change::All.record();
+            state.records = LogRecord::Change(Message::All).bytes();
         } else {
             state.records.extend_from_slice(&record);
         }

@@ -9,11 +9,11 @@ use larder_core::{Error, ErrorKind, NEVER, Result, Version};
 
 use crate::key::CacheKey;
 use crate::snapshot::block::BlockReader;
-use crate::snapshot::change::{Changes, Fate};
 use crate::snapshot::entry::{Entry, Payload};
 use crate::snapshot::failure::{damaged, foreign, guarded, of_sink};
 use crate::snapshot::header::{Begun, Header};
 use crate::snapshot::journal::name;
+use crate::snapshot::log::{Changes, Fate};
 use crate::snapshot::number::Input;
 use crate::snapshot::v0::ReaderV0;
 use crate::snapshot::{Form, Returned};

@@ -4,4 +4,5 @@ pub(crate) mod freshness;
 pub(crate) mod held;
 pub(crate) mod local;
 pub(crate) mod marks;
+pub(crate) mod message;
 pub(crate) mod shared;

@@ -86,6 +86,11 @@ where
         self.hasher.hash_one(key)
     }
 
+    /// The grace of an entry that has none of its own.
+    pub(crate) const fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
     pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
         // The engine would keep what weighs nothing for ever.

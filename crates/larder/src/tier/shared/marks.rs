@@ -90,29 +90,8 @@ impl Authority {
         Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE, NEVER)).await?.version)
     }
 
-    /// Changes a tag at the authority, and then here.
-    pub(crate) async fn change_tag(
-        &self,
-        marks: &Marks,
-        tag: &Arc<str>,
-        change: MarkChange,
-    ) -> Result<()> {
-        let written = self.write_tag(tag, change).await;
-        let mut table = lock(&self.table);
-        let version = written.as_ref().ok().and_then(|header| header.tags.first());
-        let (known, changes) = table.change(marks, tag);
-        // Between what was known and what is written another process may have changed it hard.
-        let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
-        if change == MarkChange::Hard || known.value.as_ref().is_some_and(is_other) {
-            marks.invalidate_tag(tag);
-        } else {
-            marks.mark_tag_stale(tag);
-        }
-        known.changed_here(version.cloned(), changes);
-        written.map(drop)
-    }
-
-    async fn write_tag(&self, tag: &Arc<str>, change: MarkChange) -> Result<Header> {
+    /// Changes a tag at the authority; its mark as it is now.
+    pub(crate) async fn write_tag(&self, tag: &str, change: MarkChange) -> Result<Header> {
         let key = self.key(Class::Tag, tag);
         let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
         if !holds(Rule::SequenceFirst) {
@@ -123,16 +102,42 @@ impl Authority {
         renew().await
     }
 
+    /// A tag has changed at the authority, to this mark if that is known: it changes here as well.
+    pub(crate) fn tag_changed(
+        &self,
+        marks: &Marks,
+        tag: &str,
+        change: MarkChange,
+        mark: Option<&Header>,
+    ) {
+        let version = mark.and_then(|header| header.tags.first());
+        let mut table = lock(&self.table);
+        let (known, changes) = table.change(marks, &Arc::from(tag));
+        // Between what was known and what is written another process may have changed it hard.
+        let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
+        if change == MarkChange::Hard || known.value.as_ref().is_some_and(is_other) {
+            marks.invalidate_tag(tag);
+        } else {
+            marks.mark_tag_stale(tag);
+        }
+        known.changed_here(version.cloned(), changes);
+    }
+
     async fn write_sequence(&self) -> Result<()> {
         let key = self.key(Class::Sequence, "");
         applied(self.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
     }
 
-    /// Changes the epoch at the authority, and then here.
-    pub(crate) async fn change_epoch(&self, marks: &Marks, change: MarkChange) -> Result<()> {
-        let written = self.renew(&self.key(Class::Epoch, ""), change, epoch_mark).await;
+    /// Changes the epoch at the authority; its mark as it is now.
+    pub(crate) async fn write_epoch(&self, change: MarkChange) -> Result<Header> {
+        self.renew(&self.key(Class::Epoch, ""), change, epoch_mark).await
+    }
+
+    /// The epoch has changed at the authority, to this mark if that is known: it changes here as
+    /// well.
+    pub(crate) fn epoch_changed(&self, marks: &Marks, change: MarkChange, mark: Option<&Header>) {
+        let epoch = mark.map(|header| header.epoch);
         let mut table = lock(&self.table);
-        let epoch = written.as_ref().ok().map(|header| header.epoch);
         let is_other = |then: Epoch| epoch.is_some_and(|now| now.hard != then.hard);
         if change == MarkChange::Hard || table.epoch.value.is_some_and(is_other) {
             marks.invalidate_all();
@@ -141,7 +146,6 @@ impl Authority {
         }
         let changes = table.count();
         table.epoch.changed_here(epoch, changes);
-        written.map(drop)
     }
 
     /// Writes a mark anew: whatever is there for a hard change, over what is there for a soft one.

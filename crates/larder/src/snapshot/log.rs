@@ -21,43 +21,32 @@ use crate::pattern::Pattern;
 use crate::snapshot::failure::{damaged, of_sink};
 use crate::snapshot::number::Input;
 use crate::snapshot::sink::Sink;
+use crate::tier::message::{Message, Text};
 
-/// What has changed since a snapshot.
+/// A record of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change<'a> {
-    /// A log begins.
+pub(super) enum LogRecord<'a> {
+    /// The log begins.
     Begin,
-    /// It goes on in the log of this name, too.
+    /// The log goes on in the log of this name, too.
     GoOn(&'a str),
-    /// This key has another value, or none.
-    Key(&'a str),
-    /// This key's value is stale.
-    StaleKey(&'a str),
-    /// Whatever has this tag is gone.
-    Tag(&'a str),
-    /// Whatever has this tag is stale.
-    StaleTag(&'a str),
-    /// Whatever has a key that this pattern means is gone.
-    Pattern(&'a str),
-    /// Everything is gone.
-    All,
-    /// Everything is stale.
-    StaleAll,
+    /// A change has been made.
+    Change(Text<'a>),
 }
 
-impl<'a> Change<'a> {
-    /// The bytes of its record.
-    pub(super) fn record(self) -> Vec<u8> {
+impl<'a> LogRecord<'a> {
+    /// The bytes of the record.
+    pub(super) fn bytes(self) -> Vec<u8> {
         let (kind, text) = match self {
             Self::Begin => (0, ""),
             Self::GoOn(log) => (1, log),
-            Self::Key(key) => (2, key),
-            Self::StaleKey(key) => (3, key),
-            Self::Tag(tag) => (4, tag),
-            Self::StaleTag(tag) => (5, tag),
-            Self::All => (6, ""),
-            Self::StaleAll => (7, ""),
-            Self::Pattern(pattern) => (8, pattern),
+            Self::Change(Message::Key(key)) => (2, key),
+            Self::Change(Message::StaleKey(key)) => (3, key),
+            Self::Change(Message::Tag(tag)) => (4, tag),
+            Self::Change(Message::StaleTag(tag)) => (5, tag),
+            Self::Change(Message::All) => (6, ""),
+            Self::Change(Message::StaleAll) => (7, ""),
+            Self::Change(Message::Pattern(pattern)) => (8, pattern),
         };
         let mut body = Vec::with_capacity(text.len() + 1);
         body.push(kind);
@@ -70,18 +59,18 @@ impl<'a> Change<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let (kind, text) = body.split_first()?;
         let text = std::str::from_utf8(text).ok()?;
-        Some(match kind {
-            0 => Self::Begin,
-            1 => Self::GoOn(text),
-            2 => Self::Key(text),
-            3 => Self::StaleKey(text),
-            4 => Self::Tag(text),
-            5 => Self::StaleTag(text),
-            6 => Self::All,
-            7 => Self::StaleAll,
-            8 => Self::Pattern(text),
+        Some(Self::Change(match kind {
+            0 => return Some(Self::Begin),
+            1 => return Some(Self::GoOn(text)),
+            2 => Message::Key(text),
+            3 => Message::StaleKey(text),
+            4 => Message::Tag(text),
+            5 => Message::StaleTag(text),
+            6 => Message::All,
+            7 => Message::StaleAll,
+            8 => Message::Pattern(text),
             _ => return None,
-        })
+        }))
     }
 }
 
@@ -165,10 +154,10 @@ impl Changes {
                 is_torn = true;
                 break;
             };
-            match Change::parse(body).ok_or_else(damaged)? {
-                Change::Begin => has_begun = true,
-                Change::GoOn(log) => next.push(log.to_owned()),
-                change => self.note(change)?,
+            match LogRecord::parse(body).ok_or_else(damaged)? {
+                LogRecord::Begin => has_begun = true,
+                LogRecord::GoOn(log) => next.push(log.to_owned()),
+                LogRecord::Change(change) => self.note(change)?,
             }
         }
         let length = bytes.len() as u64;
@@ -179,18 +168,17 @@ impl Changes {
         Ok(has_begun.then_some(Log { length, is_torn, next }))
     }
 
-    fn note(&mut self, change: Change<'_>) -> Result<()> {
+    fn note(&mut self, change: Text<'_>) -> Result<()> {
         match change {
-            Change::Begin | Change::GoOn(_) => {}
-            Change::Key(key) => drop(self.keys.insert(key.into())),
-            Change::StaleKey(key) => drop(self.stale_keys.insert(key.into())),
-            Change::Tag(tag) => drop(self.tags.insert(tag.into())),
-            Change::StaleTag(tag) => drop(self.stale_tags.insert(tag.into())),
-            Change::Pattern(pattern) => {
+            Message::Key(key) => drop(self.keys.insert(key.into())),
+            Message::StaleKey(key) => drop(self.stale_keys.insert(key.into())),
+            Message::Tag(tag) => drop(self.tags.insert(tag.into())),
+            Message::StaleTag(tag) => drop(self.stale_tags.insert(tag.into())),
+            Message::Pattern(pattern) => {
                 self.patterns.push(Pattern::parse(pattern).map_err(|_| damaged())?);
             }
-            Change::All => self.all = true,
-            Change::StaleAll => self.stale_all = true,
+            Message::All => self.all = true,
+            Message::StaleAll => self.stale_all = true,
         }
         Ok(())
     }
@@ -234,28 +222,29 @@ const LONGEST: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, take_record};
+    use super::{LogRecord, take_record};
     use crate::snapshot::number::Input;
+    use crate::tier::message::Message;
 
     #[test]
     fn records_come_back_and_what_is_cut_short_is_told_from_damage() {
         let all = [
-            Change::Begin,
-            Change::GoOn("log"),
-            Change::Key("ada"),
-            Change::StaleKey(""),
-            Change::Tag("a"),
-            Change::StaleTag("b"),
-            Change::Pattern("a*"),
-            Change::All,
-            Change::StaleAll,
+            LogRecord::Begin,
+            LogRecord::GoOn("log"),
+            LogRecord::Change(Message::Key("ada")),
+            LogRecord::Change(Message::StaleKey("")),
+            LogRecord::Change(Message::Tag("a")),
+            LogRecord::Change(Message::StaleTag("b")),
+            LogRecord::Change(Message::Pattern("a*")),
+            LogRecord::Change(Message::All),
+            LogRecord::Change(Message::StaleAll),
         ];
-        let bytes: Vec<u8> = all.iter().flat_map(|change| change.record()).collect();
+        let bytes: Vec<u8> = all.iter().flat_map(|record| record.bytes()).collect();
         let mut input = Input(&bytes);
-        for change in all {
-            assert_eq!(Change::parse(take_record(&mut input).unwrap().unwrap()), Some(change));
+        for record in all {
+            assert_eq!(LogRecord::parse(take_record(&mut input).unwrap().unwrap()), Some(record));
         }
-        let record = Change::Key("ada").record();
+        let record = LogRecord::Change(Message::Key("ada")).bytes();
         for length in 0..record.len() {
             assert_eq!(take_record(&mut Input(&record[..length])).unwrap(), None);
         }

@@ -1,0 +1,163 @@
+//! Edits: changes of a key that need no new value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{Expect, Key, Record, Result, Times, Timestamp};
+
+use crate::change::follow::{Follow, Known};
+use crate::change::reach::Reach;
+use crate::change::{Alone, Answer};
+use crate::inner::Inner;
+use crate::key::CacheKey;
+use crate::lookup::Lookup;
+use crate::ops::edit::{Edit, Edited, Subject};
+use crate::options::Settings;
+use crate::tier::held::Looked;
+use crate::tier::message::Message;
+use crate::tier::shared::Shared;
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    /// Drops the key everywhere.
+    pub(crate) async fn invalidate<Q>(self: &Arc<Self>, key: &Q) -> Result<Reach>
+    where
+        Q: ?Sized + Lookup<K>,
+    {
+        let message = Message::Key(key);
+        let alone = |inner: &Self, ()| {
+            inner.drop_here(key);
+            ((), Some(message))
+        };
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
+            let name = shared.key(&key.to_key());
+            async move {
+                let outcome = shared.authority.delete(&name, Expect::Any).await;
+                let result = inner.reach(&shared, outcome).map(|reach| ((), reach));
+                Answer { result, follow: Follow::Apply(Known::default()) }
+            }
+        };
+        self.change(message, (), alone, there).await.map(|((), reach)| reach)
+    }
+
+    /// Makes an edit to what is under the key; what it was made to, as it was before.
+    pub(crate) async fn edit<Q>(
+        self: &Arc<Self>,
+        key: &Q,
+        settings: &Settings,
+        edit: Edit,
+    ) -> Result<Option<Looked<V>>>
+    where
+        Q: ?Sized + Lookup<K>,
+    {
+        let message = match edit {
+            Edit::MarkStale => Message::StaleKey(key),
+            _ => Message::Key(key),
+        };
+        let alone = |inner: &Self, ()| inner.edit_alone(key, settings, edit);
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
+            let (name, settings) = (shared.key(&key.to_key()), settings.clone());
+            async move { inner.edit_there(&shared, &name, settings, edit).await }
+        };
+        self.change(message, (), alone, there).await.map(|(looked, _)| looked)
+    }
+
+    fn edit_alone<'a, Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &'a Q,
+        settings: &Settings,
+        edit: Edit,
+    ) -> Alone<'a, Q, Option<Looked<V>>> {
+        let (looked, is_stale) = self.edit_here(key, Some(settings), edit);
+        // Whether or not it is here: a snapshot may have it.
+        let message = match edit {
+            Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => Some(Message::Key(key)),
+            Edit::MarkStale => {
+                // The settings give an entry without end its grace, here and in a snapshot.
+                let is_endless = looked.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
+                let is_kept = is_stale && (!is_endless || settings.grace >= self.endless_grace());
+                // As stale it would come back for a grace of its own.
+                Some(if is_kept { Message::StaleKey(key) } else { Message::Key(key) })
+            }
+            // It only lengthens a life.
+            Edit::Touch => None,
+        };
+        (looked, message)
+    }
+
+    async fn edit_there(
+        &self,
+        shared: &Shared<V>,
+        name: &Key,
+        settings: Settings,
+        edit: Edit,
+    ) -> Answer<K, V, Option<Looked<V>>> {
+        let decide = |there: Option<(&Looked<V>, &Record)>| {
+            let subject = there.map(|(looked, record)| {
+                let there = looked.subject(self.now());
+                // Of what is stale only the record says since when.
+                let times = Times { age: there.times.age, ..record.header.times };
+                Subject { times, ..there }
+            });
+            Ok(edit.of(subject, settings.grace).step(there.map(|(_, record)| record)))
+        };
+        let changed = shared.change(name, self.local.marks(), decide).await;
+        let follow = match (edit, &changed) {
+            // A life that is not changed makes no load wrong. The copy may be of what is gone.
+            (Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_), Ok((_, false))) => Follow::Forget,
+            // Whatever the authority said: here it is no longer what it was.
+            _ => Follow::Apply(Known::options(settings)),
+        };
+        let result = changed.map(|(looked, _)| {
+            let looked = looked.filter(|looked| edit.fits(&looked.subject(self.now())));
+            (looked, Reach::Confirmed)
+        });
+        Answer { result, follow }
+    }
+
+    /// Makes an edit here; what it was made to, and whether that is stale now.
+    pub(super) fn edit_here<Q: ?Sized + Lookup<K>>(
+        &self,
+        key: &Q,
+        settings: Option<&Settings>,
+        edit: Edit,
+    ) -> (Option<Looked<V>>, bool) {
+        let hash = self.local.hash(key);
+        let grace = settings.map_or(self.local.grace(), |settings| settings.grace);
+        let apply = || {
+            let now = self.now();
+            let there = self.outline(hash, key);
+            let subject = there.as_ref().map(|there| there.subject(now));
+            let edited = edit.of(subject, grace);
+            // A copy that is not returned would end under the stripe's lock.
+            let fits = subject.is_some_and(|it| edit.fits(&it));
+            let looked = fits.then(|| self.look(hash, key)).flatten();
+            let dropped = match edited {
+                Edited::Kept => None,
+                Edited::Removed => Some(self.local.remove(hash, key).1),
+                Edited::Stale(times) | Edited::Retimed(times) => there.map(|mut there| {
+                    there.fresh_until = now.after(times.fresh_left());
+                    there.kept_until = now.after(times.kept_left());
+                    there.note.written_at = now.before(times.age);
+                    if let Some(settings) = settings {
+                        there = there.with_refresh(settings);
+                    }
+                    self.retime(hash, key, &there)
+                }),
+            };
+            (looked, dropped, matches!(edited, Edited::Stale(_)))
+        };
+        let (looked, dropped, is_stale) = match edit {
+            // What a load under way brings is older than the mark; a change of life is no reason
+            // to refuse it.
+            Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
+            Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
+        };
+        drop(dropped);
+        (looked, is_stale)
+    }
+
+    /// How long a snapshot keeps a stale value that had no end.
+    fn endless_grace(&self) -> Duration {
+        self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace())
+    }
+}

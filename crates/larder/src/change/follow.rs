@@ -1,0 +1,105 @@
+//! How the local tier follows a change that the authority was asked for.
+
+use std::hash::Hash;
+
+use larder_core::Header;
+
+use crate::flight::flights::WriteMark;
+use crate::flight::info::FlightInfo;
+use crate::flight::outcome::Landed;
+use crate::inner::Inner;
+use crate::key::CacheKey;
+use crate::lookup::Lookup;
+use crate::ops::edit::Edit;
+use crate::options::Settings;
+use crate::pattern::Pattern;
+use crate::support::rule::{Rule, holds};
+use crate::tier::held::{Held, Note};
+use crate::tier::local::Draft;
+use crate::tier::marks::current::MarkChange;
+use crate::tier::message::Message;
+
+/// The local step of a change, by the answer of the authority.
+pub(crate) enum Follow<K: Hash + Eq, V> {
+    /// As every process does that is told of the change.
+    Apply(Known),
+    /// The copy of the new value takes its place, unless something else has changed the key since
+    /// the write began. None where nothing is kept.
+    Put(WriteMark<K, Landed<V>, FlightInfo>, Option<Draft<Held<V>, Note>>),
+    /// The copy goes, and loads under way go on: they are not wrong, and it may be.
+    Forget,
+    /// Nothing is to be done: the authority has changed nothing.
+    Nothing,
+}
+
+/// What only the process that makes a change knows of it.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The options of the call.
+    pub(crate) settings: Option<Settings>,
+    /// The mark as it was written. None if it was not, or nobody knows.
+    pub(crate) mark: Option<Header>,
+}
+
+impl Known {
+    pub(crate) const fn options(settings: Settings) -> Self {
+        Self { settings: Some(settings), mark: None }
+    }
+}
+
+impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    pub(super) fn follow<Q: ?Sized + Lookup<K>>(
+        &self,
+        message: Message<&Q, &str>,
+        follow: Follow<K, V>,
+    ) {
+        match (follow, message) {
+            (Follow::Apply(known), message) => self.apply(message, known),
+            (Follow::Put(write, draft), Message::Key(key)) => {
+                let (hash, key) = (self.local.hash(key), key.to_key());
+                let dropped = write.finish(|untouched| {
+                    let untouched = untouched || !holds(Rule::InsertUntouched);
+                    match draft.filter(|_| untouched) {
+                        Some(draft) => self.local.put(hash, key, draft),
+                        None => self.local.remove(hash, &key).1,
+                    }
+                });
+                drop(dropped);
+            }
+            (Follow::Forget, Message::Key(key)) => {
+                let hash = self.local.hash(key);
+                drop(self.flights.hold(hash, || self.local.remove(hash, key)));
+            }
+            (Follow::Put(..) | Follow::Forget | Follow::Nothing, _) => {}
+        }
+    }
+
+    /// Makes a change in the local tier, of this process or of another: no later read here yields
+    /// what was there, and no load under way brings it back.
+    pub(crate) fn apply<Q: ?Sized + Lookup<K>>(&self, message: Message<&Q, &str>, known: Known) {
+        let Known { settings, mark } = known;
+        let mark = mark.as_ref();
+        match message {
+            Message::Key(key) => self.drop_here(key),
+            Message::StaleKey(key) => {
+                drop(self.edit_here(key, settings.as_ref(), Edit::MarkStale));
+            }
+            Message::Tag(tag) => self.tag_changed(tag, MarkChange::Hard, mark),
+            Message::StaleTag(tag) => self.tag_changed(tag, MarkChange::Soft, mark),
+            Message::All => self.epoch_changed(MarkChange::Hard, mark),
+            Message::StaleAll => self.epoch_changed(MarkChange::Soft, mark),
+            Message::Pattern(pattern) => {
+                if let Ok(pattern) = Pattern::parse(pattern) {
+                    self.clear_here(&pattern, false);
+                }
+            }
+        }
+    }
+
+    /// Drops the key here, cutting its flight.
+    pub(super) fn drop_here<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
+        let hash = self.local.hash(key);
+        let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));
+        drop(dropped);
+    }
+}
