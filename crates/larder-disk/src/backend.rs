@@ -12,18 +12,18 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::bound::Bound;
-use crate::change::Change;
+use crate::bound::room::{self, DiskUsage};
 use crate::config::DiskConfig;
 use crate::error::{closed, of_sqlite};
-use crate::handle::{Handle, spawn, thread_ended};
-use crate::job::Job;
-use crate::origin::Origin;
-use crate::pace::Length;
-use crate::read::{self, Read, SMALL_BYTES};
-use crate::room::{self, DiskUsage};
-use crate::row::Unreadable;
+use crate::read::pace::Length;
+use crate::read::query::{self, Read, SMALL_BYTES};
+use crate::record::change::Change;
+use crate::record::row::Unreadable;
 use crate::shared::Shared;
+use crate::shared::job::Job;
 use crate::store::Store;
+use crate::store::origin::Origin;
+use crate::thread::handle::{Handle, spawn, thread_ended};
 
 /// Records in a folder, shared by the processes of one host.
 ///
@@ -151,7 +151,7 @@ impl Backend for DiskBackend {
         }
         let asked = keys.to_vec();
         let reads = self.0.read_apart("read", Length::Any, move |connection, now| {
-            let one = |key| read::one(connection, key, now, i64::MAX);
+            let one = |key| query::one(connection, key, now, i64::MAX);
             in_snapshot(connection, || asked.iter().map(one).collect::<rusqlite::Result<Vec<_>>>())
         });
         match reads.await {
@@ -166,13 +166,13 @@ impl Backend for DiskBackend {
     async fn read_one(&self, key: &Key) -> Result<Option<Record>> {
         let asked = key.clone();
         let small =
-            move |connection: &Connection, now| read::one(connection, &asked, now, SMALL_BYTES);
+            move |connection: &Connection, now| query::one(connection, &asked, now, SMALL_BYTES);
         if let Some(answer) = self.settle(key, self.0.read_short("read", small).await?) {
             return answer;
         }
         let asked = key.clone();
         let large =
-            move |connection: &Connection, now| read::one(connection, &asked, now, i64::MAX);
+            move |connection: &Connection, now| query::one(connection, &asked, now, i64::MAX);
         self.settle(key, self.0.read_apart("read", Length::Any, large).await?).unwrap_or(Ok(None))
     }
 
@@ -201,7 +201,7 @@ impl Backend for DiskBackend {
         let prefix = prefix.to_vec();
         self.0
             .read_apart("scan", Length::Any, move |connection, now| {
-                read::page(connection, &prefix, cursor.as_deref(), limit, now)
+                query::page(connection, &prefix, cursor.as_deref(), limit, now)
             })
             .await
     }
