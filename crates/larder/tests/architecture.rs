@@ -30,14 +30,24 @@ const ORDER: [&str; 21] = [
     "support",
 ];
 
+/// The same of `larder-disk`.
+const DISK_ORDER: [&str; 15] = [
+    "opener", "backend", "examine", "thread", "write", "shared", "read", "store", "folder",
+    "record", "config", "bound", "time", "event", "error",
+];
+
+const ORDERS: [(&str, &[&str]); 2] = [("larder", &ORDER), ("larder-disk", &DISK_ORDER)];
+
 #[test]
 fn imports_run_downward_only() {
     let mut upward = BTreeSet::new();
-    for source in sources("larder").iter().filter(|source| source.path != "lib.rs") {
-        let own = place(source.module(), &source.path);
-        for name in named_modules(&source.code) {
-            if place(name, &source.path) < own {
-                upward.insert((source.path.clone(), name.to_owned()));
+    for (package, order) in ORDERS {
+        for source in sources(package).iter().filter(|source| source.path != "lib.rs") {
+            let own = place(order, source.module(), &source.path);
+            for name in named_modules(&source.code) {
+                if place(order, name, &source.path) < own {
+                    upward.insert((package, source.path.clone(), name.to_owned()));
+                }
             }
         }
     }
@@ -46,9 +56,11 @@ fn imports_run_downward_only() {
 
 #[test]
 fn every_module_has_a_place_in_the_order() {
-    let found: BTreeSet<_> = sources("larder").iter().map(|s| s.module().to_owned()).collect();
-    let listed = ORDER.iter().map(|&name| name.to_owned()).chain(["lib".to_owned()]).collect();
-    assert_eq!(found, listed);
+    for (package, order) in ORDERS {
+        let found: BTreeSet<_> = sources(package).iter().map(|s| s.module().to_owned()).collect();
+        let listed = order.iter().map(|&name| name.to_owned()).chain(["lib".to_owned()]).collect();
+        assert_eq!(found, listed, "{package}");
+    }
 }
 
 /// Files without imports among those that are left are taken away, round by round. The files that are
@@ -279,8 +291,8 @@ fn assert_named_only_in(words: &[&str], allowed: &[(&str, &str)]) {
     assert_eq!(found, allowed.collect(), "{words:?}");
 }
 
-fn place(module: &str, path: &str) -> usize {
-    let place = ORDER.iter().position(|name| *name == module);
+fn place(order: &[&str], module: &str, path: &str) -> usize {
+    let place = order.iter().position(|name| *name == module);
     place.unwrap_or_else(|| panic!("{path}: {module} has no place in the order"))
 }
 
