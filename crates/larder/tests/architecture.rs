@@ -148,6 +148,23 @@ fn only_the_clock_module_asks_the_system_for_the_time() {
     assert_named_only_in(&words, &[("larder", "support/clock.rs")]);
 }
 
+/// A cache without a backend is no variant of its own but for these steps.
+#[test]
+fn few_places_ask_whether_there_are_tiers_below() {
+    let asks = |source: &Source| source.code.contains(".below()");
+    let found: BTreeSet<_> =
+        sources("larder").into_iter().filter(asks).map(|source| source.path).collect();
+    let steps = [
+        "cache/keys.rs",
+        "change/counter.rs",
+        "change/mod.rs",
+        "load/get.rs",
+        "load/leader.rs",
+        "tier/stack.rs",
+    ];
+    assert_eq!(found, steps.map(str::to_owned).into());
+}
+
 #[test]
 fn nothing_is_unsafe() {
     assert_named_only_in(&["unsafe"], &[]);

@@ -24,7 +24,9 @@ use crate::snapshot::Snapshot;
 use crate::support::clock::LocalClock;
 use crate::tier::local::{LocalConfig, LocalTier, Weigher};
 use crate::tier::shared::Shared;
-use crate::tier::shared::authority::{Authority, Mangler};
+use crate::tier::shared::authority::Authority;
+use crate::tier::shared::remote::{Mangler, Remote};
+use crate::tier::stack::Stack;
 
 /// Collects a cache's settings. Nothing is checked, opened or started before
 /// [`build`](Self::build).
@@ -346,14 +348,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             None => None,
             Some((backend, codec)) => {
                 let namespace = Namespace::new(&self.namespace)?;
-                let authority = Authority::new(
-                    backend,
-                    namespace,
-                    self.mangler,
-                    self.clock,
-                    self.backend_timeout,
-                    self.tag_check,
-                );
+                let (mangler, timeout) = (self.mangler, self.backend_timeout);
+                let remote = Remote::new(backend, namespace, mangler, self.clock, timeout);
+                let authority = Authority::new(remote, self.tag_check);
                 let observer = self.observer.clone();
                 Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
             }
@@ -367,7 +364,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             }
         };
         let local = keeper.as_ref().map_or_else(local, |keeper| keeper.local());
-        let inner = Inner::new(local, shared, self.observer, loads, self.work).kept_by(keeper);
+        let inner =
+            Inner::new(local, Stack::new(shared), self.observer, loads, self.work).kept_by(keeper);
         Ok(Cache { inner: Arc::new(inner), settings })
     }
 

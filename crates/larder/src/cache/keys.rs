@@ -58,7 +58,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub fn keys(&self, pattern: &str) -> Result<Keys<'_, K, V>> {
         self.inner.check_open()?;
         let pattern = Pattern::parse(pattern)?;
-        let walk = match &self.inner.shared {
+        let walk = match self.inner.stack.below() {
             Some(shared) => {
                 let scan = Scan::new(&shared.authority, pattern);
                 Walk::There(Arc::clone(shared), scan)

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use larder_core::{AnyBackend, Backend as _, Class, Key, Namespace, Result, Scope};
+use larder_core::{AnyBackend, Result, Scope};
 
 use crate::cache::Cache;
 use crate::key::CacheKey;
-use crate::memory::MemoryBackend;
 use crate::ops::Lock;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -42,7 +41,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub async fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
         self.check()?;
         crate::support::runtime::require()?;
-        let (backend, key) = self.lock_of(name)?;
+        let (backend, key) = self.inner.stack.lock(name, self.inner.clock())?;
         let patience = self.settings.hard_timeout;
         Lock::acquire(backend, self.inner.clock().shared(), key, length, patience).await
     }
@@ -57,27 +56,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub async fn try_lock(&self, name: &str, length: Duration) -> Result<Option<Lock<AnyBackend>>> {
         self.check()?;
         crate::support::runtime::require()?;
-        let (backend, key) = self.lock_of(name)?;
+        let (backend, key) = self.inner.stack.lock(name, self.inner.clock())?;
         Lock::try_acquire(backend, self.inner.clock().shared(), key, length).await
     }
 
     /// Scope of a lock's exclusion: this process, this host or the network.
     #[must_use]
     pub fn lock_scope(&self) -> Scope {
-        match &self.inner.shared {
-            Some(shared) => shared.authority.backend().capabilities().scope,
-            None => Scope::Process,
-        }
-    }
-
-    fn lock_of(&self, name: &str) -> Result<(AnyBackend, Key)> {
-        if let Some(shared) = &self.inner.shared {
-            let authority = &shared.authority;
-            return Ok((authority.backend().clone(), authority.key(Class::Lock, name)));
-        }
-        let clock = self.inner.clock();
-        let made = || AnyBackend::new(MemoryBackend::new(clock.shared()));
-        let backend = self.inner.work.locks.get_or_init(made).clone();
-        Ok((backend, Key::new(&Namespace::new("")?, Class::Lock, name.as_bytes())))
+        self.inner.stack.scope()
     }
 }

@@ -318,7 +318,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         T: Send + 'static,
     {
         let arguments = arguments.into_iter();
-        if self.inner.shared.is_none() || arguments.len() == 0 {
+        if !self.inner.stack.waits() || arguments.len() == 0 {
             let (mut results, mut slice) = (Vec::with_capacity(arguments.len()), Slice::begin());
             for argument in arguments {
                 results.push(call(self.clone(), argument).await);

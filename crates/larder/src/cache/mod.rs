@@ -323,10 +323,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
         let _closing = self.inner.work.close();
         let saved = self.inner.close().await;
-        let closed = match &self.inner.shared {
-            Some(shared) => shared.authority.close().await,
-            None => Ok(()),
-        };
+        let closed = self.inner.stack.close().await;
         saved.and(closed)
     }
 
@@ -339,10 +336,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Forgets all tags that may be forgotten.
     #[cfg(test)]
     pub(crate) fn forget_tags(&self) {
-        if let Some(shared) = &self.inner.shared {
-            let mut table = crate::support::sync::lock(&shared.authority.table);
-            table.forget(self.inner.local.marks());
-        }
+        self.inner.stack.forget_tags(self.inner.local.marks());
     }
 
     async fn value<Q>(&self, key: &Q, loader: impl FnOnce(&Q) -> BoxLoader<K, V>) -> Result<V>

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder_core::{Error, ErrorKind, Key, Life, NEVER, Record, Result};
+use larder_core::{Error, ErrorKind, Life, NEVER, Result};
 
 use crate::cache::Cache;
 use crate::inner::Inner;
@@ -13,9 +13,7 @@ use crate::options::Ttl;
 use crate::support::clock::LocalClock;
 use crate::support::runtime::Sleep;
 use crate::tier::held::Looked;
-use crate::tier::marks::current::Age;
-use crate::tier::shared::Shared;
-use crate::tier::shared::scan::Met;
+use crate::tier::stack::Stored;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Gets the fresh value under the key without leaving a trace. The read is not counted, does
@@ -122,22 +120,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("clear_expired", "vacuum", "run_pending_tasks"))]
     pub async fn purge(&self) -> Result<u64> {
         self.inner.check_open()?;
-        let Some(shared) = &self.inner.shared else {
+        if !self.inner.stack.waits() {
             self.inner.local.sweep();
             return Ok(0);
-        };
+        }
         crate::support::runtime::require()?;
         self.inner.sweep_in_turn().await;
-        let mut purged = 0;
-        loop {
-            let count = shared.authority.purge(PURGE).await?;
-            purged += count as u64;
-            if count < PURGE {
-                purged += shared.authority.purge_ended().await?;
-                shared.authority.end_unnamed().await?;
-                return Ok(purged);
-            }
-        }
+        self.inner.stack.purge().await
     }
 
     /// Metadata of the entry: age, life, tags and tier. Stale entries and known absences are
@@ -215,12 +204,6 @@ pub(super) fn missing() -> Error {
     Error::new(ErrorKind::NotFound, "get", "no fresh value is under the key")
 }
 
-/// A value or a number that is not dead.
-struct Stored {
-    life: Life,
-    fresh_left: Duration,
-}
-
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Sweeps, at its turn. It does not block its thread: a listener that the sweep under way has
     /// called may wait for this very purge, or for this runtime.
@@ -237,58 +220,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     async fn stored(&self, hash: u64, key: &K) -> Result<Option<Stored>> {
         let now = self.now();
         let local = self.local.look(hash, key, |view| {
-            let is_sure = self.shared.is_none()
-                || view.note.is_some_and(|note| note.marks_due.min(note.copy_due) > now);
+            // A number here has no note: nothing of it is anywhere else.
+            let is_sure = view.note.is_none_or(|note| note.is_trusted(now));
             let (life, fresh_left) = (view.life, view.fresh_until.since(now));
             is_sure.then(|| (!view.value.is_absent()).then_some(Stored { life, fresh_left }))
         });
-        let Some(shared) = &self.shared else { return Ok(local.flatten().flatten()) };
-        if let Some(stored) = local.flatten() {
-            return Ok(stored);
+        match local.flatten() {
+            Some(stored) => Ok(stored),
+            None => self.forgive(self.stack.stored(key, self.local.marks()).await),
         }
-        crate::support::runtime::require()?;
-        match Box::pin(self.stored_there(shared, &shared.key(key))).await {
-            Ok(stored) => Ok(stored),
-            Err(error) => self.forgive(shared, error).map(|()| None),
-        }
-    }
-
-    async fn stored_there(&self, shared: &Shared<V>, key: &Key) -> Result<Option<Stored>> {
-        let Some(Record { header, .. }) = shared.authority.read(key).await? else {
-            return Ok(None);
-        };
-        let met = Met { key: key.clone(), text: String::new(), header };
-        if !met.is_stored() || !shared.is_own(&met.header) {
-            return Ok(None);
-        }
-        let met = [met];
-        let life = shared.authority.lives(self.local.marks(), &met).await?.pop();
-        let fresh_left = met.first().map_or(Duration::ZERO, |met| met.header.times.fresh_left());
-        Ok(life.filter(|life| *life != Life::Dead).map(|life| Stored { life, fresh_left }))
     }
 
     /// What is under the key, from the first tier that has it and need not ask another.
     async fn find(&self, hash: u64, key: &K) -> Result<Option<(Looked<V>, Tier)>> {
-        let local = self.look(hash, key);
-        let Some(shared) = &self.shared else {
-            return Ok(local.map(|looked| (looked, Tier::Local)));
-        };
         let now = self.now();
-        let is_sure = |looked: &Looked<V>| looked.note.marks_due.min(looked.note.copy_due) > now;
-        if let Some(looked) = local.filter(is_sure) {
+        let is_trusted = |looked: &Looked<V>| looked.note.is_trusted(now);
+        if let Some(looked) = self.look(hash, key).filter(is_trusted) {
             return Ok(Some((looked, Tier::Local)));
         }
-        crate::support::runtime::require()?;
-        let name = shared.key(key);
-        match Box::pin(shared.find(&name, self.local.marks(), Age::Checked, None)).await {
-            Ok(found) => Ok(found.into_parts().0.map(|looked| (looked, Tier::Shared))),
-            Err(error) => self.forgive(shared, error).map(|()| None),
-        }
+        let found = self.forgive(self.stack.find(key, self.local.marks()).await)?;
+        Ok(found.map(|looked| (looked, Tier::Shared)))
     }
 }
 
 /// How long a purge waits for the sweep under way: a second in all.
 const SWEEP_TRIES: usize = 200;
 const SWEEP_PAUSE: Duration = Duration::from_millis(5);
-/// Dead records that are freed by one call of the backend.
-const PURGE: usize = 1_000;

@@ -35,10 +35,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future leaves the cache open or closed.
     pub async fn connect(&self) -> Result<bool> {
         self.inner.work.check_not_closing()?;
-        if let Some(shared) = &self.inner.shared {
-            crate::support::runtime::require()?;
-            shared.authority.connect().await?;
-        }
+        self.inner.stack.connect().await?;
         Ok(self.inner.open())
     }
 

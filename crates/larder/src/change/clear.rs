@@ -102,7 +102,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let delete = |met: &Met| Delete { key: met.key.clone(), expect: Expect::Any };
             let deletes: Vec<_> = page.iter().map(delete).collect();
             let counted = self.listed(shared, page, allow_stale).await?;
-            for outcome in shared.authority.backend().delete(&deletes).await {
+            for outcome in shared.authority.remote.backend().delete(&deletes).await {
                 if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
                     return Err(error);
                 }
@@ -112,7 +112,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if pattern.is_everything() {
             // What was written behind the walk is as old as what it met.
             let written = shared.authority.write_epoch(MarkChange::Hard).await;
-            self.epoch_changed(MarkChange::Hard, written.as_ref().ok());
+            self.stack.epoch_changed(self.local.marks(), MarkChange::Hard, written.as_ref().ok());
             written?;
         }
         Ok(cleared)

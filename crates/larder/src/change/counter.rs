@@ -56,7 +56,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// The number under the key; none if there is none.
     pub(crate) async fn counted<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<i64>> {
         let key = key.to_key();
-        let Some(shared) = &self.shared else {
+        let Some(shared) = self.stack.below() else {
             return match self.number(self.local.hash(&key), &key) {
                 There::Number(number, ..) => Ok(Some(number)),
                 There::Value => Err(no_counter()),
@@ -64,7 +64,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             };
         };
         crate::support::runtime::require()?;
-        let Some(record) = shared.authority.read(&shared.key(&key)).await? else {
+        let Some(record) = shared.authority.remote.read(&shared.key(&key)).await? else {
             return Ok(None);
         };
         let tags = names(&record.header)?;

@@ -31,8 +31,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
             let name = shared.key(&key.to_key());
             async move {
-                let outcome = shared.authority.delete(&name, Expect::Any).await;
-                let result = inner.reach(&shared, outcome).map(|reach| ((), reach));
+                let outcome = shared.authority.remote.delete(&name, Expect::Any).await;
+                let result = inner.reach(outcome).map(|reach| ((), reach));
                 Answer { result, follow: Follow::Apply(Known::default()) }
             }
         };

@@ -78,16 +78,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// what was there, and no load under way brings it back.
     pub(crate) fn apply<Q: ?Sized + Lookup<K>>(&self, message: Message<&Q, &str>, known: Known) {
         let Known { settings, mark } = known;
-        let mark = mark.as_ref();
+        let (marks, mark) = (self.local.marks(), mark.as_ref());
         match message {
             Message::Key(key) => self.drop_here(key),
             Message::StaleKey(key) => {
                 drop(self.edit_here(key, settings.as_ref(), Edit::MarkStale));
             }
-            Message::Tag(tag) => self.tag_changed(tag, MarkChange::Hard, mark),
-            Message::StaleTag(tag) => self.tag_changed(tag, MarkChange::Soft, mark),
-            Message::All => self.epoch_changed(MarkChange::Hard, mark),
-            Message::StaleAll => self.epoch_changed(MarkChange::Soft, mark),
+            Message::Tag(tag) => self.stack.tag_changed(marks, tag, MarkChange::Hard, mark),
+            Message::StaleTag(tag) => self.stack.tag_changed(marks, tag, MarkChange::Soft, mark),
+            Message::All => self.stack.epoch_changed(marks, MarkChange::Hard, mark),
+            Message::StaleAll => self.stack.epoch_changed(marks, MarkChange::Soft, mark),
             Message::Pattern(pattern) => {
                 if let Ok(pattern) = Pattern::parse(pattern) {
                     self.clear_here(&pattern, false);

@@ -86,7 +86,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let (copy, result) = match self.write(&name, held).await {
             Ok(copy) => (copy, Ok(Reach::Confirmed)),
             Err(Unwritten::Refused(error)) => (None, Err(error)),
-            Err(Unwritten::Lost(error)) => (None, self.inner.unreached(self.shared, error)),
+            Err(Unwritten::Lost(error)) => (None, self.inner.unreached(error)),
         };
         let draft = copy.map(|looked| self.inner.draft(&key, looked));
         Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, draft) }
@@ -173,12 +173,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let record = match self.shared_record(name, &held, times, &current).await {
             Ok(Some(record)) => record,
             Ok(None) => {
-                return applied(authority.delete(name, Expect::Any).await).map(|()| None);
+                return applied(authority.remote.delete(name, Expect::Any).await).map(|()| None);
             }
             Err(error) => return Err(self.take_back(name, error).await),
         };
         let written = self.inner.now();
-        match applied(authority.write(name, record.clone(), Expect::Any).await) {
+        match applied(authority.remote.write(name, record.clone(), Expect::Any).await) {
             Err(Unwritten::Refused(error)) => return Err(self.take_back(name, error).await),
             written => written?,
         }
@@ -188,7 +188,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
 
     /// Deletes what is there: it must not pass for the value that could not be stored.
     async fn take_back(&self, name: &Key, error: Error) -> Unwritten {
-        let deleted = match self.shared.authority.delete(name, Expect::Any).await {
+        let deleted = match self.shared.authority.remote.delete(name, Expect::Any).await {
             Outcome::Refused(_) => Outcome::Failed(refused()),
             deleted => deleted,
         };
@@ -230,7 +230,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             return Ok(None);
         }
         let mut record = self.shared.record(name, held, times, current)?;
-        record.header.born = self.shared.authority.store_now().await;
+        record.header.born = self.shared.authority.remote.store_now().await;
         Ok(Some(record))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::{Header, Result};
+use larder_core::Result;
 
 use crate::change::Answer;
 use crate::change::follow::{Follow, Known};
@@ -34,31 +34,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 let mark = written.as_ref().ok().cloned();
                 let result = match written {
                     Ok(_) => Ok(((), Reach::Confirmed)),
-                    Err(error) => inner.unreached(&shared, error).map(|reach| ((), reach)),
+                    Err(error) => inner.unreached(error).map(|reach| ((), reach)),
                 };
                 Answer { result, follow: Follow::Apply(Known { mark, settings: None }) }
             }
         };
         self.change(message, (), alone, there).await.map(|((), reach)| reach)
-    }
-
-    /// A tag has changed, to this mark if that is known.
-    pub(super) fn tag_changed(&self, tag: &str, change: MarkChange, mark: Option<&Header>) {
-        let marks = self.local.marks();
-        match (&self.shared, change) {
-            (Some(shared), _) => shared.authority.tag_changed(marks, tag, change, mark),
-            (None, MarkChange::Hard) => marks.invalidate_tag(tag),
-            (None, MarkChange::Soft) => marks.mark_tag_stale(tag),
-        }
-    }
-
-    /// The epoch has changed, to this mark if that is known.
-    pub(super) fn epoch_changed(&self, change: MarkChange, mark: Option<&Header>) {
-        let marks = self.local.marks();
-        match (&self.shared, change) {
-            (Some(shared), _) => shared.authority.epoch_changed(marks, change, mark),
-            (None, MarkChange::Hard) => marks.invalidate_all(),
-            (None, MarkChange::Soft) => marks.mark_all_stale(),
-        }
     }
 }

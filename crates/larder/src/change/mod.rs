@@ -55,7 +55,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         T: Send + 'static,
         F: Future<Output = Answer<K, V, T>> + Send + 'static,
     {
-        let Some(shared) = self.shared.clone() else {
+        let Some(shared) = self.stack.below().cloned() else {
             self.began(message);
             let (answer, changed) = alone(self, input);
             let ending = changed.map_or(Ending::Unchanged, |_| Ending::Confirmed);

@@ -5,7 +5,6 @@ use larder_core::{Error, ErrorKind, Outcome, Result};
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::observe::event::Event;
-use crate::tier::shared::Shared;
 
 /// Extent of a change: confirmed at the authority, or made in this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +23,18 @@ pub enum Reach {
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// What the authority's answer to a change means.
-    pub(super) fn reach(&self, shared: &Shared<V>, outcome: Outcome) -> Result<Reach> {
+    pub(super) fn reach(&self, outcome: Outcome) -> Result<Reach> {
         match outcome {
             Outcome::Done => Ok(Reach::Confirmed),
-            Outcome::Refused(_) => self.unreached(shared, refused()),
-            Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(shared, error),
+            Outcome::Refused(_) => self.unreached(refused()),
+            Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(error),
         }
     }
 
     /// A change that the authority did not confirm.
-    pub(super) fn unreached(&self, shared: &Shared<V>, error: Error) -> Result<Reach> {
+    pub(super) fn unreached(&self, error: Error) -> Result<Reach> {
         self.tell(&Event::NotConfirmed(error.clone()));
-        if shared.strict { Err(error) } else { Ok(Reach::Local) }
+        if self.stack.is_strict() { Err(error) } else { Ok(Reach::Local) }
     }
 }
 

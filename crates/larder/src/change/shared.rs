@@ -44,7 +44,7 @@ impl<V: Clone + 'static> Shared<V> {
                 }
                 (Step::Write(_), _) | (Step::Delete, Some(_)) => {}
             }
-            if attempts.apply(self.authority.backend(), there.as_ref(), &step).await? {
+            if attempts.apply(self.authority.remote.backend(), there.as_ref(), &step).await? {
                 return Ok((looked, true));
             }
         }

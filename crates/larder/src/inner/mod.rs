@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{BoxFuture, Error, ErrorKind, Life, NEVER, Outcome, Result, Timestamp, Version};
+use larder_core::{BoxFuture, Error, ErrorKind, Life, Outcome, Result, Timestamp, Version};
 
 use crate::flight::flights::Flights;
 use crate::flight::info::{Arrival, Caller, FlightInfo, JoinLimit};
@@ -14,7 +14,6 @@ use crate::flight::outcome::Landed;
 use crate::inner::together::Together;
 use crate::inner::work::{Counted, Running, Work};
 use crate::key::CacheKey;
-use crate::layer::Gather;
 use crate::lookup::Lookup;
 use crate::observe::event::{Event, Observer};
 use crate::observe::stats::Counters;
@@ -26,7 +25,7 @@ use crate::tier::freshness::attend_at;
 use crate::tier::held::{Held, Looked, Note};
 use crate::tier::local::{Draft, Dropped, LocalTier, View};
 use crate::tier::message::ChangeListener;
-use crate::tier::shared::Shared;
+use crate::tier::stack::Stack;
 
 pub(crate) mod future_set;
 pub(crate) mod together;
@@ -36,7 +35,7 @@ pub(crate) mod work;
 pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) local: Arc<LocalTier<K, Held<V>, Note>>,
     pub(crate) flights: Arc<Flights<K, Landed<V>, FlightInfo>>,
-    pub(crate) shared: Option<Arc<Shared<V>>>,
+    pub(crate) stack: Stack<V>,
     /// What keeps a snapshot of the local tier.
     pub(crate) keeper: Option<Arc<Keeper<K, V>>>,
     /// The neighbours that are told of each change.
@@ -63,7 +62,7 @@ pub(crate) struct Loads {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn new(
         local: Arc<LocalTier<K, Held<V>, Note>>,
-        shared: Option<Arc<Shared<V>>>,
+        stack: Stack<V>,
         observer: Observer,
         loads: Loads,
         work: Work,
@@ -71,7 +70,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Self {
             local,
             flights: Arc::new(Flights::new(FLIGHT_STRIPES)),
-            shared,
+            stack,
             keeper: None,
             listeners: Vec::new(),
             observer,
@@ -84,13 +83,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// A view for calls that run together, and what runs them. Loaders there take no permit: whoever
     /// runs one for all of them takes it.
     pub(crate) fn together(&self) -> (Arc<Self>, Arc<Together>) {
-        let gather =
-            self.shared.as_ref().map(|shared| Gather::new(shared.authority.backend().clone()));
-        let through =
-            |(shared, gather): (&Arc<Shared<V>>, &Gather)| Arc::new(shared.through(gather.clone()));
-        let shared = self.shared.as_ref().zip(gather.as_ref()).map(through);
+        let (stack, gather) = self.stack.together();
         let together = Arc::new(Together::new(gather));
-        let view = Self { shared, together: Some(Arc::clone(&together)), ..self.unlimited() };
+        let view = Self { stack, together: Some(Arc::clone(&together)), ..self.unlimited() };
         (Arc::new(view), together)
     }
 
@@ -99,7 +94,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Self {
             local: Arc::clone(&self.local),
             flights: Arc::clone(&self.flights),
-            shared: self.shared.clone(),
+            stack: self.stack.clone(),
             keeper: self.keeper.clone(),
             listeners: self.listeners.clone(),
             observer: self.observer.clone(),
@@ -206,13 +201,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.local.retime(hash, key, attend_at, fresh_until, kept_until, note).1
     }
 
-    /// What keeps the authority from being read: an error in strict mode, else an event.
-    pub(crate) fn forgive(&self, shared: &Shared<V>, error: Error) -> Result<()> {
-        if shared.strict {
-            return Err(error);
+    /// An answer of the tiers below: what keeps it away is an error in strict mode, else an event and
+    /// no answer. Without a runtime nothing is answered.
+    pub(crate) fn forgive<T>(&self, answer: Result<Option<T>>) -> Result<Option<T>> {
+        match answer {
+            Err(error) if !self.stack.is_strict() && error.kind() != ErrorKind::NoRuntime => {
+                self.tell(&Event::SharedFailed(error));
+                Ok(None)
+            }
+            answer => answer,
         }
-        self.tell(&Event::SharedFailed(error));
-        Ok(())
     }
 
     /// What holds now, at the arrival of a caller.
@@ -222,10 +220,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// How long others may join a flight of this leader.
     pub(crate) fn join_limit(&self, settings: &Settings) -> JoinLimit {
-        let bound = self.shared.as_ref().map_or(NEVER, |shared| {
-            // A change of the key is noticed within the first, one of a mark within the second.
-            shared.local_cap.min(shared.authority.tag_check)
-        });
+        let bound = self.stack.notices_within();
         JoinLimit { bound, hard_timeout: settings.hard_timeout }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use larder_core::{AnyBackend, Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, Result};
 use pin_project_lite::pin_project;
 
 use crate::options::SessionOptions;
@@ -18,8 +18,6 @@ pub(crate) struct Work {
     pub(crate) reopens: bool,
     pub(crate) session: SessionOptions,
     pub(crate) io: OnceLock<IoThread>,
-    /// The locks of a cache without a backend.
-    pub(crate) locks: OnceLock<AnyBackend>,
     state: AtomicU8,
     running: AtomicUsize,
     idle: Notify,

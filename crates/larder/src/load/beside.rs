@@ -85,14 +85,14 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         if self.others == Others::Race || self.is_out_of_patience() || !holds(Rule::LeaseBeside) {
             return Ok(Beside::Run(None));
         }
-        let key = self.shared.authority.beside(self.key, header.version);
+        let key = self.shared.authority.remote.beside(self.key, header.version);
         let term = self.term();
         let record = Record::lease(term.length);
         let version = record.header.version;
         let own = |is_answered| OwnLease { key: key.clone(), version, term, is_answered };
         let mut over = Expect::Absent;
         for _ in 0..TRIES {
-            let there = match self.shared.authority.write(&key, record.clone(), over).await {
+            let there = match self.shared.authority.remote.write(&key, record.clone(), over).await {
                 Outcome::Done => return Ok(Beside::Run(Some(own(true)))),
                 Outcome::Refused(there) => there,
                 // One timeout is enough: what comes next would have another.
@@ -148,8 +148,8 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     async fn outlast_beside(&self, key: &Key, mut lease: Header) -> Result<Beside> {
         let mut poll = Poll::new();
         loop {
-            poll.pause(&self.shared.authority.clock, &lease).await;
-            match self.shared.authority.read(key).await? {
+            poll.pause(&self.shared.authority.remote.clock, &lease).await;
+            match self.shared.authority.remote.read(key).await? {
                 None => return Ok(Beside::Gone),
                 Some(there) if there.header.kind != Kind::Lease => {
                     return Ok(Beside::Failed(there.header.times.kept_left()));
@@ -164,14 +164,21 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     fn successor(&self, header: &Header, lease: &Lease) -> Option<Successor> {
         let left = header.times.kept_left();
         let longest =
-            Term::new(self.settings.hard_timeout, self.shared.authority.timeout, None).length;
+            Term::new(self.settings.hard_timeout, self.shared.authority.remote.timeout, None)
+                .length;
         // What runs on its caller's thread can do nothing meanwhile.
         let is_counter = header.kind == Kind::Counter;
         if is_counter || self.lease_limit.is_none() || left == NEVER || left > longest {
             return None;
         }
         let term = self.term();
-        let at = self.shared.authority.clock.now().after(left.saturating_sub(AHEAD.min(left / 2)));
+        let at = self
+            .shared
+            .authority
+            .remote
+            .clock
+            .now()
+            .after(left.saturating_sub(AHEAD.min(left / 2)));
         let record = lease_record(term, &lease.current);
         let (is_sent, is_answered) = (AtomicBool::new(false), AtomicBool::new(false));
         Some(Successor { record, at, term, is_sent, is_answered })

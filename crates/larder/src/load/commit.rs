@@ -81,28 +81,27 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 made.times.kept_for = made.times.kept_for.min(limit);
                 self.keep_alone(made, seen);
             }
-            Fence::Lease(key, lease) => match self.leader.request.inner.shared.clone() {
-                Some(shared) => self.keep_there(&shared, &key, *lease, made).await,
-                None => self.overtaken(made),
-            },
+            Fence::Lease(shared, key, lease) => {
+                self.keep_there(&shared, &key, *lease, made).await;
+            }
         }
     }
 
     /// The fence, with the tags that the loader named before it read its source. Where the authority
     /// did not tell their versions, its fence is given up.
-    fn take_fence(&mut self) -> Fence {
+    fn take_fence(&mut self) -> Fence<V> {
         let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
         let early = std::mem::take(&mut *lock(&self.leader.ticket.info().early_tags));
         for early in early {
             fence = match (fence, early.versions) {
                 (Fence::Flight(seen), _) => Fence::Flight(seen.with_tags_of(&early.seen)),
                 (Fence::Degraded(seen), _) => Fence::Degraded(seen.with_tags_of(&early.seen)),
-                (Fence::Lease(key, mut lease), Some(versions)) => {
+                (Fence::Lease(shared, key, mut lease), Some(versions)) => {
                     lease.current.add_tags(versions, &early.seen);
-                    Fence::Lease(key, lease)
+                    Fence::Lease(shared, key, lease)
                 }
-                (Fence::Lease(key, lease), None) => {
-                    self.give_up(&key, &lease, End::Unstored);
+                (Fence::Lease(shared, key, lease), None) => {
+                    self.give_up(&shared, &key, &lease, End::Unstored);
                     Fence::Degraded(lease.current.seen.with_tags_of(&early.seen))
                 }
             };
@@ -119,19 +118,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     /// Stores at the authority, over the load's fence there, and on success here.
-    async fn keep_there(self, shared: &Shared<V>, key: &Key, lease: Lease, made: Made<V>) {
+    async fn keep_there(self, shared: &Arc<Shared<V>>, key: &Key, lease: Lease, made: Made<V>) {
         let marks = self.leader.request.inner.local.marks();
         let current = match lease.with_late_tags(&shared.authority, marks, &made.late_tags).await {
             Ok(Some(current)) => current,
             Ok(None) => {
-                self.give_up(key, &lease, End::Unstored);
+                self.give_up(shared, key, &lease, End::Unstored);
                 return self.overtaken(made);
             }
-            Err(error) => return self.fail_to_store(key, &lease, made, error),
+            Err(error) => return self.fail_to_store(shared, key, &lease, made, error),
         };
         if made.times.fresh_for.is_zero() {
             let outcome = lease.delete(&shared.authority, key).await;
-            self.give_up(key, &lease, End::of(&outcome));
+            self.give_up(shared, key, &lease, End::of(&outcome));
             return match outcome {
                 Outcome::Done => self.keep_here(made, current.seen),
                 Outcome::Refused(_) => self.overtaken(made),
@@ -148,10 +147,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         match shared.authority.extend(&current.tags, made.times.kept_for).await {
             Ok(true) => {}
             Ok(false) => {
-                self.give_up(key, &lease, End::Unstored);
+                self.give_up(shared, key, &lease, End::Unstored);
                 return self.overtaken(made);
             }
-            Err(error) => return self.fail_to_store(key, &lease, made, error),
+            Err(error) => return self.fail_to_store(shared, key, &lease, made, error),
         }
         let written = self.leader.request.inner.now();
         record.header.cost = written.since(self.began);
@@ -161,7 +160,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {}
             // Others need not wait for what will not come. If the answer was lost and the result is
             // there after all, its lease is not.
-            outcome => self.give_up(key, &lease, End::of(outcome)),
+            outcome => self.give_up(shared, key, &lease, End::of(outcome)),
         }
         match outcome {
             Outcome::Done => self.keep_copy(shared, made, &record, &current, written),
@@ -177,8 +176,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     /// The authority did not answer before anything was written.
-    fn fail_to_store(self, key: &Key, lease: &Lease, made: Made<V>, error: Error) {
-        self.give_up(key, lease, End::Unstored);
+    fn fail_to_store(
+        self,
+        shared: &Arc<Shared<V>>,
+        key: &Key,
+        lease: &Lease,
+        made: Made<V>,
+        error: Error,
+    ) {
+        self.give_up(shared, key, lease, End::Unstored);
         self.leader.request.inner.tell(&Event::SharedFailed(error));
         self.answer_only(made);
     }
@@ -186,14 +192,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// The value cannot be stored: neither is there any more what it was to replace, in any tier.
     async fn refuse(
         self,
-        shared: &Shared<V>,
+        shared: &Arc<Shared<V>>,
         key: &Key,
         lease: Lease,
         made: Made<V>,
         error: Error,
     ) {
         let deleted = lease.delete(&shared.authority, key).await;
-        self.give_up(key, &lease, End::of(&deleted));
+        self.give_up(shared, key, &lease, End::of(&deleted));
         let Leader { request: Request { inner, hash, key, .. }, ticket } = self.leader;
         inner.tell_not_stored(&error, deleted);
         let landed = Landed::Loaded(made.held);
@@ -218,9 +224,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let now = self.leader.request.inner.now();
         let mut note = Note::new(Version::NONE, now);
         note.cost = now.since(self.began);
-        if let Some(shared) = &self.leader.request.inner.shared {
-            note.copy_due = now.after(shared.local_cap);
-        }
+        note.copy_due = self.leader.request.inner.stack.copy_due(now);
         self.publish(Looked {
             held: made.held,
             life: Life::Fresh,
@@ -239,7 +243,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let draft = inner.draft(&key, looked.with_refresh(&settings));
         // What has no life left is refused by the tier, and takes what was there with it.
         let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, draft));
-        if dropped.is_none() && inner.shared.is_none() {
+        if dropped.is_none() && !inner.stack.waits() {
             inner.tell(&Event::LoadOvertaken);
         }
     }
@@ -275,8 +279,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let previous = self.previous.take().filter(|looked| self.leader.is_fallback(looked));
         let failures = previous.as_ref().map_or(0, |looked| looked.note.failures);
         let wait = back_off(failures.saturating_add(1), random::unit());
-        if let Fence::Lease(key, lease) = &self.fence {
-            self.give_up(key, lease, End::Failed(wait));
+        if let Fence::Lease(shared, key, lease) = &self.fence {
+            self.give_up(shared, key, lease, End::Failed(wait));
         }
         // Where the authority cannot be asked for its marks, those that are known here count.
         let is_degraded = matches!(self.fence, Fence::Degraded(_));
@@ -289,9 +293,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     /// Takes back what the load has left at the authority, without anybody waiting for it.
-    fn give_up(&self, key: &Key, lease: &Lease, end: End) {
-        if let Some(shared) = &self.leader.request.inner.shared {
-            self.leader.request.inner.give_up(shared, key, lease, end);
-        }
+    fn give_up(&self, shared: &Arc<Shared<V>>, key: &Key, lease: &Lease, end: End) {
+        self.leader.request.inner.give_up(shared, key, lease, end);
     }
 }

@@ -9,14 +9,15 @@ use larder_core::{Expect, Key, Outcome, Record, Result, StoreTime, Timestamp, Ve
 use crate::support::rule::{Rule, holds};
 use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::shared::Shared;
 use crate::tier::shared::authority::Authority;
 
 /// The fence that a load must still hold when it commits, with the marks of its beginning.
-pub(crate) enum Fence {
+pub(crate) enum Fence<V> {
     /// Its flight alone: the local tier is the authority.
     Flight(Seen),
     /// A lease or a version at the authority as well.
-    Lease(Key, Box<Lease>),
+    Lease(Arc<Shared<V>>, Key, Box<Lease>),
     /// Its flight, for want of the authority, which cannot be reached.
     Degraded(Seen),
 }
@@ -92,18 +93,18 @@ impl Successor {
 impl Lease {
     /// Writes the result of the load over its fence.
     pub(crate) async fn write(&self, authority: &Authority, key: &Key, record: &Record) -> Outcome {
-        let outcome = authority.write(key, record.clone(), self.expect.clone()).await;
+        let outcome = authority.remote.write(key, record.clone(), self.expect.clone()).await;
         match self.met_successor(&outcome) {
-            Some(expect) => authority.write(key, record.clone(), expect).await,
+            Some(expect) => authority.remote.write(key, record.clone(), expect).await,
             None => outcome,
         }
     }
 
     /// Deletes what the load is fenced over.
     pub(crate) async fn delete(&self, authority: &Authority, key: &Key) -> Outcome {
-        let outcome = authority.delete(key, self.expect.clone()).await;
+        let outcome = authority.remote.delete(key, self.expect.clone()).await;
         match self.met_successor(&outcome) {
-            Some(expect) => authority.delete(key, expect).await,
+            Some(expect) => authority.remote.delete(key, expect).await,
             None => outcome,
         }
     }

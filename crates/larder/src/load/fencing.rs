@@ -128,12 +128,12 @@ impl<V: Clone + 'static> Fencing<'_, V> {
 
     /// The life of a lease for this load.
     pub(super) fn term(&self) -> Term {
-        let backend = self.shared.authority.timeout;
+        let backend = self.shared.authority.remote.timeout;
         Term::new(self.settings.hard_timeout, backend, self.lease_limit)
     }
 
     pub(super) fn is_out_of_patience(&self) -> bool {
-        self.shared.authority.clock.now() >= self.patience
+        self.shared.authority.remote.clock.now() >= self.patience
     }
 
     /// Takes a fence where no other load's lease is in the way.
@@ -176,7 +176,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         let version = record.header.version;
         lease.expect = Expect::Version(version, None);
         let own = |is_answered| OwnLease { key: self.key.clone(), version, term, is_answered };
-        match self.shared.authority.write(self.key, record, over).await {
+        match self.shared.authority.remote.write(self.key, record, over).await {
             Outcome::Done => {
                 lease.own = Some(own(true));
                 Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
@@ -204,7 +204,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         if self.late_tags {
             sequence = Some(self.shared.authority.sequence().await?);
         }
-        let born = self.shared.authority.store_now().await;
+        let born = self.shared.authority.remote.store_now().await;
         Ok(Lease { expect, own, successor: None, current, sequence, born })
     }
 }

@@ -27,7 +27,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             return Ok(None);
         }
         let names = names(header).unwrap_or_default();
-        let (age, now) = (Age::Checked, self.shared.authority.clock.now());
+        let (age, now) = (Age::Checked, self.shared.authority.remote.clock.now());
         let current = self.shared.authority.judging(self.marks, &names, age, header, now).await?;
         Ok((!is_marked(header, &current)).then(|| header.clone()))
     }
@@ -36,7 +36,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     pub(super) async fn outlast(&self, mut lease: Header) -> Result<Found<V>> {
         let mut poll = Poll::new();
         loop {
-            poll.pause(&self.shared.authority.clock, &lease).await;
+            poll.pause(&self.shared.authority.remote.clock, &lease).await;
             let found = self.find(None).await?;
             let there = self.live_lease(&found).await?;
             match there.filter(|there| there.version == lease.version) {
@@ -60,8 +60,12 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         if self.others != Others::Wait {
             return Ok(None);
         }
-        let left =
-            self.shared.authority.read(&self.shared.authority.beside(self.key, version)).await?;
+        let left = self
+            .shared
+            .authority
+            .remote
+            .read(&self.shared.authority.remote.beside(self.key, version))
+            .await?;
         let failure = left.filter(|record| record.header.kind == Kind::Absent);
         Ok(failure.map(|record| record.header.times.kept_left()))
     }

@@ -41,8 +41,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             Close::Spent(looked) => (self.inner.now() < looked.note.copy_due).then_some(looked),
             Close::Nothing => None,
         };
-        let Some(shared) = self.inner.shared.clone() else { return Ok(Some(self.stale(stale))) };
-        let answer = match self.fill(&shared).await? {
+        let Some(shared) = self.inner.stack.below() else { return Ok(Some(self.stale(stale))) };
+        let answer = match self.fill(shared).await? {
             Taken::Fresh(held) => {
                 self.inner.stats().hit();
                 Some(held)

@@ -82,22 +82,22 @@ impl<V: Clone + 'static> Shared<V> {
         if let End::Failed(rest) = end {
             let failure = Record::absent(Times::new(rest, rest));
             let (key, expect) = if lease.key == *entry {
-                (self.authority.beside(entry, lease.version), Expect::Any)
+                (self.authority.remote.beside(entry, lease.version), Expect::Any)
             } else {
                 (lease.key.clone(), expect.clone())
             };
-            let outcome = self.authority.write(&key, failure, expect).await;
+            let outcome = self.authority.remote.write(&key, failure, expect).await;
             if outcome.is_done() && lease.key != *entry {
                 return;
             }
         }
         // One that is not there has run out or been taken.
-        let outcome = self.authority.delete(&lease.key, expect.clone()).await;
+        let outcome = self.authority.remote.delete(&lease.key, expect.clone()).await;
         if !lease.is_answered && !outcome.is_done() {
             // Or it is still on its way.
-            let settles_within = self.authority.backend().capabilities().settles_within;
-            Sleep::new(&self.authority.clock, settles_within).await;
-            let _ = self.authority.delete(&lease.key, expect).await;
+            let settles_within = self.authority.remote.backend().capabilities().settles_within;
+            Sleep::new(&self.authority.remote.clock, settles_within).await;
+            let _ = self.authority.remote.delete(&lease.key, expect).await;
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Ready<K: Hash + Eq, V> {
     pub(crate) began: Timestamp,
     /// The value there was: what a failed load falls back on.
     pub(crate) previous: Option<Looked<V>>,
-    pub(crate) fence: Fence,
+    pub(crate) fence: Fence<V>,
     /// The count of tag changes here before the loader started.
     pub(crate) tag_changes: u64,
 }
@@ -97,17 +97,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         let marks = self.request.inner.local.marks();
         let tag_changes = marks.tag_changes();
         let seen = marks.see(self.request.settings.tags());
-        let Some(shared) = self.request.inner.shared.clone() else {
+        let Some(shared) = self.request.inner.stack.below().cloned() else {
             return self.ready(local, Fence::Flight(seen), tag_changes);
         };
         let key = shared.key(&self.request.key);
         let now = self.request.inner.now();
-        let is_sure = |looked: &&Looked<V>| now < looked.note.marks_due.min(looked.note.copy_due);
-        self.offer(local.as_ref().filter(is_sure));
+        self.offer(local.as_ref().filter(|looked| looked.note.is_trusted(now)));
         let mut read = None;
         match self.fence(&shared, &key, local.as_ref(), &mut read).await {
             Ok(Fenced::Held(lease, previous)) => {
-                self.ready(previous, Fence::Lease(key, lease), tag_changes)
+                self.ready(previous, Fence::Lease(shared, key, lease), tag_changes)
             }
             Ok(Fenced::Answered(looked)) => {
                 self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
@@ -240,7 +239,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         drop(dropped);
     }
 
-    fn ready(self, previous: Option<Looked<V>>, fence: Fence, tag_changes: u64) -> Prepared<K, V> {
+    fn ready(
+        self,
+        previous: Option<Looked<V>>,
+        fence: Fence<V>,
+        tag_changes: u64,
+    ) -> Prepared<K, V> {
         let previous = previous.filter(|looked| !looked.held.is_absent());
         self.offer(previous.as_ref());
         let began = self.request.inner.now();

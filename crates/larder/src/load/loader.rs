@@ -16,7 +16,6 @@ use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::options::{Ttl, check_tags};
 use crate::support::sync::lock;
-use crate::tier::marks::current::Age;
 
 /// Arguments of a loader: the key, and the stale value if one is kept.
 pub struct Load<K: Hash + Eq, V> {
@@ -62,18 +61,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
         let tags: Vec<Arc<str>> = tags.into_iter().map(Into::into).collect();
         check_tags(&tags)?;
         let marks = self.inner.local.marks();
-        let early = match &self.inner.shared {
-            None => EarlyTags { seen: marks.see(&tags), versions: None },
-            Some(shared) => match shared.authority.current(marks, &tags, Age::Now).await {
-                Ok(current) => EarlyTags { seen: current.seen, versions: Some(current.tags) },
-                Err(error) => {
-                    // The load goes on as without the backend.
-                    self.inner.forgive(shared, error)?;
-                    EarlyTags { seen: marks.see(&tags), versions: None }
-                }
-            },
-        };
-        lock(&self.flight.info().early_tags).push(early);
+        let seen = self.inner.forgive(self.inner.stack.see(marks, &tags).await.map(Some))?;
+        // Without an answer the load goes on as without the backend.
+        let (seen, versions) = seen.unwrap_or_else(|| (marks.see(&tags), None));
+        lock(&self.flight.info().early_tags).push(EarlyTags { seen, versions });
         Ok(())
     }
 }

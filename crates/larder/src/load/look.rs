@@ -8,7 +8,6 @@ use crate::observe::event::Event;
 use crate::support::{random, runtime};
 use crate::tier::freshness::{Verdict, judge};
 use crate::tier::held::{Held, Looked};
-use crate::tier::marks::current::{Age, marks_due};
 
 /// What a closer look here came to.
 pub(super) enum Close<V> {
@@ -55,15 +54,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
 
     /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
     async fn check_marks(&self, looked: &Looked<V>) -> Result<()> {
-        let Some(shared) = &self.inner.shared else { return Ok(()) };
         let marks = self.inner.local.marks();
-        let current = shared.authority.current(marks, &looked.seen.names(), Age::Checked).await?;
+        let due = self.inner.stack.compare(marks, &looked.seen.names()).await?;
         let dropped = self.inner.flights.hold(self.hash, || {
             let mut there = self.inner.outline(self.hash, &self.key)?;
             let is_same = there.note.version == looked.note.version
                 && there.note.written_at == looked.note.written_at;
             // All else of it may have changed meanwhile, and stays so.
-            there.note.marks_due = marks_due(current.checked, shared.authority.tag_check);
+            there.note.marks_due = due;
             is_same.then(|| self.inner.retime(self.hash, &self.key, &there))
         });
         drop(dropped);

@@ -22,8 +22,7 @@ use crate::tier::shared::Shared;
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// Keeps the load's lease alive, and never ends; none if there is nothing to do meanwhile.
     pub(crate) fn renewal(&self) -> Option<BoxFuture<'_, ()>> {
-        let Fence::Lease(key, lease) = &self.fence else { return None };
-        let shared = self.leader.request.inner.shared.as_ref()?;
+        let Fence::Lease(shared, key, lease) = &self.fence else { return None };
         let own = lease.own.as_ref().filter(|own| own.term.is_renewed);
         if own.is_none() && lease.successor.is_none() {
             return None;
@@ -53,7 +52,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     ) {
         successor.is_sent.store(true, Ordering::SeqCst);
         let (record, expect) = (successor.record.clone(), lease.expect.clone());
-        let outcome = shared.authority.write(key, record, expect).await;
+        let outcome = shared.authority.remote.write(key, record, expect).await;
         successor.is_answered.store(!matches!(outcome, Outcome::Unknown(_)), Ordering::SeqCst);
         match outcome {
             Outcome::Done | Outcome::Unknown(_) => {}
@@ -67,7 +66,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         // Who waits beside the record waits for this lease from now on.
         if let Some(own) = &lease.own {
             let expect = Expect::Version(own.version, None);
-            let _ = shared.authority.delete(&own.key, expect).await;
+            let _ = shared.authority.remote.delete(&own.key, expect).await;
         }
         self.renew(shared, &successor.lease(key)).await;
     }
@@ -82,7 +81,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             if clock.now() >= end {
                 return pending().await;
             }
-            match shared.authority.retime(&own.key, &lease, lease.times).await {
+            match shared.authority.remote.retime(&own.key, &lease, lease.times).await {
                 Outcome::Done => {}
                 // It has run out, or a change has taken it. The callers still get their value.
                 Outcome::Refused(_) => return pending().await,

@@ -14,7 +14,6 @@ use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::runtime::Sleep;
 use crate::tier::held::Looked;
-use crate::tier::marks::current::Age;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Waits for a flight as long as this caller's own timeouts allow.
@@ -75,10 +74,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Asks for the marks of a value, so that those that are known here are of now. Where the authority
     /// does not answer, those that are known count.
     async fn check_marks_of(&self, landed: &Landed<V>) {
-        let (Some(shared), Some(looked)) = (&self.inner.shared, looked(landed)) else { return };
+        let Some(looked) = looked(landed) else { return };
         let (marks, names) = (self.inner.local.marks(), looked.seen.names());
-        let current = Box::pin(shared.authority.current(marks, &names, Age::Checked)).await;
-        if let Err(error) = current {
+        if let Err(error) = Box::pin(self.inner.stack.compare(marks, &names)).await {
             self.inner.tell(&Event::SharedFailed(error));
         }
     }

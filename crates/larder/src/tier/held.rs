@@ -52,6 +52,11 @@ pub(crate) struct Note {
 }
 
 impl Note {
+    /// Whether the copy may be served without being compared with the authority's.
+    pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
+        now < self.marks_due.min(self.copy_due)
+    }
+
     pub(crate) fn new(version: Version, written_at: Timestamp) -> Self {
         Self {
             version,

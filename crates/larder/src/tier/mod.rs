@@ -6,3 +6,4 @@ pub(crate) mod local;
 pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod shared;
+pub(crate) mod stack;

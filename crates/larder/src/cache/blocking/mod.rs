@@ -210,10 +210,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
 
     /// Runs a future: here, if nothing in it waits for a backend or a clock.
     fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Result<T> {
-        match &self.cache.inner.shared {
-            None => Ok(blocking(task)),
-            Some(_) => self.io()?.run(task),
-        }
+        if self.cache.inner.stack.waits() { self.io()?.run(task) } else { Ok(blocking(task)) }
     }
 }
 

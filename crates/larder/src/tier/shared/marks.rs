@@ -46,7 +46,7 @@ impl Authority {
             Age::Now => Timestamp::FAR,
             Age::Checked => {
                 // A mark asked for exactly this long ago is due.
-                let due = self.clock.now().before(self.tag_check);
+                let due = self.remote.clock.now().before(self.tag_check);
                 Timestamp::from_nanos(due.as_nanos().saturating_add(1))
             }
         };
@@ -59,7 +59,7 @@ impl Authority {
             };
             let mut fetched = self.fetch_marks(tags, life).await?;
             if !holds(Rule::TrustedSinceAsked) {
-                fetched.began = self.clock.now();
+                fetched.began = self.remote.clock.now();
             }
             oldest = fetched.began;
             lock(&self.table).install(marks, tags, before, fetched);
@@ -86,13 +86,13 @@ impl Authority {
 
     /// The tag sequence: it changes before and with every change of any tag.
     pub(crate) async fn sequence(&self) -> Result<Version> {
-        let key = self.key(Class::Sequence, "");
+        let key = self.remote.key(Class::Sequence, "");
         Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE, NEVER)).await?.version)
     }
 
     /// Changes a tag at the authority; its mark as it is now.
     pub(crate) async fn write_tag(&self, tag: &str, change: MarkChange) -> Result<Header> {
-        let key = self.key(Class::Tag, tag);
+        let key = self.remote.key(Class::Tag, tag);
         let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
         if !holds(Rule::SequenceFirst) {
             let header = renew().await?;
@@ -124,13 +124,13 @@ impl Authority {
     }
 
     async fn write_sequence(&self) -> Result<()> {
-        let key = self.key(Class::Sequence, "");
-        applied(self.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
+        let key = self.remote.key(Class::Sequence, "");
+        applied(self.remote.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
     }
 
     /// Changes the epoch at the authority; its mark as it is now.
     pub(crate) async fn write_epoch(&self, change: MarkChange) -> Result<Header> {
-        self.renew(&self.key(Class::Epoch, ""), change, epoch_mark).await
+        self.renew(&self.remote.key(Class::Epoch, ""), change, epoch_mark).await
     }
 
     /// The epoch has changed at the authority, to this mark if that is known: it changes here as
@@ -158,14 +158,14 @@ impl Authority {
     ) -> Result<Header> {
         if change == MarkChange::Hard {
             let record = make(None);
-            let outcome = self.write(key, record.clone(), Expect::Any).await;
+            let outcome = self.remote.write(key, record.clone(), Expect::Any).await;
             return applied(outcome).map(|()| record.header);
         }
         let mut there = self.read_mark(key).await?;
         for _ in 0..TRIES {
             let expect = there.as_ref().map_or(Expect::Absent, Expect::exactly);
             let record = make(there.as_ref());
-            match self.write(key, record.clone(), expect).await {
+            match self.remote.write(key, record.clone(), expect).await {
                 Outcome::Refused(header) => there = header.map(|header| *header),
                 outcome => return applied(outcome).map(|()| record.header),
             }
@@ -175,18 +175,20 @@ impl Authority {
 
     /// A mark's header. Damaged bytes count as a mark that was lost: it is made anew over them.
     async fn read_mark(&self, key: &Key) -> Result<Option<Header>> {
-        lost_if_damaged(self.read(key).await)
+        lost_if_damaged(self.remote.read(key).await)
     }
 
     async fn fetch_marks(&self, tags: &[Arc<str>], life: Duration) -> Result<Fetched> {
-        let began = self.clock.now();
-        let mut keys = vec![self.key(Class::Epoch, "")];
-        keys.extend(tags.iter().map(|tag| self.key(Class::Tag, tag)));
-        let mut records = self.read_many(&keys).await.into_iter();
+        let began = self.remote.clock.now();
+        let mut keys = vec![self.remote.key(Class::Epoch, "")];
+        keys.extend(tags.iter().map(|tag| self.remote.key(Class::Tag, tag)));
+        let mut records = self.remote.read_many(&keys).await.into_iter();
         let mut next = || lost_if_damaged(records.next().unwrap_or(Ok(None)));
         let epoch = match next()? {
             Some(header) => header.epoch,
-            None => self.read_or_make(&self.key(Class::Epoch, ""), epoch_mark(None)).await?.epoch,
+            None => {
+                self.read_or_make(&self.remote.key(Class::Epoch, ""), epoch_mark(None)).await?.epoch
+            }
         };
         let there = tags.iter().map(|_| next()).collect::<Result<Vec<_>>>()?;
         let missing: Vec<_> =
@@ -199,7 +201,8 @@ impl Authority {
             if header.tags.is_empty() {
                 // Somebody else's record: as good as lost.
                 let make = |there: Option<&Header>| tag_mark(tag, there, life);
-                header = self.renew(&self.key(Class::Tag, tag), MarkChange::Hard, make).await?;
+                header =
+                    self.renew(&self.remote.key(Class::Tag, tag), MarkChange::Hard, make).await?;
             }
             let until = began.after(header.times.kept_left());
             fetched.tags.extend(header.tags.into_iter().next().map(|version| (version, until)));
@@ -213,12 +216,12 @@ impl Authority {
             return Ok(Vec::new());
         }
         let make = |tag: &&Arc<str>| Write {
-            key: self.key(Class::Tag, tag),
+            key: self.remote.key(Class::Tag, tag),
             record: tag_mark(tag, None, life),
             expect: Expect::Absent,
         };
         let writes: Vec<_> = tags.iter().map(make).collect();
-        let outcomes = self.backend().write(&writes).await;
+        let outcomes = self.remote.backend().write(&writes).await;
         let mut headers = Vec::with_capacity(writes.len());
         for (write, outcome) in writes.into_iter().zip(outcomes) {
             headers.push(match outcome {
@@ -237,7 +240,7 @@ impl Authority {
             return Ok(header);
         }
         for _ in 0..TRIES {
-            match self.write(key, made.clone(), Expect::Absent).await {
+            match self.remote.write(key, made.clone(), Expect::Absent).await {
                 Outcome::Done => return Ok(made.header),
                 Outcome::Refused(Some(header)) => return Ok(*header),
                 Outcome::Refused(None) => {}

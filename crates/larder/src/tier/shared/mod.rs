@@ -23,6 +23,7 @@ use crate::tier::shared::authority::Authority;
 pub(crate) mod authority;
 mod marks;
 mod purge;
+pub(crate) mod remote;
 pub(crate) mod scan;
 mod tag_life;
 
@@ -121,7 +122,7 @@ impl<V: 'static> Shared<V> {
 
     /// The key's name at the authority.
     pub(crate) fn key(&self, key: &impl CacheKey) -> Key {
-        self.authority.key(Class::Entry, &key.to_text())
+        self.authority.remote.key(Class::Entry, &key.to_text())
     }
 
     /// Reads the key and judges what is there, by marks of this age. `known` is a local copy: it is
@@ -141,8 +142,8 @@ impl<V: 'static> Shared<V> {
     where
         V: Clone,
     {
-        let began = self.authority.clock.now();
-        let record = match self.authority.read(key).await {
+        let began = self.authority.remote.clock.now();
+        let record = match self.authority.remote.read(key).await {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(Found::Nothing),
             Err(error) if error.kind() == ErrorKind::Codec => {
@@ -214,7 +215,7 @@ impl<V: 'static> Shared<V> {
         note.cost = header.cost;
         note.marks_due = marks_due(current.checked, self.authority.tag_check);
         let verified =
-            if holds(Rule::TrustedSinceAsked) { began } else { self.authority.clock.now() };
+            if holds(Rule::TrustedSinceAsked) { began } else { self.authority.remote.clock.now() };
         note.copy_due = verified.after(self.local_cap);
         // What a mark has made stale is stale here from the start: its own marks are those of now.
         let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
@@ -263,7 +264,7 @@ impl<V: 'static> Shared<V> {
 
     fn encode(&self, key: &Key, value: &V) -> Result<Bytes> {
         let payload = guarded("encode", || self.codec.encode_at(value, key.full()))?;
-        let limit = self.authority.backend().capabilities().max_value_bytes;
+        let limit = self.authority.remote.backend().capabilities().max_value_bytes;
         if limit.is_some_and(|limit| payload.len() > limit) {
             let message = "the value is larger than the backend takes";
             return Err(Error::new(ErrorKind::NoSpace, "encode", message));

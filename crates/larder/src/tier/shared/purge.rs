@@ -21,7 +21,7 @@ impl Authority {
     /// Each is deleted by its version: what takes its place meanwhile stays. Leases are left to
     /// their loads, and end by themselves.
     pub(crate) async fn purge_ended(&self) -> Result<u64> {
-        if !self.backend().capabilities().scan {
+        if !self.remote.backend().capabilities().scan {
             return Ok(0);
         }
         let mut deleted = 0;
@@ -43,7 +43,7 @@ impl Authority {
             return Ok(0);
         }
         let mut count = 0;
-        for outcome in self.backend().delete(&deletes).await {
+        for outcome in self.remote.backend().delete(&deletes).await {
             match outcome {
                 Outcome::Done => count += 1,
                 Outcome::Refused(_) => {}
@@ -59,11 +59,11 @@ impl Authority {
     async fn marks_of(&self, page: &[Met]) -> Result<Current> {
         let tags: BTreeSet<Arc<str>> =
             page.iter().flat_map(|met| names(&met.header).unwrap_or_default()).collect();
-        let mut keys = vec![self.key(Class::Epoch, "")];
-        keys.extend(tags.iter().map(|tag| self.key(Class::Tag, tag)));
+        let mut keys = vec![self.remote.key(Class::Epoch, "")];
+        keys.extend(tags.iter().map(|tag| self.remote.key(Class::Tag, tag)));
         let mut headers = Vec::with_capacity(keys.len());
         for keys in keys.chunks(MARKS_AT_ONCE) {
-            for read in self.read_many(keys).await {
+            for read in self.remote.read_many(keys).await {
                 headers.push(lost_if_damaged(read)?);
             }
         }

@@ -44,7 +44,7 @@ impl Scan {
 
     /// The records of one class that a pattern means.
     pub(super) fn of(authority: &Authority, class: Class, pattern: Pattern) -> Self {
-        let class = authority.namespace().class_prefix(class);
+        let class = authority.remote.namespace().class_prefix(class);
         // A name that holds the whole key has neither spaces nor control characters.
         let literal = pattern.literal_prefix().as_bytes();
         let plain = literal.iter().take_while(|&&byte| byte > b' ' && byte != 0x7f).copied();
@@ -57,13 +57,13 @@ impl Scan {
     /// The next page, which may be empty; none after the last.
     pub(crate) async fn page(&mut self, authority: &Authority) -> Result<Option<Vec<Met>>> {
         let Some(prefix) = self.prefixes.last() else { return Ok(None) };
-        let page = authority.backend().scan(prefix, self.cursor.take(), PAGE).await?;
+        let page = authority.remote.backend().scan(prefix, self.cursor.take(), PAGE).await?;
         self.cursor = page.next;
         if self.cursor.is_none() {
             self.prefixes.pop();
         }
         let meant = page.records.into_iter().filter_map(|record| {
-            let text = record.key.text(authority.namespace())?;
+            let text = record.key.text(authority.remote.namespace())?;
             let text = std::str::from_utf8(text).ok()?.to_owned();
             let header = record.header;
             self.pattern.matches(&text).then_some(Met { key: record.key, text, header })

@@ -53,7 +53,7 @@ impl Authority {
         if tags.is_empty() || life.is_zero() || !holds(Rule::ExtendTags) {
             return Ok(true);
         }
-        let began = self.clock.now();
+        let began = self.remote.clock.now();
         let mut short = self.ending_within(tags, life);
         let mut names = HashSet::with_capacity(short.len());
         short.retain(|tag| names.insert(&tag.name));
@@ -86,7 +86,7 @@ impl Authority {
     }
 
     fn ending_within<'a>(&self, tags: &'a [TagVersion], life: Duration) -> Vec<&'a TagVersion> {
-        lock(&self.table).ending_before(tags, self.clock.now().after(life))
+        lock(&self.table).ending_before(tags, self.remote.clock.now().after(life))
     }
 
     /// Gives an end to tags without one that no entry has any more. An entry that is stored meanwhile
@@ -95,7 +95,7 @@ impl Authority {
     /// # Errors
     /// The backend's: some of the tags may then have an end.
     pub(crate) async fn end_unnamed(&self) -> Result<()> {
-        let capabilities = self.backend().capabilities();
+        let capabilities = self.remote.backend().capabilities();
         if !capabilities.scan || !capabilities.conditional {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Authority {
         }
         let tags: Vec<_> = tags.into_values().collect();
         for tags in tags.chunks(ENDED_AT_ONCE) {
-            let began = self.clock.now();
+            let began = self.remote.clock.now();
             let tags: Vec<_> = tags.iter().collect();
             let outcomes = self.retime_tags(&tags, LEAST_LIFE).await;
             let mut table = lock(&self.table);
@@ -150,13 +150,13 @@ impl Authority {
 
     async fn retime_tags(&self, tags: &[&TagVersion], life: Duration) -> Vec<Outcome> {
         let times = Times::new(life, life);
-        let key = |tag: &TagVersion| Key::new(self.namespace(), Class::Tag, &tag.name);
+        let key = |tag: &TagVersion| Key::new(self.remote.namespace(), Class::Tag, &tag.name);
         if !holds(Rule::ExtendByVersion) {
             let again = |tag: &&TagVersion| {
                 let record = mark(vec![(*tag).clone()], Epoch::NONE, life);
                 Write { key: key(tag), record, expect: Expect::Any }
             };
-            return self.backend().write(&tags.iter().map(again).collect::<Vec<_>>()).await;
+            return self.remote.backend().write(&tags.iter().map(again).collect::<Vec<_>>()).await;
         }
         let retime = |tag: &&TagVersion| Retime {
             key: key(tag),
@@ -165,7 +165,7 @@ impl Authority {
             token: None,
             times,
         };
-        self.backend().retime(&tags.iter().map(retime).collect::<Vec<_>>()).await
+        self.remote.backend().retime(&tags.iter().map(retime).collect::<Vec<_>>()).await
     }
 }
 

@@ -1,0 +1,164 @@
+//! One backend as a tier: its names, its time and its calls, none of which takes for ever.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use larder_core::{
+    AnyBackend, Backend, Class, Delete, Error, ErrorKind, Expect, Header, Key, Namespace, Outcome,
+    Record, Result, Retime, StoreTime, Times, Timestamp, Version, Write,
+};
+
+use crate::layer::Timeout;
+use crate::support::clock::LocalClock;
+use crate::support::runtime::{Sleep, before};
+use crate::support::sync::lock;
+
+/// How long one sample of the store's clock is reckoned from.
+const CLOCK_SAMPLE: Duration = Duration::from_secs(60);
+/// A sample that took longer says too little.
+const CLOCK_ERROR: Duration = Duration::from_millis(500);
+
+/// A backend, with the names of this cache's records in it.
+pub(crate) struct Remote {
+    backend: AnyBackend,
+    namespace: Namespace,
+    mangler: Option<Mangler>,
+    pub(crate) clock: LocalClock,
+    /// How long one call of the backend takes at most: it is wrapped to keep to that.
+    pub(crate) timeout: Duration,
+    sample: Arc<Mutex<Option<Sample>>>,
+}
+
+/// Makes the name of an entry at the backend of its key's text.
+pub(crate) type Mangler = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// When the store's clock was asked, and what it said.
+type Sample = (Timestamp, Option<StoreTime>);
+
+impl Remote {
+    pub(crate) fn new(
+        backend: impl Backend,
+        namespace: Namespace,
+        mangler: Option<Mangler>,
+        clock: LocalClock,
+        timeout: Duration,
+    ) -> Self {
+        let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
+        Self { backend, namespace, mangler, clock, timeout, sample: Arc::default() }
+    }
+
+    /// The same tier, asked through `backend`.
+    pub(super) fn through(&self, backend: impl Backend) -> Self {
+        Self {
+            backend: AnyBackend::new(backend),
+            namespace: self.namespace.clone(),
+            mangler: self.mangler.clone(),
+            clock: self.clock.clone(),
+            sample: Arc::clone(&self.sample),
+            ..*self
+        }
+    }
+
+    pub(crate) fn key(&self, class: Class, text: &str) -> Key {
+        match &self.mangler {
+            Some(mangle) if class == Class::Entry => {
+                let (text, mangled) = (text.as_bytes(), mangle(text));
+                Key::mangled(&self.namespace, class, text, mangled.as_bytes())
+            }
+            _ => Key::new(&self.namespace, class, text.as_bytes()),
+        }
+    }
+
+    /// The name beside an entry where a load over this version leaves its lease.
+    ///
+    /// It says what the entry's own name says: a mangled key stays mangled.
+    pub(crate) fn beside(&self, entry: &Key, version: Version) -> Key {
+        let class = self.namespace.class_prefix(Class::Entry);
+        let name = entry.name().strip_prefix(class.as_slice()).unwrap_or(entry.name());
+        let mut text = format!("{:032x}", u128::from_be_bytes(version.to_bytes())).into_bytes();
+        text.extend_from_slice(name);
+        Key::new(&self.namespace, Class::Refresh, &text)
+    }
+
+    pub(crate) const fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    pub(crate) fn backend(&self) -> &AnyBackend {
+        &self.backend
+    }
+
+    pub(crate) async fn read(&self, key: &Key) -> Result<Option<Record>> {
+        self.backend.read_one(key).await
+    }
+
+    pub(crate) async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        self.backend.read(keys).await
+    }
+
+    pub(crate) async fn write(&self, key: &Key, record: Record, expect: Expect) -> Outcome {
+        let write = Write { key: key.clone(), record, expect };
+        one("write", self.backend.write(std::slice::from_ref(&write)).await)
+    }
+
+    pub(crate) async fn delete(&self, key: &Key, expect: Expect) -> Outcome {
+        let delete = Delete { key: key.clone(), expect };
+        one("delete", self.backend.delete(std::slice::from_ref(&delete)).await)
+    }
+
+    pub(crate) async fn retime(&self, key: &Key, header: &Header, times: Times) -> Outcome {
+        let (version, token) = (header.version, header.token.clone());
+        let retime = Retime { key: key.clone(), version, token, times };
+        one("retime", self.backend.retime(std::slice::from_ref(&retime)).await)
+    }
+
+    /// Has the backend connected.
+    pub(crate) async fn connect(&self) -> Result<()> {
+        unless_lacking(self.backend.incarnation().await.map(drop))
+    }
+
+    /// Frees so many dead records of the store; how many there were. Whoever asks for it is told if the
+    /// store cannot.
+    pub(crate) async fn purge(&self, limit: usize) -> Result<usize> {
+        self.backend.purge(limit).await
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        unless_lacking(self.backend.close().await)
+    }
+
+    /// The store's clock, reckoned from a sample that is at most a minute old. Zero if the store
+    /// did not tell it within half a second; it is not asked again within the minute.
+    pub(crate) async fn store_now(&self) -> StoreTime {
+        let now = self.clock.now();
+        let sample = *lock(&self.sample);
+        let mut sample = sample.filter(|(at, _)| now.since(*at) < CLOCK_SAMPLE);
+        if sample.is_none() {
+            let asked = before(Sleep::new(&self.clock, CLOCK_ERROR), self.backend.clock()).await;
+            sample = Some((now, asked.and_then(Result::ok)));
+            *lock(&self.sample) = sample;
+        }
+        let (at, told) = sample.unwrap_or((now, None));
+        told.map_or_else(StoreTime::default, |time| later(time, now.since(at)))
+    }
+}
+
+/// What a store lacks that need not have it, comes to nothing.
+fn unless_lacking(answer: Result<()>) -> Result<()> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        answer => answer,
+    }
+}
+
+fn one(operation: &'static str, mut outcomes: Vec<Outcome>) -> Outcome {
+    outcomes.pop().unwrap_or_else(|| {
+        let message = "the backend did not answer for the key";
+        Outcome::Unknown(Error::new(ErrorKind::Unavailable, operation, message))
+    })
+}
+
+fn later(time: StoreTime, by: Duration) -> StoreTime {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    StoreTime::from_micros(time.as_micros().saturating_add(micros))
+}

@@ -1,0 +1,236 @@
+//! The tiers below the local one. Whether there are any is decided here, and asked in few places: a
+//! cache without them runs the same flights and the same changes over the local tier alone.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use larder_core::{
+    AnyBackend, Backend as _, Class, Header, Key, Life, NEVER, Namespace, Result, Scope,
+    TagVersion, Timestamp,
+};
+
+use crate::key::CacheKey;
+use crate::layer::Gather;
+use crate::memory::MemoryBackend;
+use crate::support::clock::LocalClock;
+use crate::support::runtime;
+use crate::tier::held::Looked;
+use crate::tier::marks::current::{Age, MarkChange, marks_due};
+use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::shared::scan::Met;
+use crate::tier::shared::{Found, Shared};
+
+/// The tiers below the local one.
+pub(crate) enum Stack<V> {
+    /// None: the local tier is the authority. Its locks are kept here.
+    Alone(Arc<OnceLock<AnyBackend>>),
+    /// The last of them is the authority.
+    Over(Arc<Shared<V>>),
+}
+
+impl<V> Clone for Stack<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Alone(locks) => Self::Alone(Arc::clone(locks)),
+            Self::Over(shared) => Self::Over(Arc::clone(shared)),
+        }
+    }
+}
+
+/// A value or a number that is not dead.
+pub(crate) struct Stored {
+    pub(crate) life: Life,
+    pub(crate) fresh_left: Duration,
+}
+
+impl<V: 'static> Stack<V> {
+    pub(crate) fn new(shared: Option<Arc<Shared<V>>>) -> Self {
+        shared.map_or_else(|| Self::Alone(Arc::default()), Self::Over)
+    }
+
+    /// The tiers, where there are any. For steps that are others without: a change, a load, a walk.
+    pub(crate) fn below(&self) -> Option<&Arc<Shared<V>>> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Over(shared) => Some(shared),
+        }
+    }
+
+    /// Whether a call may have to wait for a backend.
+    pub(crate) fn waits(&self) -> bool {
+        self.below().is_some()
+    }
+
+    /// Whether damage and outages are errors and not misses.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.below().is_some_and(|shared| shared.strict)
+    }
+
+    /// How far a lock reaches.
+    pub(crate) fn scope(&self) -> Scope {
+        let scope =
+            |shared: &Arc<Shared<V>>| shared.authority.remote.backend().capabilities().scope;
+        self.below().map_or(Scope::Process, scope)
+    }
+
+    /// The key of a lock, and the backend that keeps it.
+    pub(crate) fn lock(&self, name: &str, clock: &LocalClock) -> Result<(AnyBackend, Key)> {
+        match self {
+            Self::Alone(locks) => {
+                let made = || AnyBackend::new(MemoryBackend::new(clock.shared()));
+                let key = Key::new(&Namespace::new("")?, Class::Lock, name.as_bytes());
+                Ok((locks.get_or_init(made).clone(), key))
+            }
+            Self::Over(shared) => {
+                let remote = &shared.authority.remote;
+                Ok((remote.backend().clone(), remote.key(Class::Lock, name)))
+            }
+        }
+    }
+
+    /// The same tiers for calls that run together, and what makes batches of their questions.
+    pub(crate) fn together(&self) -> (Self, Option<Gather>) {
+        match self {
+            Self::Alone(_) => (self.clone(), None),
+            Self::Over(shared) => {
+                let gather = Gather::new(shared.authority.remote.backend().clone());
+                (Self::Over(Arc::new(shared.through(gather.clone()))), Some(gather))
+            }
+        }
+    }
+
+    /// Within which time this process notices what others have done.
+    pub(crate) fn notices_within(&self) -> Duration {
+        // A change of the key is noticed within the first, one of a mark within the second.
+        let bound = |shared: &Arc<Shared<V>>| shared.local_cap.min(shared.authority.tag_check);
+        self.below().map_or(NEVER, bound)
+    }
+
+    /// Until when a copy that is right now may go without being compared.
+    pub(crate) fn copy_due(&self, now: Timestamp) -> Timestamp {
+        self.below().map_or(Timestamp::FAR, |shared| now.after(shared.local_cap))
+    }
+
+    /// Compares the epoch and these tags with those of the authority; until when they may go
+    /// without that. What has changed is known to `marks` then.
+    pub(crate) async fn compare(&self, marks: &Marks, tags: &[Arc<str>]) -> Result<Timestamp> {
+        let Some(shared) = self.below() else { return Ok(Timestamp::FAR) };
+        let current = shared.authority.current(marks, tags, Age::Checked).await?;
+        Ok(marks_due(current.checked, shared.authority.tag_check))
+    }
+
+    /// These tags as they are now: as this process counts them and, where there is another
+    /// authority, their versions.
+    pub(crate) async fn see(
+        &self,
+        marks: &Marks,
+        tags: &[Arc<str>],
+    ) -> Result<(Seen, Option<Vec<TagVersion>>)> {
+        let Some(shared) = self.below() else { return Ok((marks.see(tags), None)) };
+        let current = shared.authority.current(marks, tags, Age::Now).await?;
+        Ok((current.seen, Some(current.tags)))
+    }
+
+    /// A tag has changed, at the authority to this mark if that is known.
+    pub(crate) fn tag_changed(
+        &self,
+        marks: &Marks,
+        tag: &str,
+        change: MarkChange,
+        mark: Option<&Header>,
+    ) {
+        match (self, change) {
+            (Self::Over(shared), _) => shared.authority.tag_changed(marks, tag, change, mark),
+            (Self::Alone(_), MarkChange::Hard) => marks.invalidate_tag(tag),
+            (Self::Alone(_), MarkChange::Soft) => marks.mark_tag_stale(tag),
+        }
+    }
+
+    /// The epoch has changed, at the authority to this mark if that is known.
+    pub(crate) fn epoch_changed(&self, marks: &Marks, change: MarkChange, mark: Option<&Header>) {
+        match (self, change) {
+            (Self::Over(shared), _) => shared.authority.epoch_changed(marks, change, mark),
+            (Self::Alone(_), MarkChange::Hard) => marks.invalidate_all(),
+            (Self::Alone(_), MarkChange::Soft) => marks.mark_all_stale(),
+        }
+    }
+
+    /// Has the backends connected.
+    ///
+    /// # Errors
+    /// [`NoRuntime`](larder_core::ErrorKind::NoRuntime) outside of a runtime, and the backend's own.
+    pub(crate) async fn connect(&self) -> Result<()> {
+        let Some(shared) = self.below() else { return Ok(()) };
+        runtime::require()?;
+        shared.authority.remote.connect().await
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        match self.below() {
+            Some(shared) => shared.authority.remote.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Frees what is dead, by its time or by a mark; how many records that were.
+    pub(crate) async fn purge(&self) -> Result<u64> {
+        let Some(shared) = self.below() else { return Ok(0) };
+        let mut purged = 0;
+        loop {
+            let count = shared.authority.remote.purge(PURGE).await?;
+            purged += count as u64;
+            if count < PURGE {
+                purged += shared.authority.purge_ended().await?;
+                shared.authority.end_unnamed().await?;
+                return Ok(purged);
+            }
+        }
+    }
+
+    /// Forgets all tags that may be forgotten.
+    #[cfg(test)]
+    pub(crate) fn forget_tags(&self, marks: &Marks) {
+        if let Some(shared) = self.below() {
+            crate::support::sync::lock(&shared.authority.table).forget(marks);
+        }
+    }
+}
+
+impl<V: Clone + 'static> Stack<V> {
+    /// What is under the key; it is copied nowhere.
+    pub(crate) async fn find(
+        &self,
+        key: &impl CacheKey,
+        marks: &Marks,
+    ) -> Result<Option<Looked<V>>> {
+        let Some(shared) = self.below() else { return Ok(None) };
+        runtime::require()?;
+        let found = Box::pin(shared.find(&shared.key(key), marks, Age::Checked, None)).await?;
+        Ok(Found::into_looked(found))
+    }
+
+    /// Whether a value or a number is under the key, without the value.
+    pub(crate) async fn stored(
+        &self,
+        key: &impl CacheKey,
+        marks: &Marks,
+    ) -> Result<Option<Stored>> {
+        let Some(shared) = self.below() else { return Ok(None) };
+        runtime::require()?;
+        let key = shared.key(key);
+        let Some(record) = Box::pin(shared.authority.remote.read(&key)).await? else {
+            return Ok(None);
+        };
+        let met = Met { key, text: String::new(), header: record.header };
+        if !met.is_stored() || !shared.is_own(&met.header) {
+            return Ok(None);
+        }
+        let met = [met];
+        let life = shared.authority.lives(marks, &met).await?.pop();
+        let fresh_left = met.first().map_or(Duration::ZERO, |met| met.header.times.fresh_left());
+        Ok(life.filter(|life| *life != Life::Dead).map(|life| Stored { life, fresh_left }))
+    }
+}
+
+/// Dead records that are freed by one call of the backend.
+const PURGE: usize = 1_000;
