@@ -283,13 +283,15 @@ fn all_tags_of_an_entry_are_made_by_one_call_and_extended_by_one() {
         tags(100).insert("b".into(), 7).await.unwrap();
         assert_eq!((count(Operation::Write), count(Operation::Retime)), (1, 1));
         rig.store().forget_calls();
-        let keys: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        let keys: Vec<String> = (0..400).map(|number| number.to_string()).collect();
         let loader = |asked: Vec<String>| async move {
             Ok::<_, larder::Error>(asked.into_iter().map(|key| (key, 7)).collect::<Vec<_>>())
         };
         drop(tags(1_000).get_many_with(&keys, loader).await.unwrap());
-        // One for all loads whose answers come together, and one for those that come later.
-        assert!(count(Operation::Retime) <= 2, "on {}", rig.name);
+        // One for all loads that ask until nothing else can be done, or until the task has run for so
+        // long that it lets others run: on a busy machine that is sooner.
+        let calls = count(Operation::Retime);
+        assert!(calls <= keys.len() / 10, "{calls} calls on {}", rig.name);
     });
 }
 
