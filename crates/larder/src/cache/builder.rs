@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{AnyBackend, Backend, Clock, Codec, Error, ErrorKind, Namespace, Result};
+use larder_core::{Backend, Clock, Codec, Error, ErrorKind, Namespace, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +17,7 @@ use crate::flight::limit::LoadLimit;
 use crate::inner::work::Work;
 use crate::inner::{Inner, Loads};
 use crate::key::CacheKey;
+use crate::layer::{Untimed, untimed};
 use crate::observe::event::{Event, Observer};
 use crate::observe::listener::{Cause, Listener};
 use crate::options::{Options, SessionOptions, Settings, Ttl};
@@ -40,7 +41,7 @@ pub struct CacheBuilder<K, V> {
     options: Options,
     observer: Observer,
     snapshot: Option<(Snapshot, Arc<dyn Codec<V>>)>,
-    backend: Option<(AnyBackend, Arc<dyn Codec<V>>)>,
+    backend: Option<(Untimed, Arc<dyn Codec<V>>)>,
     namespace: String,
     mangler: Option<Mangler>,
     backend_timeout: Duration,
@@ -166,7 +167,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
 
     /// A shared backend under the memory, with a codec of your choice.
     pub fn backend_with(mut self, backend: impl Backend, codec: impl Codec<V>) -> Self {
-        self.backend = Some((AnyBackend::new(backend), Arc::new(codec)));
+        self.backend = Some((untimed(backend), Arc::new(codec)));
         self
     }
 
@@ -319,8 +320,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// [`Unsupported`](ErrorKind::Unsupported) for a backend without conditional writes, on which
     /// no load could be fenced, and for a snapshot with a clock that does not know the wall clock's
     /// time.
-    pub fn build(self) -> Result<Cache<K, V>> {
+    pub fn build(mut self) -> Result<Cache<K, V>> {
         self.check()?;
+        let stack = self.stack()?;
         let settings = Settings::built(self.options);
         settings.check()?;
         let at_most = self.max_concurrent_loads.map(LoadLimit::at_most);
@@ -344,29 +346,35 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
                 ..LocalConfig::new(self.capacity, clock.clone())
             })
         };
-        let shared = match self.backend.filter(|_| self.enabled) {
-            None => None,
-            Some((backend, codec)) => {
-                let namespace = Namespace::new(&self.namespace)?;
-                let (mangler, timeout) = (self.mangler, self.backend_timeout);
-                let remote = Remote::new(backend, namespace, mangler, self.clock, timeout);
-                let authority = Authority::new(remote, self.tag_check);
-                let observer = self.observer.clone();
-                Some(Arc::new(Shared::new(authority, codec, self.local_ttl, self.strict, observer)))
-            }
-        };
         let keeper = match &snapshot {
             None => None,
             Some((snapshot, codec)) => {
-                let form = form(snapshot, codec, self.namespace, shared.is_none(), settings.grace);
+                let form = form(snapshot, codec, self.namespace, !stack.waits(), settings.grace);
                 let (every, observer) = (snapshot.every, self.observer.clone());
                 Some(restored(form, every, observer, &settings, local)?)
             }
         };
         let local = keeper.as_ref().map_or_else(local, |keeper| keeper.local());
-        let inner =
-            Inner::new(local, Stack::new(shared), self.observer, loads, self.work).kept_by(keeper);
+        let inner = Inner::new(local, stack, self.observer, loads, self.work).kept_by(keeper);
         Ok(Cache { inner: Arc::new(inner), settings })
+    }
+
+    /// The tiers below memory.
+    fn stack(&mut self) -> Result<Stack<V>> {
+        let Some((backend, codec)) = self.backend.take().filter(|_| self.enabled) else {
+            return Ok(Stack::new(None));
+        };
+        let namespace = Namespace::new(&self.namespace)?;
+        let (mangler, timeout) = (self.mangler.take(), self.backend_timeout);
+        let remote = Remote::new(backend, namespace, mangler, self.clock.clone(), timeout);
+        if !remote.backend().capabilities().conditional {
+            let message = "a cache needs a backend with conditional writes";
+            return Err(Error::new(ErrorKind::Unsupported, "build", message));
+        }
+        let authority = Authority::new(remote, self.tag_check);
+        let observer = self.observer.clone();
+        let shared = Shared::new(authority, codec, self.local_ttl, self.strict, observer);
+        Ok(Stack::new(Some(Arc::new(shared))))
     }
 
     /// Refuses settings outside their ranges.
@@ -390,11 +398,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         }
         if self.max_concurrent_loads.is_some() && self.load_slots.is_some() {
             return invalid("loads are limited by their number or by slots, not by both");
-        }
-        let backend = self.backend.as_ref().filter(|_| self.enabled);
-        if backend.is_some_and(|(backend, _)| !backend.capabilities().conditional) {
-            let message = "a cache needs a backend with conditional writes";
-            return Err(Error::new(ErrorKind::Unsupported, "build", message));
         }
         Ok(())
     }

@@ -4,4 +4,4 @@ mod gather;
 mod timeout;
 
 pub(crate) use gather::{Gather, LARGEST_BATCH, Operation};
-pub(crate) use timeout::Timeout;
+pub(crate) use timeout::{Untimed, untimed};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Backend, Capabilities, Delete, Error, ErrorKind, Incarnation, Key, Outcome, Page, Record,
-    Result, Retime, StoreTime, Write,
+    AnyBackend, Backend, Capabilities, Delete, Error, ErrorKind, Incarnation, Key, Outcome, Page,
+    Record, Result, Retime, StoreTime, Write,
 };
 
 use crate::support::clock::LocalClock;
@@ -18,6 +18,14 @@ pub(crate) struct Timeout<B> {
     inner: B,
     clock: LocalClock,
     limit: Duration,
+}
+
+/// A backend whose time limit is not known yet.
+pub(crate) type Untimed = Box<dyn FnOnce(LocalClock, Duration) -> AnyBackend + Send + Sync>;
+
+/// A backend that waits for its time limit, so that both are boxed at once: a call costs one box.
+pub(crate) fn untimed(backend: impl Backend) -> Untimed {
+    Box::new(|clock, limit| AnyBackend::new(Timeout::new(backend, clock, limit)))
 }
 
 impl<B: Backend> Timeout<B> {

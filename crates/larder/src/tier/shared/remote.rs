@@ -8,7 +8,7 @@ use larder_core::{
     Record, Result, Retime, StoreTime, Times, Timestamp, Version, Write,
 };
 
-use crate::layer::Timeout;
+use crate::layer::Untimed;
 use crate::support::clock::LocalClock;
 use crate::support::runtime::{Sleep, before};
 use crate::support::sync::lock;
@@ -37,13 +37,13 @@ type Sample = (Timestamp, Option<StoreTime>);
 
 impl Remote {
     pub(crate) fn new(
-        backend: impl Backend,
+        backend: Untimed,
         namespace: Namespace,
         mangler: Option<Mangler>,
         clock: LocalClock,
         timeout: Duration,
     ) -> Self {
-        let backend = AnyBackend::new(Timeout::new(backend, clock.clone(), timeout));
+        let backend = backend(clock.clone(), timeout);
         Self { backend, namespace, mangler, clock, timeout, sample: Arc::default() }
     }
 
