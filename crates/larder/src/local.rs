@@ -87,11 +87,11 @@ where
     /// Gets the fresh value under the key.
     #[inline]
     pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
-        let found = self.tier.get(self.tier.hash(key), key);
-        if found.is_none() {
+        let found = self.tier.hit(key);
+        if found.is_err() {
             self.tier.stats().miss();
         }
-        found
+        found.ok()
     }
 
     /// Gets the fresh value without leaving a trace. The read is not counted, is no use of the
@@ -102,10 +102,10 @@ where
 
     /// Gets the value under the key, fresh or stale.
     pub fn get_stale<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
-        let hash = self.tier.hash(key);
-        if let Some(value) = self.tier.get(hash, key) {
-            return Some(value);
-        }
+        let hash = match self.tier.hit(key) {
+            Ok(value) => return Some(value),
+            Err(hash) => hash,
+        };
         let value = self.tier.look(hash, key, |view| view.value.clone());
         match value {
             Some(_) => self.tier.stats().stale_hit(),

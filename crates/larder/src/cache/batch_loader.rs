@@ -12,7 +12,6 @@ use crate::key::CacheKey;
 use crate::load::asks::{Asks, Window};
 use crate::load::loader::Loaded;
 use crate::lookup::Lookup;
-use crate::tier::held::Held;
 
 /// Loads that wait a moment for each other, so that one call of a loader serves them all.
 ///
@@ -84,12 +83,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> BatchLoader<K, V> {
     /// # Cancel safety
     /// Dropping the future leaves the load running for the others and for the cache.
     pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
-        let hash = self.cache.inner.local.hash(key);
-        if let Some(held) = self.cache.inner.local.get(hash, key) {
-            return Ok(held.into_option());
-        }
-        let loaded = self.cache.request(hash, key.to_key(), LOAD).load(self.asks.loader()).await;
-        loaded.map(Held::into_option)
+        let held = match self.cache.inner.local.hit(key) {
+            Ok(held) => held,
+            Err(hash) => {
+                self.cache.request(hash, key.to_key(), LOAD).load(self.asks.loader()).await?
+            }
+        };
+        Ok(held.into_option())
     }
 }
 

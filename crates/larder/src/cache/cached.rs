@@ -19,11 +19,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         options: impl FnOnce() -> Options,
     ) -> Result<Option<V>, Box<Request<K, V>>> {
         let purpose = purpose(finds);
-        let hash = self.inner.local.hash(key);
-        match self.inner.local.get(hash, key) {
-            Some(held) if !(purpose.past_absence && held.is_absent()) => Ok(held.into_option()),
-            _ => Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose))),
-        }
+        let hash = match self.inner.local.hit(key) {
+            Ok(held) if purpose.takes(&held) => return Ok(held.into_option()),
+            Ok(_) => self.inner.local.hash(key),
+            Err(hash) => hash,
+        };
+        Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose)))
     }
 
     /// Makes a request here, on this thread, to the end.

@@ -281,10 +281,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let (mut batch, mut missing) = (Batch::new(), Vec::new());
         let mut slice = Slice::begin();
         for key in distinct(keys).await {
-            let hash = self.inner.local.hash(&key);
-            match self.inner.local.get(hash, &key) {
-                Some(held) => batch.add(key, Ok(held.into_option())),
-                None => missing.push((hash, key)),
+            match self.inner.local.hit(&key) {
+                Ok(held) => batch.add(key, Ok(held.into_option())),
+                Err(hash) => missing.push((hash, key)),
             }
             slice.pause().await;
         }

@@ -124,12 +124,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     #[doc(alias("fetch", "lookup"))]
     pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
-        let hash = self.inner.local.hash(key);
-        if let Some(held) = self.inner.local.get(hash, key) {
-            return Ok(held.into_option());
+        match self.inner.local.hit(key) {
+            Ok(held) => Ok(held.into_option()),
+            Err(hash) => {
+                let held = self.request(hash, key.to_key(), LOOK).get().await?;
+                Ok(held.and_then(Held::into_option))
+            }
         }
-        let held = self.request(hash, key.to_key(), LOOK).get().await?;
-        Ok(held.and_then(Held::into_option))
     }
 
     /// Gets the value under the key, or loads it if missing: the general verb.
@@ -183,11 +184,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let hash = self.inner.local.hash(key);
-        if let Some(held) = self.inner.local.get(hash, key) {
-            return Ok(held.into_option());
-        }
-        let held = self.request(hash, key.to_key(), LOAD).load(boxed(loader)).await?;
+        let held = match self.inner.local.hit(key) {
+            Ok(held) => held,
+            Err(hash) => self.request(hash, key.to_key(), LOAD).load(boxed(loader)).await?,
+        };
         Ok(held.into_option())
     }
 
@@ -254,15 +254,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Option<V>> + Send + 'static,
     {
-        let hash = self.inner.local.hash(key);
-        if let Some(held) = self.inner.local.get(hash, key) {
-            return Ok(held.into_option());
-        }
         let loader = move |_| {
             let found = loader();
             async move { Ok::<_, Infallible>(found.await.map_or_else(Loaded::absent, Loaded::new)) }
         };
-        let held = self.request(hash, key.to_key(), FIND).load(boxed(loader)).await?;
+        let held = match self.inner.local.hit(key) {
+            Ok(held) => held,
+            Err(hash) => self.request(hash, key.to_key(), FIND).load(boxed(loader)).await?,
+        };
         Ok(held.into_option())
     }
 
@@ -343,10 +342,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K>,
     {
-        let hash = self.inner.local.hash(key);
-        if let Some(Held::Value(value)) = self.inner.local.get(hash, key) {
-            return Ok(value);
-        }
+        let hash = match self.inner.local.hit(key) {
+            Ok(Held::Value(value)) => return Ok(value),
+            Ok(_) => self.inner.local.hash(key),
+            Err(hash) => hash,
+        };
         let held = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
         held.into_option().ok_or_else(crate::load::with_loader::gone)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{Class, Codec, Life, Namespace, Result, Timestamp};
+use larder_core::{Class, Codec, Namespace, Result, Timestamp};
 
 use crate::cache::Cache;
 use crate::inner::draft;
@@ -98,15 +98,9 @@ fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
     let mut note = Note::new(returned.version, now.before(returned.age));
     note.cost = returned.cost;
     note.copy_due = copy_due;
-    let looked = Looked {
-        held: returned.held,
-        life: if returned.fresh_left.is_zero() { Life::Stale } else { Life::Fresh },
-        is_marked: false,
-        fresh_until: now.after(returned.fresh_left),
-        kept_until: now.after(returned.kept_left),
-        note,
-        seen: local.marks().see(&returned.tags),
-    };
+    let lives = (returned.fresh_left, returned.kept_left);
+    let seen = local.marks().see(&returned.tags);
+    let looked = Looked::new(returned.held, note, now, lives, seen);
     let key = returned.key;
     let mut draft = draft(local, &key, looked.with_refresh(settings));
     if matches!(draft.value, Held::Counter(_)) {

@@ -1,6 +1,6 @@
 //! New values where the local tier is the authority.
 
-use larder_core::{Life, Version};
+use larder_core::Version;
 
 use crate::inner::Inner;
 use crate::key::CacheKey;
@@ -13,17 +13,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// A value as an insert makes it, where the local tier is the authority.
     pub(super) fn born(&self, settings: &Settings, held: Held<V>) -> Looked<V> {
         let now = self.now();
-        let (fresh_for, kept_for) = lives(settings, Ttl::Default, now, random::unit);
-        let looked = Looked {
-            held,
-            life: Life::Fresh,
-            is_marked: false,
-            fresh_until: now.after(fresh_for),
-            kept_until: now.after(kept_for),
-            note: Note::new(Version::NONE, now),
-            seen: self.local.marks().see(settings.tags()),
-        };
-        looked.with_refresh(settings)
+        let lives = lives(settings, Ttl::Default, now, random::unit);
+        let seen = self.local.marks().see(settings.tags());
+        Looked::new(held, Note::new(Version::NONE, now), now, lives, seen).with_refresh(settings)
     }
 
     /// Puts a value, cutting the key's flight; one without a life takes away what is there.

@@ -225,15 +225,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let mut note = Note::new(Version::NONE, now);
         note.cost = now.since(self.began);
         note.copy_due = self.leader.request.inner.stack.copy_due(now);
-        self.publish(Looked {
-            held: made.held,
-            life: Life::Fresh,
-            is_marked: false,
-            fresh_until: now.after(made.times.fresh_for),
-            kept_until: now.after(made.times.kept_for),
-            note,
-            seen,
-        });
+        let lives = (made.times.fresh_for, made.times.kept_for);
+        self.publish(Looked::new(made.held, note, now, lives, seen));
     }
 
     /// Publishes a fresh value and keeps it under the flight; one without a life is only answered.

@@ -38,7 +38,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             }
             Close::Rest(looked) => Some(looked),
             // Past that it is served for nobody's want: the authority may know better.
-            Close::Spent(looked) => (self.inner.now() < looked.note.copy_due).then_some(looked),
+            Close::Spent(looked) => looked.note.is_copy_trusted(self.inner.now()).then_some(looked),
             Close::Nothing => None,
         };
         let Some(shared) = self.inner.stack.below() else { return Ok(Some(self.stale(stale))) };

@@ -126,8 +126,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
             Err(error) => {
                 self.request.inner.tell(&Event::SharedFailed(error));
                 self.ticket.info().degrade();
-                let trusted =
-                    local.filter(|looked| self.request.inner.now() < looked.note.copy_due);
+                let now = self.request.inner.now();
+                let trusted = local.filter(|looked| looked.note.is_copy_trusted(now));
                 self.ready(read.or(trusted), Fence::Degraded(seen), tag_changes)
             }
         }
@@ -188,7 +188,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
 
     /// Whether what the local tier holds answers the callers, on a second look.
     fn is_answer(&self, looked: &Looked<V>) -> bool {
-        if self.request.purpose.past_absence && looked.held.is_absent() {
+        if !self.request.purpose.takes(&looked.held) {
             return false;
         }
         // Without chance: what could be renewed early still can.
@@ -204,9 +204,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
 
     /// Whether the authority's value answers them.
     fn is_news(&self, looked: &Looked<V>, local: Option<&Looked<V>>) -> bool {
-        if looked.life != Life::Fresh
-            || (self.request.purpose.past_absence && looked.held.is_absent())
-        {
+        if looked.life != Life::Fresh || !self.request.purpose.takes(&looked.held) {
             return false;
         }
         match self.request.purpose.trigger {

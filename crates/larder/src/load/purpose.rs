@@ -1,5 +1,7 @@
 //! The purpose of a load.
 
+use crate::tier::held::Held;
+
 /// What a load is for, and what counts as its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purpose {
@@ -8,6 +10,13 @@ pub(crate) struct Purpose {
     pub(crate) past_absence: bool,
     /// The loader's answer may name tags.
     pub(crate) late_tags: bool,
+}
+
+impl Purpose {
+    /// Whether this answers the caller, were it fresh.
+    pub(crate) fn takes<V>(self, held: &Held<V>) -> bool {
+        !(self.past_absence && held.is_absent())
+    }
 }
 
 /// Why a load begins.

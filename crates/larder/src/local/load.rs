@@ -80,10 +80,9 @@ where
         options: impl Into<EntryOptions>,
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
-        let hash = self.tier.hash(key);
-        match self.tier.get(hash, key) {
-            Some(value) => Ok(value),
-            None => self.load(hash, key, &options.into(), loader),
+        match self.tier.hit(key) {
+            Ok(value) => Ok(value),
+            Err(hash) => self.load(hash, key, &options.into(), loader),
         }
     }
 

@@ -33,9 +33,9 @@ pub(crate) enum Verdict {
 /// Judges a value at this time. `chance` is uniform between 0 and 1.
 pub(crate) fn judge<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> Verdict {
     let note = &looked.note;
-    if note.copy_due <= now {
+    if !note.is_copy_trusted(now) {
         Verdict::CheckCopy
-    } else if note.marks_due <= now {
+    } else if !note.is_trusted(now) {
         Verdict::CheckMarks
     } else if looked.life != Life::Fresh {
         if now < note.retry_at { Verdict::Resting } else { Verdict::Stale }

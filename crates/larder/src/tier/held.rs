@@ -57,6 +57,11 @@ impl Note {
         now < self.marks_due.min(self.copy_due)
     }
 
+    /// Whether it is right but for its marks, which may have changed.
+    pub(crate) fn is_copy_trusted(&self, now: Timestamp) -> bool {
+        now < self.copy_due
+    }
+
     pub(crate) fn new(version: Version, written_at: Timestamp) -> Self {
         Self {
             version,
@@ -87,6 +92,19 @@ pub(crate) struct Looked<V> {
 }
 
 impl<V> Looked<V> {
+    /// A value that stays fresh and is kept for this long from now on. No mark has made it stale.
+    pub(crate) fn new(
+        held: Held<V>,
+        note: Note,
+        now: Timestamp,
+        (fresh_for, kept_for): (Duration, Duration),
+        seen: Seen,
+    ) -> Self {
+        let life = if fresh_for.is_zero() { Life::Stale } else { Life::Fresh };
+        let (fresh_until, kept_until) = (now.after(fresh_for), now.after(kept_for));
+        Self { held, life, is_marked: false, fresh_until, kept_until, note, seen }
+    }
+
     /// The entry as an edit sees it.
     pub(crate) fn subject(&self, now: Timestamp) -> Subject {
         let written_at = self.note.written_at;

@@ -57,13 +57,13 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     /// # Errors
     /// As [`Cache::get`].
     pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
-        let hash = self.cache.inner.local.hash(key);
-        if let Some(held) = self.cache.inner.local.get(hash, key) {
-            return Ok(held.into_option());
+        match self.cache.inner.local.hit(key) {
+            Ok(held) => Ok(held.into_option()),
+            Err(hash) => {
+                let held = self.run(self.request(hash, key.to_key(), LOOK).get())??;
+                Ok(held.and_then(Held::into_option))
+            }
         }
-        let request = self.request(hash, key.to_key(), LOOK);
-        let held = self.run(request.get())??;
-        Ok(held.and_then(Held::into_option))
     }
 
     /// Blocking form of [`Cache::load`], with a loader that runs on this thread. The hard timeout
@@ -127,11 +127,11 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         purpose: Purpose,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<Held<V>> {
-        let hash = self.cache.inner.local.hash(key);
-        let held = self.cache.inner.local.get(hash, key);
-        if let Some(held) = held.filter(|held| !(purpose.past_absence && held.is_absent())) {
-            return Ok(held);
-        }
+        let hash = match self.cache.inner.local.hit(key) {
+            Ok(held) if purpose.takes(&held) => return Ok(held),
+            Ok(_) => self.cache.inner.local.hash(key),
+            Err(hash) => hash,
+        };
         let request = self.request(hash, key.to_key(), purpose);
         request.check()?;
         let mut loader = Some(loader);

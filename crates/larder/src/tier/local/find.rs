@@ -15,6 +15,13 @@ where
     V: Clone + Send + Sync + 'static,
     N: Clone + Send + Sync + 'static,
 {
+    /// The value of a hit, or the key's hash for what comes after a miss.
+    #[inline]
+    pub(crate) fn hit<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<V, u64> {
+        let hash = self.hash(key);
+        self.get(hash, key).ok_or(hash)
+    }
+
     /// The value, if it needs no closer look. Counts a hit; starts the idle time anew.
     #[inline]
     pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {

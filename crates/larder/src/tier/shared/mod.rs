@@ -220,10 +220,9 @@ impl<V: 'static> Shared<V> {
         // What a mark has made stale is stale here from the start: its own marks are those of now.
         let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
         let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
-        let fresh_until = began.after(fresh_left);
-        let kept_until = began.after(times.kept_left());
-        let seen = current.seen.clone();
-        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
+        let lives = (fresh_left, times.kept_left());
+        let looked = Looked::new(held, note, began, lives, current.seen.clone());
+        Looked { life, is_marked, ..looked }
     }
 
     /// A record of this value for this key.
