@@ -209,19 +209,23 @@ where
     /// Gives an entry, fresh or stale, a new ttl from now on. It keeps the grace it had. Returns
     /// its value, or none if there was none. An entry made stale by an invalidation stays stale.
     pub fn revive<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> Option<V> {
-        let (hash, edit) = (self.tier.hash(key), Edit::Revive(self.length(ttl.into())));
-        let (value, (is_revived, freed)) = self.flights.hold(hash, || {
-            let value = self.tier.look(hash, key, |view| view.value.clone());
-            (value, self.edit(hash, key, edit))
-        });
-        drop(freed);
-        // Out here, where the end of a value may call the cache.
-        value.filter(|_| is_revived)
+        self.edited_value(key, Edit::Revive(self.length(ttl.into())))
     }
 
     /// Restarts a fresh entry's time to live, as long as it was. Returns true if there was one.
     pub fn touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> bool {
         self.change_life(key, Edit::Touch)
+    }
+
+    /// Gets the fresh value under the key, and restarts its time to live, as long as it was. The read
+    /// counts as a hit or a miss.
+    pub fn get_and_touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
+        let value = self.edited_value(key, Edit::Touch);
+        match value {
+            Some(_) => self.tier.stats().hit(),
+            None => self.tier.stats().miss(),
+        }
+        value
     }
 
     /// Invalidates all entries with this tag, and loads that have begun.
@@ -302,6 +306,18 @@ where
         let (done, freed) = self.flights.hold(hash, || self.edit(hash, key, edit));
         drop(freed);
         done
+    }
+
+    /// The same; the value that it was made to.
+    fn edited_value<Q: ?Sized + Lookup<K>>(&self, key: &Q, edit: Edit) -> Option<V> {
+        let hash = self.tier.hash(key);
+        let (value, (is_done, freed)) = self.flights.hold(hash, || {
+            let value = self.tier.look(hash, key, |view| view.value.clone());
+            (value, self.edit(hash, key, edit))
+        });
+        drop(freed);
+        // Out here, where the end of a value may call the cache.
+        value.filter(|_| is_done)
     }
 
     /// Makes an edit, under the key's stripe; whether there was something to make it to.

@@ -20,10 +20,11 @@ enum Verb {
     MarkStale,
     SetTtl(Ttl),
     Touch,
+    GetAndTouch,
     Revive(Ttl),
 }
 
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 9] = [
     Verb::Remove,
     Verb::MarkStale,
     Verb::SetTtl(Ttl::For(secs(5))),
@@ -31,6 +32,7 @@ const VERBS: [Verb; 8] = [
     Verb::SetTtl(Ttl::Default),
     Verb::SetTtl(Ttl::Never),
     Verb::Touch,
+    Verb::GetAndTouch,
     Verb::Revive(Ttl::For(secs(7))),
 ];
 
@@ -52,6 +54,7 @@ async fn by_cache(cache: &Cache<u32, u32>, verb: Verb) -> Option<u32> {
         Verb::MarkStale => told(cache.mark_stale(&1).await.unwrap()),
         Verb::SetTtl(ttl) => told(cache.set_ttl(&1, ttl).await.unwrap()),
         Verb::Touch => told(cache.touch(&1).await.unwrap()),
+        Verb::GetAndTouch => cache.get_and_touch(&1).await.unwrap(),
         Verb::Revive(ttl) => cache.revive(&1, ttl).await.unwrap(),
     }
 }
@@ -63,6 +66,7 @@ fn by_local(cache: &LocalCache<u32, u32>, verb: Verb) -> Option<u32> {
         Verb::MarkStale => told(cache.mark_stale(&1)),
         Verb::SetTtl(ttl) => told(cache.set_ttl(&1, ttl)),
         Verb::Touch => told(cache.touch(&1)),
+        Verb::GetAndTouch => cache.get_and_touch(&1),
         Verb::Revive(ttl) => cache.revive(&1, ttl),
     }
 }
@@ -104,6 +108,22 @@ fn a_verb_means_the_same_in_every_cache() {
                 cache.invalidate(&1).await.unwrap();
             }
         }
+    });
+}
+
+#[test]
+fn a_read_that_restarts_the_ttl_counts_as_a_read() {
+    on_all(async |rig: Rig| {
+        let cache = rig.builder().ttl(secs(10)).build().unwrap();
+        cache.insert(1, 7).await.unwrap();
+        for _ in 0..3 {
+            rig.clock.advance(secs(8));
+            assert_eq!(cache.get_and_touch(&1).await.unwrap(), Some(7), "{}", rig.name);
+        }
+        rig.clock.advance(secs(10));
+        assert_eq!(cache.get_and_touch(&1).await.unwrap(), None::<u32>, "{}", rig.name);
+        let stats = cache.stats();
+        assert_eq!((stats.hits, stats.misses), (3, 1), "{}", rig.name);
     });
 }
 
@@ -203,6 +223,7 @@ fn values_end_outside_of_all_locks() {
                 Verb::MarkStale => drop((local.mark_stale(&1), blocking.mark_stale(&1))),
                 Verb::SetTtl(ttl) => drop((local.set_ttl(&1, ttl), blocking.set_ttl(&1, ttl))),
                 Verb::Touch => drop((local.touch(&1), blocking.touch(&1))),
+                Verb::GetAndTouch => drop((local.get_and_touch(&1), blocking.get_and_touch(&1))),
                 Verb::Revive(ttl) => drop((local.revive(&1, ttl), blocking.revive(&1, ttl))),
             }
         }

@@ -183,6 +183,37 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(self.change(key, Edit::Touch).await?.is_some())
     }
 
+    /// Gets the fresh value under the key, and restarts its time to live, as long as it was. The read
+    /// counts as a hit or a miss.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder::Cache;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let sessions = Cache::<u64, String>::builder().ttl(Duration::from_secs(600)).build()?;
+    /// sessions.insert(7, "Ada".to_owned()).await?;
+    /// assert_eq!(sessions.get_and_touch(&7).await?.as_deref(), Some("Ada"));
+    /// assert_eq!(sessions.get_and_touch(&8).await?, None);
+    /// # Ok::<_, larder::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// A backend that cannot be reached.
+    ///
+    /// # Cancel safety
+    /// As [`insert`](Self::insert).
+    #[doc(alias("getex", "get_and_expire"))]
+    pub async fn get_and_touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
+        let touched = self.change(key, Edit::Touch).await?;
+        match &touched {
+            Some(_) => self.inner.stats().hit(),
+            None => self.inner.stats().miss(),
+        }
+        Ok(touched.and_then(|looked| looked.held.into_option()))
+    }
+
     /// Gives an entry, fresh or inside grace, this ttl from now on. It keeps the grace it had.
     /// Returns its value, or none if there was none or it is dead. An entry made stale by an
     /// invalidation stays stale.

@@ -95,6 +95,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
         mark_stale() -> bool;
         set_ttl(ttl: impl Into<Ttl> + Send + 'static) -> bool;
         touch() -> bool;
+        get_and_touch() -> Option<V>;
         persist() -> bool;
         revive(ttl: impl Into<Ttl> + Send + 'static) -> Option<V>;
         incr(by: i64) -> i64;
