@@ -5,7 +5,7 @@ use std::sync::Arc;
 use larder_core::Life;
 
 use crate::flaw::Flaw;
-use crate::here::{self, Seen};
+use crate::here::{self, Generation};
 use crate::support::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 const TAG: &str = "tag";
@@ -32,39 +32,39 @@ impl Marks {
         if self.counts_late() { self.late_changes.load(SeqCst) } else { self.product.tag_changes() }
     }
 
-    pub(crate) fn see_untagged(&self) -> Seen {
+    pub(crate) fn see_untagged(&self) -> Generation {
         self.product.see(&[])
     }
 
-    pub(crate) fn see_tagged(&self) -> Seen {
+    pub(crate) fn see_tagged(&self) -> Generation {
         self.product.see(&[Arc::from(TAG)])
     }
 
     /// The same, and the tag as it is now.
-    pub(crate) fn add_tag(&self, seen: &Seen) -> Seen {
-        Seen { changes: seen.changes, ..self.see_tagged() }
+    pub(crate) fn add_tag(&self, generation: &Generation) -> Generation {
+        Generation { changes: generation.changes, ..self.see_tagged() }
     }
 
     /// Whether what was seen is current; if nothing has happened to it, it is settled by now.
-    pub(crate) fn settle(&self, seen: &mut Seen) -> bool {
-        if seen.changes == self.product.changes() {
+    pub(crate) fn settle(&self, generation: &mut Generation) -> bool {
+        if generation.changes == self.product.changes() {
             return true;
         }
-        let tags = seen.tags.as_deref().unwrap_or_default();
+        let tags = generation.tags.as_deref().unwrap_or_default();
         let (life, settled) = if self.flaw == Some(Flaw::SettledTooFar) {
-            (self.product.life_of(seen.changes, tags), self.product.changes())
+            (self.product.life_of(generation.changes, tags), self.product.changes())
         } else {
-            self.product.settle(seen.changes, tags)
+            self.product.settle(generation.changes, tags)
         };
         if life == Life::Fresh {
-            seen.changes = settled;
+            generation.changes = settled;
         }
         life != Life::Dead
     }
 
     /// The same by a closer look, which asks the marks themselves and not only their count.
-    pub(crate) fn is_current(&self, seen: &Seen) -> bool {
-        self.product.is_current(seen)
+    pub(crate) fn is_current(&self, generation: &Generation) -> bool {
+        self.product.is_current(generation)
     }
 
     pub(crate) fn invalidate_all(&self) {

@@ -7,7 +7,7 @@ use shuttle::future::block_on;
 
 use crate::flaw::Flaw;
 use crate::flight::flights::{Flights, Follower, Join, Meet, Ticket};
-use crate::here::Seen;
+use crate::here::Generation;
 use crate::log::Log;
 use crate::marks::Marks;
 use crate::support::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -66,7 +66,7 @@ pub(crate) struct Expected;
 #[derive(Clone)]
 pub(crate) struct Entry {
     value: Value,
-    seen: Seen,
+    generation: Generation,
     expired: bool,
 }
 
@@ -181,7 +181,7 @@ impl World {
         match landed {
             Landed::Loaded(value) => Some(value),
             Landed::Found(mut entry) => {
-                let is_alive = self.has(Flaw::TakenUnjudged) || self.marks.settle(&mut entry.seen);
+                let is_alive = self.has(Flaw::TakenUnjudged) || self.marks.settle(&mut entry.generation);
                 is_alive.then_some(entry.value)
             }
             Landed::Failed => None,
@@ -193,9 +193,9 @@ impl World {
         let info = self.info();
         let join = self.flights.join(HASH, &key, |key| *key, |_| info, |_| Meet::Leave);
         if let Join::Lead(ticket) = join {
-            let seen = self.see();
+            let generation = self.see();
             let value = self.load(key, Loader::Steady).await;
-            self.publish(ticket, Landed::Loaded(value), || self.put(key, value, seen));
+            self.publish(ticket, Landed::Loaded(value), || self.put(key, value, generation));
         }
     }
 
@@ -236,7 +236,7 @@ impl World {
             ticket.held().offer(Landed::Found(stale.clone()));
         }
         let before = self.marks.tag_changes();
-        let mut seen = self.see();
+        let mut generation = self.see();
         let value = self.load(key, loader).await;
         if loader == Loader::Fails {
             let landed = stale.map_or(Landed::Failed, Landed::Found);
@@ -246,7 +246,7 @@ impl World {
         let mut storable = true;
         if self.tagged == Tagged::Late {
             let unchanged = self.marks.tag_changes() == before;
-            seen = self.marks.add_tag(&seen);
+            generation = self.marks.add_tag(&generation);
             storable = match self.flaw {
                 Some(Flaw::LateTagsUnchecked) => true,
                 Some(Flaw::LateTagsReadLast) => unchanged,
@@ -259,7 +259,7 @@ impl World {
                 resume_unwind(Box::new(Expected));
             }
             if storable {
-                self.put(key, value, seen);
+                self.put(key, value, generation);
             }
         });
         landed
@@ -291,16 +291,16 @@ impl World {
 
     pub(crate) fn insert(&self, key: Key) {
         let change = self.begin(Some(key));
-        let seen = self.see();
-        self.change(key, || self.put(key, Value::Inserted(change), seen));
+        let generation = self.see();
+        self.change(key, || self.put(key, Value::Inserted(change), generation));
         self.log.end(change);
     }
 
     /// Inserts a value with the tag, whatever the loads of this world know of it.
     pub(crate) fn insert_tagged(&self, key: Key) {
         let change = self.begin(Some(key));
-        let seen = self.marks.see_tagged();
-        self.change(key, || self.put(key, Value::Inserted(change), seen));
+        let generation = self.marks.see_tagged();
+        self.change(key, || self.put(key, Value::Inserted(change), generation));
         self.log.end(change);
     }
 
@@ -324,8 +324,8 @@ impl World {
                 Some(Flaw::SeenAfterJudged) => true,
                 _ => there.is_none(),
             };
-            let seen = if sees_late { self.see() } else { before };
-            wanted(&there).then(|| self.put(key, Value::Inserted(change), seen))
+            let generation = if sees_late { self.see() } else { before };
+            wanted(&there).then(|| self.put(key, Value::Inserted(change), generation))
         });
         // What is refused is no change: nobody has to notice it.
         done.map(|()| self.log.end(change)).is_some()
@@ -365,13 +365,13 @@ impl World {
     /// Writes to the authority first and fills the local tier after it.
     pub(crate) fn store(&self, key: Key) {
         let change = self.begin(Some(key));
-        let seen = self.see();
+        let generation = self.see();
         let mark = self.flights.begin_write(HASH, key);
         let value = Value::Inserted(change);
         lock(&self.authority).insert(key, value);
         mark.finish(|untouched| {
             if untouched || self.has(Flaw::FillTouched) {
-                self.put(key, value, seen);
+                self.put(key, value, generation);
             } else {
                 self.evict(key);
             }
@@ -438,7 +438,7 @@ impl World {
     fn look_closer(&self, key: Key) -> Option<Value> {
         let engine = lock(&self.engine);
         let entry = engine.get(&key).filter(|entry| !entry.expired)?;
-        self.marks.is_current(&entry.seen).then_some(entry.value)
+        self.marks.is_current(&entry.generation).then_some(entry.value)
     }
 
     fn stale(&self, key: Key) -> Option<Entry> {
@@ -448,14 +448,14 @@ impl World {
     fn entry(&self, key: Key) -> Option<Entry> {
         let mut engine = lock(&self.engine);
         let entry = engine.get_mut(&key)?;
-        self.marks.settle(&mut entry.seen).then(|| entry.clone())
+        self.marks.settle(&mut entry.generation).then(|| entry.clone())
     }
 
-    fn put(&self, key: Key, value: Value, seen: Seen) {
-        lock(&self.engine).insert(key, Entry { value, seen, expired: false });
+    fn put(&self, key: Key, value: Value, generation: Generation) {
+        lock(&self.engine).insert(key, Entry { value, generation, expired: false });
     }
 
-    fn see(&self) -> Seen {
+    fn see(&self) -> Generation {
         if self.tagged == Tagged::Before {
             self.marks.see_tagged()
         } else {

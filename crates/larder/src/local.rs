@@ -14,8 +14,8 @@ use crate::observe::stats::Stats;
 use crate::ops::edit::{Edit, Edited, Subject};
 use crate::options::Ttl;
 use crate::support::clock::LocalClock;
-use crate::tier::local::{Draft, Dropped, LocalConfig, LocalTier, View};
-use crate::tier::marks::here::Seen;
+use crate::tier::local::{Candidate, Dropped, LocalConfig, LocalTier, View};
+use crate::tier::marks::here::Generation;
 
 pub use self::builder::LocalCacheBuilder;
 pub use self::entry::EntryOptions;
@@ -131,7 +131,7 @@ where
                 _ => Duration::ZERO,
             },
             kept_left: view.kept_until.since(now),
-            tags: view.seen().names(),
+            tags: view.generation().names(),
             tier: Tier::Local,
         })
     }
@@ -147,9 +147,9 @@ where
     pub fn insert_with(&self, key: K, value: V, options: impl Into<EntryOptions>) {
         let options = options.into();
         let hash = self.tier.hash(&key);
-        let seen = self.tier.marks().see(&options.tags);
-        let draft = self.draft(&key, value, &options, seen);
-        let put = |key| self.tier.put(hash, key, draft);
+        let generation = self.tier.marks().see(&options.tags);
+        let candidate = self.candidate(&key, value, &options, generation);
+        let put = |key| self.tier.put(hash, key, candidate);
         drop(self.flights.change_owned(hash, key, put));
     }
 
@@ -295,8 +295,8 @@ where
     ) -> bool {
         let hash = self.tier.hash(key);
         // What is not put is dropped out here, where its end may call the cache.
-        let mut draft = Some(self.draft(key, value, options, Seen::default()));
-        let put = || self.tier.put_if(hash, key, &mut draft, &options.tags, accepts);
+        let mut candidate = Some(self.candidate(key, value, options, Generation::default()));
+        let put = || self.tier.put_if(hash, key, &mut candidate, &options.tags, accepts);
         self.flights.change_if(hash, key, put).is_some()
     }
 
@@ -348,7 +348,7 @@ where
     /// An entry as an edit sees it. Its age follows from its ttl, which is noted if it is its own.
     fn subject(&self, view: &View<'_, V, Duration>, now: Timestamp) -> Subject {
         let is_endless = view.fresh_until == Timestamp::FAR;
-        let ttl = view.note.copied().unwrap_or(self.ttl);
+        let ttl = view.metadata.copied().unwrap_or(self.ttl);
         let fresh_for = if is_endless { NEVER } else { ttl };
         let grace = view.kept_until.since(view.fresh_until);
         let past = now.since(view.fresh_until);
@@ -366,7 +366,13 @@ where
     }
 
     /// What is to be put: weighed here, before any lock is taken.
-    fn draft(&self, key: &K, value: V, options: &EntryOptions, seen: Seen) -> Draft<V, Duration> {
+    fn candidate(
+        &self,
+        key: &K,
+        value: V,
+        options: &EntryOptions,
+        generation: Generation,
+    ) -> Candidate<V, Duration> {
         let now = self.now();
         let ttl = options.ttl.length(now, self.ttl);
         let fresh_until = now.after(ttl);
@@ -375,8 +381,8 @@ where
         let weight = self.tier.weigh(key, &value);
         let attend_at = fresh_until;
         // `touch` has to know it.
-        let note = (ttl != self.ttl).then_some(ttl);
-        Draft { value, weight, attend_at, fresh_until, kept_until, seen, note }
+        let metadata = (ttl != self.ttl).then_some(ttl);
+        Candidate { value, weight, attend_at, fresh_until, kept_until, generation, metadata }
     }
 
     fn now(&self) -> Timestamp {

@@ -83,13 +83,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> BatchLoader<K, V> {
     /// # Cancel safety
     /// Dropping the future leaves the load running for the others and for the cache.
     pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
-        let held = match self.cache.inner.local.hit(key) {
-            Ok(held) => held,
+        let content = match self.cache.inner.local.hit(key) {
+            Ok(content) => content,
             Err(hash) => {
                 self.cache.request(hash, key.to_key(), LOAD).load(self.asks.loader()).await?
             }
         };
-        Ok(held.into_option())
+        Ok(content.into_option())
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::snapshot::{form, restored};
-use crate::cache::{Cache, for_held};
+use crate::cache::{Cache, for_content};
 use crate::codec::MessagePack;
 use crate::flight::limit::LoadLimit;
 use crate::inner::work::Work;
@@ -332,8 +332,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
             lease_limit: self.lease_limit,
             degraded_ttl: self.degraded_ttl,
         };
-        let weigher = self.weigher.map(for_held::weigher);
-        let listener = self.listener.map(for_held::listener);
+        let weigher = self.weigher.map(for_content::weigher);
+        let listener = self.listener.map(for_content::listener);
         let (clock, snapshot) = (self.clock.clone(), self.snapshot.filter(|_| self.enabled));
         let local = || {
             LocalTier::new(LocalConfig {

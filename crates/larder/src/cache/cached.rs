@@ -20,7 +20,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ) -> Result<Option<V>, Box<Request<K, V>>> {
         let purpose = purpose(finds);
         let hash = match self.inner.local.hit(key) {
-            Ok(held) if purpose.takes(&held) => return Ok(held.into_option()),
+            Ok(content) if purpose.takes(&content) => return Ok(content.into_option()),
             Ok(_) => self.inner.local.hash(key),
             Err(hash) => hash,
         };

@@ -17,7 +17,7 @@ use crate::load::request::Request;
 use crate::lookup::Lookup;
 use crate::options::Ttl;
 use crate::support::runtime::Slice;
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 /// An entry to insert: made from `(key, value)` or `(key, value, ttl)`.
 #[derive(Clone, Debug)]
@@ -82,7 +82,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let look = move |cache: Self, (hash, key): (u64, K)| {
             let request = cache.request(hash, key.clone(), LOOK);
             let request = Request { caller: caller.clone(), ..request };
-            async move { (key, request.get().await.map(|held| held.and_then(Held::into_option))) }
+            async move {
+                (key, request.get().await.map(|content| content.and_then(Content::into_option)))
+            }
         };
         Ok(batch.with(self.each(missing, look).await?).await)
     }
@@ -269,7 +271,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let request = cache.request(hash, key.clone(), LOAD);
             let request = Request { caller: caller.clone(), ..request };
             let loader = asks.loader();
-            async move { (key, request.load(loader).await.map(Held::into_option)) }
+            async move { (key, request.load(loader).await.map(Content::into_option)) }
         };
         let calls = missing.into_iter().map(inside(call));
         let moments = Arc::clone(&together);
@@ -282,7 +284,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         let mut slice = Slice::begin();
         for key in distinct(keys).await {
             match self.inner.local.hit(&key) {
-                Ok(held) => batch.add(key, Ok(held.into_option())),
+                Ok(content) => batch.add(key, Ok(content.into_option())),
                 Err(hash) => missing.push((hash, key)),
             }
             slice.pause().await;
@@ -362,9 +364,9 @@ where
 /// Each key once, in the order in which they are named.
 async fn distinct<K: CacheKey>(keys: Vec<K>) -> Vec<K> {
     let (mut distinct, mut slice) = (Vec::with_capacity(keys.len()), Slice::begin());
-    let mut seen = HashSet::with_capacity(keys.len());
+    let mut generation = HashSet::with_capacity(keys.len());
     for key in keys {
-        if seen.insert(key.clone()) {
+        if generation.insert(key.clone()) {
             distinct.push(key);
         }
         slice.pause().await;

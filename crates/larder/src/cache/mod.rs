@@ -16,7 +16,7 @@ use crate::load::request::Request;
 use crate::lookup::Lookup;
 use crate::observe::stats::Stats;
 use crate::options::{Options, Settings};
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 mod batch;
 mod batch_loader;
@@ -25,7 +25,7 @@ mod builder;
 #[cfg(feature = "macros")]
 mod cached;
 mod counter;
-mod for_held;
+mod for_content;
 mod invalidate;
 mod keys;
 mod lock;
@@ -125,10 +125,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("fetch", "lookup"))]
     pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         match self.inner.local.hit(key) {
-            Ok(held) => Ok(held.into_option()),
+            Ok(content) => Ok(content.into_option()),
             Err(hash) => {
-                let held = self.request(hash, key.to_key(), LOOK).get().await?;
-                Ok(held.and_then(Held::into_option))
+                let content = self.request(hash, key.to_key(), LOOK).get().await?;
+                Ok(content.and_then(Content::into_option))
             }
         }
     }
@@ -184,11 +184,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let held = match self.inner.local.hit(key) {
-            Ok(held) => held,
+        let content = match self.inner.local.hit(key) {
+            Ok(content) => content,
             Err(hash) => self.request(hash, key.to_key(), LOAD).load(boxed(loader)).await?,
         };
-        Ok(held.into_option())
+        Ok(content.into_option())
     }
 
     /// Gets the value under the key, or else makes it with the loader.
@@ -258,11 +258,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let found = loader();
             async move { Ok::<_, Infallible>(found.await.map_or_else(Loaded::absent, Loaded::new)) }
         };
-        let held = match self.inner.local.hit(key) {
-            Ok(held) => held,
+        let content = match self.inner.local.hit(key) {
+            Ok(content) => content,
             Err(hash) => self.request(hash, key.to_key(), FIND).load(boxed(loader)).await?,
         };
-        Ok(held.into_option())
+        Ok(content.into_option())
     }
 
     /// Starts to load the key anew in the background. Returns false if a load is under way already.
@@ -343,12 +343,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Q: ?Sized + Lookup<K>,
     {
         let hash = match self.inner.local.hit(key) {
-            Ok(Held::Value(value)) => return Ok(value),
+            Ok(Content::Value(value)) => return Ok(value),
             Ok(_) => self.inner.local.hash(key),
             Err(hash) => hash,
         };
-        let held = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
-        held.into_option().ok_or_else(crate::load::with_loader::gone)
+        let content = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
+        content.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
     fn request(&self, hash: u64, key: K, purpose: Purpose) -> Request<K, V> {

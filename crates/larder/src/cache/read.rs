@@ -12,7 +12,7 @@ use crate::observe::info::{EntryInfo, Tier};
 use crate::options::Ttl;
 use crate::support::clock::LocalClock;
 use crate::support::runtime::Sleep;
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::stack::Stored;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -26,8 +26,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     pub async fn peek<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         let found = self.find(key).await?;
-        let fresh = found.map(|(looked, _)| looked).filter(|looked| self.is_served(looked));
-        Ok(fresh.and_then(|looked| looked.held.into_option()))
+        let fresh = found.map(|(entry, _)| entry).filter(|entry| self.is_served(entry));
+        Ok(fresh.and_then(|entry| entry.content.into_option()))
     }
 
     /// Gets the fresh value under the key, or else the default, which is not stored.
@@ -155,17 +155,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub async fn entry_info<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<EntryInfo>> {
         let found = self.find(key).await?;
         let now = self.inner.now();
-        Ok(found.map(|(looked, tier)| EntryInfo {
-            life: looked.life,
-            is_absent: looked.held.is_absent(),
-            age: Some(now.since(looked.note.written_at)),
+        Ok(found.map(|(entry, tier)| EntryInfo {
+            life: entry.life,
+            is_absent: entry.content.is_absent(),
+            age: Some(now.since(entry.metadata.written_at)),
             // What a mark has made stale keeps the time at which it would have become so.
-            ttl_left: match looked.life {
-                Life::Fresh => looked.fresh_until.since(now),
+            ttl_left: match entry.life {
+                Life::Fresh => entry.fresh_until.since(now),
                 _ => Duration::ZERO,
             },
-            kept_left: looked.kept_until.since(now),
-            tags: looked.seen.names(),
+            kept_left: entry.kept_until.since(now),
+            tags: entry.generation.names(),
             tier,
         }))
     }
@@ -179,11 +179,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Dropping the future changes nothing.
     pub async fn is_known_absent<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<bool> {
         let found = self.find(key).await?;
-        Ok(found.is_some_and(|(looked, _)| looked.held.is_absent()))
+        Ok(found.is_some_and(|(entry, _)| entry.content.is_absent()))
     }
 
-    fn is_served(&self, looked: &Looked<V>) -> bool {
-        looked.life == Life::Fresh || self.settings.allow_stale
+    fn is_served(&self, entry: &Entry<V>) -> bool {
+        entry.life == Life::Fresh || self.settings.allow_stale
     }
 
     async fn stored<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<Stored>> {
@@ -192,7 +192,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.stored(hash, &key.to_key()).await
     }
 
-    async fn find<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<(Looked<V>, Tier)>> {
+    async fn find<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<(Entry<V>, Tier)>> {
         self.inner.check_open()?;
         let hash = self.inner.local.hash(key);
         Inner::find(&self.inner, hash, &key.to_key()).await
@@ -221,7 +221,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let now = self.now();
         let local = self.local.look(hash, key, |view| {
             // A number here has no note: nothing of it is anywhere else.
-            let is_sure = view.note.is_none_or(|note| note.is_trusted(now));
+            let is_sure = view.metadata.is_none_or(|metadata| metadata.is_trusted(now));
             let (life, fresh_left) = (view.life, view.fresh_until.since(now));
             is_sure.then(|| (!view.value.is_absent()).then_some(Stored { life, fresh_left }))
         });
@@ -232,14 +232,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// What is under the key, from the first tier that has it and need not ask another.
-    async fn find(&self, hash: u64, key: &K) -> Result<Option<(Looked<V>, Tier)>> {
+    async fn find(&self, hash: u64, key: &K) -> Result<Option<(Entry<V>, Tier)>> {
         let now = self.now();
-        let is_trusted = |looked: &Looked<V>| looked.note.is_trusted(now);
-        if let Some(looked) = self.look(hash, key).filter(is_trusted) {
-            return Ok(Some((looked, Tier::Local)));
+        let is_trusted = |entry: &Entry<V>| entry.metadata.is_trusted(now);
+        if let Some(entry) = self.look(hash, key).filter(is_trusted) {
+            return Ok(Some((entry, Tier::Local)));
         }
         let found = self.forgive(self.stack.find(key, self.local.marks()).await)?;
-        Ok(found.map(|looked| (looked, Tier::Shared)))
+        Ok(found.map(|entry| (entry, Tier::Shared)))
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use larder_core::{Class, Codec, Namespace, Result, Timestamp};
 
 use crate::cache::Cache;
-use crate::inner::draft;
+use crate::inner::candidate;
 use crate::key::CacheKey;
 use crate::observe::event::Observer;
 use crate::options::Settings;
 use crate::snapshot::{Form, Keeper, Returned, Snapshot};
 use crate::support::runtime::apart;
-use crate::tier::held::{Held, Looked, Note};
+use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{Copied, Refill};
 
@@ -79,7 +79,7 @@ pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
     every: Option<Duration>,
     observer: Observer,
     settings: &Settings,
-    local: impl Fn() -> Arc<LocalTier<K, Held<V>, Note>>,
+    local: impl Fn() -> Arc<LocalTier<K, Content<V>, Metadata>>,
 ) -> Result<Arc<Keeper<K, V>>> {
     // What a backend may have changed since is compared with it before it is served.
     let copy_due = if form.is_alone { Timestamp::FAR } else { Timestamp::ZERO };
@@ -89,26 +89,26 @@ pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
 }
 
 fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
-    refill: &mut Refill<'_, K, Held<V>, Note>,
+    refill: &mut Refill<'_, K, Content<V>, Metadata>,
     returned: Returned<K, V>,
     copy_due: Timestamp,
     settings: &Settings,
 ) {
     let (local, now) = (refill.tier(), refill.now);
-    let mut note = Note::new(returned.version, now.before(returned.age));
-    note.cost = returned.cost;
-    note.copy_due = copy_due;
+    let mut metadata = Metadata::new(returned.version, now.before(returned.age));
+    metadata.cost = returned.cost;
+    metadata.copy_due = copy_due;
     let lives = (returned.fresh_left, returned.kept_left);
-    let seen = local.marks().see(&returned.tags);
-    let looked = Looked::new(returned.held, note, now, lives, seen);
+    let generation = local.marks().see(&returned.tags);
+    let entry = Entry::new(returned.content, metadata, now, lives, generation);
     let key = returned.key;
-    let mut draft = draft(local, &key, looked.with_refresh(settings));
-    if matches!(draft.value, Held::Counter(_)) {
+    let mut candidate = candidate(local, &key, entry.with_refresh(settings));
+    if matches!(candidate.value, Content::Counter(_)) {
         // No hit on a value ever finds it.
-        (draft.attend_at, draft.note) = (Timestamp::ZERO, None);
+        (candidate.attend_at, candidate.metadata) = (Timestamp::ZERO, None);
     }
     let hash = local.hash(&key);
-    let copied = Copied { draft, idle: returned.idle };
+    let copied = Copied { candidate, idle: returned.idle };
     refill.expect(returned.number, returned.more);
     refill.put(hash, key, copied, returned.uses);
 }

@@ -10,8 +10,8 @@ use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::ops::edit::Edit;
 use crate::options::Ttl;
+use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::lives;
-use crate::tier::held::{Held, Looked};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Stores a value under the key, in the place of any earlier one.
@@ -27,7 +27,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("set", "put"))]
     pub async fn insert(&self, key: K, value: V) -> Result<Reach> {
         self.check()?;
-        self.inner.insert(key, &self.settings, Held::Value(value)).await
+        self.inner.insert(key, &self.settings, Content::Value(value)).await
     }
 
     /// Stores a value only if there is no fresh one; returns true if stored.
@@ -111,8 +111,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("take", "pop", "getdel"))]
     pub async fn remove<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         let removed = self.change(key, Edit::Remove).await?;
-        let fresh = removed.filter(|looked| looked.life == Life::Fresh);
-        Ok(fresh.and_then(|looked| looked.held.into_option()))
+        let fresh = removed.filter(|entry| entry.life == Life::Fresh);
+        Ok(fresh.and_then(|entry| entry.content.into_option()))
     }
 
     /// Drops the key everywhere. Loads under way do not bring it back.
@@ -211,7 +211,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             Some(_) => self.inner.stats().hit(),
             None => self.inner.stats().miss(),
         }
-        Ok(touched.and_then(|looked| looked.held.into_option()))
+        Ok(touched.and_then(|entry| entry.content.into_option()))
     }
 
     /// Gives an entry, fresh or inside grace, this ttl from now on. It keeps the grace it had.
@@ -229,7 +229,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Q: ?Sized + Lookup<K>,
     {
         let revived = self.change(key, Edit::Revive(self.length(ttl.into()))).await?;
-        Ok(revived.and_then(|looked| looked.held.into_option()))
+        Ok(revived.and_then(|entry| entry.content.into_option()))
     }
 
     /// A ttl as the options have it, without jitter.
@@ -247,11 +247,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         F: Fn(Option<&V>) -> bool + Send + Sync + 'static,
     {
         self.check()?;
-        self.inner.insert_where(key, &self.settings, Held::Value(value), wanted).await
+        self.inner.insert_where(key, &self.settings, Content::Value(value), wanted).await
     }
 
     /// Makes an edit to what is under the key; what it was made to, as it was before.
-    async fn change<Q>(&self, key: &Q, edit: Edit) -> Result<Option<Looked<V>>>
+    async fn change<Q>(&self, key: &Q, edit: Edit) -> Result<Option<Entry<V>>>
     where
         Q: ?Sized + Lookup<K>,
     {

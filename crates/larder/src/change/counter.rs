@@ -15,17 +15,17 @@ use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::ops::{Step, renewed};
 use crate::options::{Settings, Ttl};
+use crate::tier::entry::Content;
 use crate::tier::freshness::lives;
-use crate::tier::held::Held;
-use crate::tier::local::Draft;
+use crate::tier::local::Candidate;
 use crate::tier::marks::current::{Age, Current, life, names};
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
 /// A number that the local tier holds, or what else is there.
 enum There {
-    Number(i64, Timestamp, Seen),
+    Number(i64, Timestamp, Generation),
     Value,
     Nothing,
 }
@@ -79,9 +79,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     fn number(&self, hash: u64, key: &K) -> There {
         let there = self.local.look(hash, key, |view| match view.value {
             _ if view.life != Life::Fresh => There::Nothing,
-            Held::Counter(number) => There::Number(*number, view.fresh_until, view.seen()),
-            Held::Value(_) => There::Value,
-            Held::Absent => There::Nothing,
+            Content::Counter(number) => There::Number(*number, view.fresh_until, view.generation()),
+            Content::Value(_) => There::Value,
+            Content::Absent => There::Nothing,
         });
         there.unwrap_or(There::Nothing)
     }
@@ -95,8 +95,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let mut added = Ok(0);
         let (hash, owned) = (self.local.hash(key), key.to_key());
         let dropped = self.flights.change_if(hash, &owned, || {
-            let (number, until, seen) = match self.number(hash, &owned) {
-                There::Number(number, until, seen) => (number, until, seen),
+            let (number, until, generation) = match self.number(hash, &owned) {
+                There::Number(number, until, generation) => (number, until, generation),
                 There::Nothing => {
                     let now = self.now();
                     let (fresh_for, _) = lives(settings, Ttl::Default, now, || 0.0);
@@ -108,17 +108,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 }
             };
             added = sum(number, by);
-            let draft = Draft {
-                value: Held::Counter(*added.as_ref().ok()?),
+            let candidate = Candidate {
+                value: Content::Counter(*added.as_ref().ok()?),
                 weight: 1,
                 // No hit on a value ever finds it.
                 attend_at: Timestamp::ZERO,
                 fresh_until: until,
                 kept_until: until,
-                seen,
-                note: None,
+                generation,
+                metadata: None,
             };
-            Some(self.local.put(hash, owned.clone(), draft))
+            Some(self.local.put(hash, owned.clone(), candidate))
         });
         (added, dropped.map(|_| Message::Key(key)))
     }

@@ -13,7 +13,7 @@ use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::ops::edit::{Edit, Edited, Subject};
 use crate::options::Settings;
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
@@ -45,7 +45,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &Q,
         settings: &Settings,
         edit: Edit,
-    ) -> Result<Option<Looked<V>>>
+    ) -> Result<Option<Entry<V>>>
     where
         Q: ?Sized + Lookup<K>,
     {
@@ -58,7 +58,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let (name, settings) = (shared.key(&key.to_key()), settings.clone());
             async move { inner.edit_there(&shared, &name, settings, edit).await }
         };
-        self.change(message, (), alone, there).await.map(|(looked, _)| looked)
+        self.change(message, (), alone, there).await.map(|(entry, _)| entry)
     }
 
     fn edit_alone<'a, Q: ?Sized + Lookup<K>>(
@@ -66,14 +66,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &'a Q,
         settings: &Settings,
         edit: Edit,
-    ) -> Alone<'a, Q, Option<Looked<V>>> {
-        let (looked, is_stale) = self.edit_here(key, Some(settings), edit);
+    ) -> Alone<'a, Q, Option<Entry<V>>> {
+        let (entry, is_stale) = self.edit_here(key, Some(settings), edit);
         // Whether or not it is here: a snapshot may have it.
         let message = match edit {
             Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => Some(Message::Key(key)),
             Edit::MarkStale => {
                 // The settings give an entry without end its grace, here and in a snapshot.
-                let is_endless = looked.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
+                let is_endless = entry.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
                 let is_kept = is_stale && (!is_endless || settings.grace >= self.endless_grace());
                 // As stale it would come back for a grace of its own.
                 Some(if is_kept { Message::StaleKey(key) } else { Message::Key(key) })
@@ -81,7 +81,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             // It only lengthens a life.
             Edit::Touch => None,
         };
-        (looked, message)
+        (entry, message)
     }
 
     async fn edit_there(
@@ -90,10 +90,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         name: &Key,
         settings: Settings,
         edit: Edit,
-    ) -> Answer<K, V, Option<Looked<V>>> {
-        let decide = |there: Option<(&Looked<V>, &Record)>| {
-            let subject = there.map(|(looked, record)| {
-                let there = looked.subject(self.now());
+    ) -> Answer<K, V, Option<Entry<V>>> {
+        let decide = |there: Option<(&Entry<V>, &Record)>| {
+            let subject = there.map(|(entry, record)| {
+                let there = entry.subject(self.now());
                 // Of what is stale only the record says since when.
                 let times = Times { age: there.times.age, ..record.header.times };
                 Subject { times, ..there }
@@ -107,9 +107,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             // Whatever the authority said: here it is no longer what it was.
             _ => Follow::Apply(Known::options(settings)),
         };
-        let result = changed.map(|(looked, _)| {
-            let looked = looked.filter(|looked| edit.fits(&looked.subject(self.now())));
-            (looked, Reach::Confirmed)
+        let result = changed.map(|(entry, _)| {
+            let entry = entry.filter(|entry| edit.fits(&entry.subject(self.now())));
+            (entry, Reach::Confirmed)
         });
         Answer { result, follow }
     }
@@ -120,7 +120,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         key: &Q,
         settings: Option<&Settings>,
         edit: Edit,
-    ) -> (Option<Looked<V>>, bool) {
+    ) -> (Option<Entry<V>>, bool) {
         let hash = self.local.hash(key);
         let grace = settings.map_or(self.local.grace(), |settings| settings.grace);
         let apply = || {
@@ -130,30 +130,30 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let edited = edit.of(subject, grace);
             // A copy that is not returned would end under the stripe's lock.
             let fits = subject.is_some_and(|it| edit.fits(&it));
-            let looked = fits.then(|| self.look(hash, key)).flatten();
+            let entry = fits.then(|| self.look(hash, key)).flatten();
             let dropped = match edited {
                 Edited::Kept => None,
                 Edited::Removed => Some(self.local.remove(hash, key).1),
                 Edited::Stale(times) | Edited::Retimed(times) => there.map(|mut there| {
                     there.fresh_until = now.after(times.fresh_left());
                     there.kept_until = now.after(times.kept_left());
-                    there.note.written_at = now.before(times.age);
+                    there.metadata.written_at = now.before(times.age);
                     if let Some(settings) = settings {
                         there = there.with_refresh(settings);
                     }
                     self.retime(hash, key, &there)
                 }),
             };
-            (looked, dropped, matches!(edited, Edited::Stale(_)))
+            (entry, dropped, matches!(edited, Edited::Stale(_)))
         };
-        let (looked, dropped, is_stale) = match edit {
+        let (entry, dropped, is_stale) = match edit {
             // What a load under way brings is older than the mark; a change of life is no reason
             // to refuse it.
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
             Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
         };
         drop(dropped);
-        (looked, is_stale)
+        (entry, is_stale)
     }
 
     /// How long a snapshot keeps a stale value that had no end.

@@ -14,8 +14,8 @@ use crate::ops::edit::Edit;
 use crate::options::Settings;
 use crate::pattern::Pattern;
 use crate::support::rule::{Rule, holds};
-use crate::tier::held::{Held, Note};
-use crate::tier::local::Draft;
+use crate::tier::entry::{Content, Metadata};
+use crate::tier::local::Candidate;
 use crate::tier::marks::current::MarkChange;
 use crate::tier::message::Message;
 
@@ -25,7 +25,7 @@ pub(crate) enum Follow<K: Hash + Eq, V> {
     Apply(Known),
     /// The copy of the new value takes its place, unless something else has changed the key since
     /// the write began. None where nothing is kept.
-    Put(WriteMark<K, Landed<V>, FlightInfo>, Option<Draft<Held<V>, Note>>),
+    Put(WriteMark<K, Landed<V>, FlightInfo>, Option<Candidate<Content<V>, Metadata>>),
     /// The copy goes, and loads under way go on: they are not wrong, and it may be.
     Forget,
     /// Nothing is to be done: the authority has changed nothing.
@@ -55,12 +55,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) {
         match (follow, message) {
             (Follow::Apply(known), message) => self.apply(message, known),
-            (Follow::Put(write, draft), Message::Key(key)) => {
+            (Follow::Put(write, candidate), Message::Key(key)) => {
                 let (hash, key) = (self.local.hash(key), key.to_key());
                 let dropped = write.finish(|untouched| {
                     let untouched = untouched || !holds(Rule::InsertUntouched);
-                    match draft.filter(|_| untouched) {
-                        Some(draft) => self.local.put(hash, key, draft),
+                    match candidate.filter(|_| untouched) {
+                        Some(candidate) => self.local.put(hash, key, candidate),
                         None => self.local.remove(hash, &key).1,
                     }
                 });

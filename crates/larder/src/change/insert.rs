@@ -12,8 +12,8 @@ use crate::key::CacheKey;
 use crate::ops::Step;
 use crate::options::{Settings, Ttl};
 use crate::support::random;
+use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::lives;
-use crate::tier::held::{Held, Looked};
 use crate::tier::marks::current::Current;
 use crate::tier::message::Message;
 use crate::tier::shared::Shared;
@@ -24,19 +24,21 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self: &Arc<Self>,
         key: K,
         settings: &Settings,
-        held: Held<V>,
+        content: Content<V>,
     ) -> Result<Reach> {
-        let alone = |inner: &Self, held| {
-            inner.put_here(&key, inner.born(settings, held));
+        let alone = |inner: &Self, content| {
+            inner.put_here(&key, inner.born(settings, content));
             ((), Some(Message::Key(&key)))
         };
-        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, held| {
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, content| {
             let (key, settings) = (key.clone(), settings.clone());
             async move {
-                Insert { inner: &inner, shared: &shared, settings: &settings }.run(key, held).await
+                Insert { inner: &inner, shared: &shared, settings: &settings }
+                    .run(key, content)
+                    .await
             }
         };
-        self.change(Message::Key(&key), held, alone, there).await.map(|((), reach)| reach)
+        self.change(Message::Key(&key), content, alone, there).await.map(|((), reach)| reach)
     }
 
     /// Stores a value if what is there is wanted so; whether it did. A fresh value counts as being
@@ -45,28 +47,28 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self: &Arc<Self>,
         key: K,
         settings: &Settings,
-        held: Held<V>,
+        content: Content<V>,
         wanted: F,
     ) -> Result<bool>
     where
         F: Fn(Option<&V>) -> bool + Send + Sync + 'static,
     {
-        let alone = |inner: &Self, (held, wanted): (_, F)| {
-            let is_put = inner.put_where(&key, settings, held, wanted);
+        let alone = |inner: &Self, (content, wanted): (_, F)| {
+            let is_put = inner.put_where(&key, settings, content, wanted);
             (is_put, is_put.then_some(Message::Key(&key)))
         };
-        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, (held, wanted): (_, F)| {
+        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, (content, wanted): (_, F)| {
             let (key, settings) = (shared.key(&key), settings.clone());
             async move {
                 let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
                 let mut is_touched = false;
-                let stored = insert.run_where(&key, &held, &wanted, &mut is_touched).await;
+                let stored = insert.run_where(&key, &content, &wanted, &mut is_touched).await;
                 let follow =
                     if is_touched { Follow::Apply(Known::default()) } else { Follow::Nothing };
                 Answer { result: stored.map(|stored| (stored, Reach::Confirmed)), follow }
             }
         };
-        self.change(Message::Key(&key), (held, wanted), alone, there)
+        self.change(Message::Key(&key), (content, wanted), alone, there)
             .await
             .map(|(is_put, _)| is_put)
     }
@@ -80,30 +82,30 @@ struct Insert<'a, K: CacheKey, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
-    async fn run(&self, key: K, held: Held<V>) -> Answer<K, V, ()> {
+    async fn run(&self, key: K, content: Content<V>) -> Answer<K, V, ()> {
         let name = self.shared.key(&key);
         let write = self.inner.flights.begin_write(self.inner.local.hash(&key), key.clone());
-        let (copy, result) = match self.write(&name, held).await {
+        let (copy, result) = match self.write(&name, content).await {
             Ok(copy) => (copy, Ok(Reach::Confirmed)),
             Err(Unwritten::Refused(error)) => (None, Err(error)),
             Err(Unwritten::Lost(error)) => (None, self.inner.unreached(error)),
         };
-        let draft = copy.map(|looked| self.inner.draft(&key, looked));
-        Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, draft) }
+        let candidate = copy.map(|entry| self.inner.candidate(&key, entry));
+        Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, candidate) }
     }
 
     /// Whether it stored the value. `is_touched` says whether what was there may be gone.
     async fn run_where(
         &self,
         name: &Key,
-        held: &Held<V>,
+        content: &Content<V>,
         wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
         is_touched: &mut bool,
     ) -> Result<bool> {
         let mut refused = None;
         for _ in 0..TRIES {
             let before: Option<Error> = refused.take();
-            let tried = self.try_where(name, held, wanted, before.as_ref(), is_touched).await;
+            let tried = self.try_where(name, content, wanted, before.as_ref(), is_touched).await;
             match (tried, before) {
                 (Ok(Tried::Done), _) => return Ok(true),
                 (Ok(Tried::Kept), _) => return Ok(false),
@@ -128,7 +130,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     async fn try_where(
         &self,
         name: &Key,
-        held: &Held<V>,
+        content: &Content<V>,
         wanted: &(impl Fn(Option<&V>) -> bool + Send + Sync),
         refused: Option<&Error>,
         is_touched: &mut bool,
@@ -138,16 +140,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         let current = self.capture(times).await?;
         let record = match refused {
             Some(error) => Err(error.clone()),
-            None => self.shared_record(name, held, times, &current).await,
+            None => self.shared_record(name, content, times, &current).await,
         };
         let mut tried = Tried::Kept;
-        let decide = |there: Option<(&Looked<V>, &Record)>| {
-            let fresh = there.map(|(looked, _)| looked).filter(|looked| looked.is_fresh_value());
-            let is_wanted = wanted(match fresh.map(|looked| &looked.held) {
-                Some(Held::Value(value)) => Some(value),
+        let decide = |there: Option<(&Entry<V>, &Record)>| {
+            let fresh = there.map(|(entry, _)| entry).filter(|entry| entry.is_fresh_value());
+            let is_wanted = wanted(match fresh.map(|entry| &entry.content) {
+                Some(Content::Value(value)) => Some(value),
                 _ => None,
             });
-            let is_outdated = marks.life(&current.seen) != Life::Fresh;
+            let is_outdated = marks.life(&current.generation) != Life::Fresh;
             let (step, comes_to) = match &record {
                 _ if !is_wanted => (Step::Keep, Tried::Kept),
                 _ if is_outdated => (Step::Keep, Tried::Outdated),
@@ -166,11 +168,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     }
 
     /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
-    async fn write(&self, name: &Key, held: Held<V>) -> Result<Option<Looked<V>>, Unwritten> {
+    async fn write(&self, name: &Key, content: Content<V>) -> Result<Option<Entry<V>>, Unwritten> {
         let authority = &self.shared.authority;
         let times = self.times();
         let current = self.capture(times).await.map_err(Unwritten::Lost)?;
-        let record = match self.shared_record(name, &held, times, &current).await {
+        let record = match self.shared_record(name, &content, times, &current).await {
             Ok(Some(record)) => record,
             Ok(None) => {
                 return applied(authority.remote.delete(name, Expect::Any).await).map(|()| None);
@@ -182,7 +184,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
             Err(Unwritten::Refused(error)) => return Err(self.take_back(name, error).await),
             written => written?,
         }
-        let copy = self.shared.looked(held, Life::Fresh, &record.header, &current, written);
+        let copy = self.shared.entry(content, Life::Fresh, &record.header, &current, written);
         Ok(Some(copy.with_refresh(self.settings)))
     }
 
@@ -222,14 +224,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     async fn shared_record(
         &self,
         name: &Key,
-        held: &Held<V>,
+        content: &Content<V>,
         times: Times,
         current: &Current,
     ) -> Result<Option<Record>> {
         if times.fresh_for.is_zero() {
             return Ok(None);
         }
-        let mut record = self.shared.record(name, held, times, current)?;
+        let mut record = self.shared.record(name, content, times, current)?;
         record.header.born = self.shared.authority.remote.store_now().await;
         Ok(Some(record))
     }

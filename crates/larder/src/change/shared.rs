@@ -4,7 +4,7 @@ use larder_core::{Key, Record, Result};
 
 use crate::ops::Step;
 use crate::ops::swap::contended;
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::marks::current::{Age, names};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
@@ -19,20 +19,20 @@ impl<V: Clone + 'static> Shared<V> {
         &self,
         key: &Key,
         marks: &Marks,
-        mut decide: impl FnMut(Option<(&Looked<V>, &Record)>) -> Result<Step>,
-    ) -> Result<(Option<Looked<V>>, bool)> {
+        mut decide: impl FnMut(Option<(&Entry<V>, &Record)>) -> Result<Step>,
+    ) -> Result<(Option<Entry<V>>, bool)> {
         let mut attempts = self.authority.swap().attempts(key).await?;
         while attempts.next().await {
             // Judged by the marks as they are now: others judge by what they know of this one.
             let found = self.find(key, marks, Age::Now, None).await?;
             let step = decide(match &found {
-                Found::Usable(looked, record) => Some((looked, record)),
+                Found::Usable(entry, record) => Some((entry, record)),
                 _ => None,
             })?;
-            let (looked, there) = found.into_parts();
+            let (entry, there) = found.into_parts();
             match (&step, &there) {
                 (Step::Keep, _) | (Step::Delete | Step::Retime(_), None) => {
-                    return Ok((looked, false));
+                    return Ok((entry, false));
                 }
                 (Step::Retime(times), Some(header)) => {
                     // Those of now: a soft change since it was written leaves it there, stale.
@@ -45,7 +45,7 @@ impl<V: Clone + 'static> Shared<V> {
                 (Step::Write(_), _) | (Step::Delete, Some(_)) => {}
             }
             if attempts.apply(self.authority.remote.backend(), there.as_ref(), &step).await? {
-                return Ok((looked, true));
+                return Ok((entry, true));
             }
         }
         Err(contended("change"))

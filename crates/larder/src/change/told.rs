@@ -12,6 +12,7 @@ use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::memory::MemoryBackend;
 use crate::support::sync::lock;
+use crate::tier::entry::Content;
 use crate::tier::message::{ChangeListener, Ending, Message, Text};
 
 type Told = Message<String, String>;
@@ -19,13 +20,13 @@ type Told = Message<String, String>;
 /// A listener that notes the moment of each message.
 #[derive(Default)]
 struct Recorder {
-    notes: Mutex<Vec<Note>>,
+    notes: Mutex<Vec<Moment>>,
     backend: Option<Faulty<MemoryBackend>>,
     inner: OnceLock<Weak<Inner<u64, u64>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Note {
+struct Moment {
     told: Told,
     /// None at the beginning.
     ending: Option<Ending>,
@@ -39,16 +40,16 @@ impl Recorder {
     fn note(&self, change: Text<'_>, ending: Option<Ending>) {
         let inner = self.inner.get().and_then(Weak::upgrade).unwrap();
         let served = inner.local.get(inner.local.hash(&1_u64), &1);
-        let note = Note {
+        let metadata = Moment {
             told: change.map(str::to_owned, str::to_owned),
             ending,
             asked: self.backend.as_ref().map_or(0, asked),
-            served: served.and_then(|held| held.into_option()),
+            served: served.and_then(Content::into_option),
         };
-        lock(&self.notes).push(note);
+        lock(&self.notes).push(metadata);
     }
 
-    fn take(&self) -> Vec<Note> {
+    fn take(&self) -> Vec<Moment> {
         std::mem::take(&mut *lock(&self.notes))
     }
 }
@@ -169,7 +170,7 @@ async fn a_number_tells_its_key() {
     for backend in [None, Some(backend())] {
         let (cache, recorder) = cache(backend);
         assert_eq!(cache.incr(&1, 2).await.unwrap(), 2);
-        let told: Vec<_> = recorder.take().into_iter().map(|note| note.told).collect();
+        let told: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.told).collect();
         assert_eq!(told, [Message::Key("1".to_owned()), Message::Key("1".to_owned())]);
     }
 }
@@ -179,7 +180,7 @@ async fn a_change_that_changes_nothing_is_told_as_such() {
     for backend in [None, Some(backend())] {
         let (cache, recorder) = cache(backend);
         assert!(!cache.replace(1, 10).await.unwrap());
-        let endings: Vec<_> = recorder.take().into_iter().map(|note| note.ending).collect();
+        let endings: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.ending).collect();
         assert_eq!(endings[..2], [None, Some(Ending::Unchanged)]);
     }
 }

@@ -72,13 +72,13 @@ impl Link {
     /// Visits each load once: loads that wait for several form diamonds, and the ways through a row
     /// of them double with each.
     fn reaches(&self, target: &Self) -> bool {
-        let mut seen = HashSet::new();
+        let mut generation = HashSet::new();
         let mut todo = vec![self.clone()];
         while let Some(link) = todo.pop() {
             if link.is(target) {
                 return true;
             }
-            if seen.len() < MAX_VISITS && seen.insert(link.address()) {
+            if generation.len() < MAX_VISITS && generation.insert(link.address()) {
                 todo.extend(link.waits().values().map(|(link, _)| link.clone()));
             }
         }

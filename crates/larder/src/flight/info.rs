@@ -10,7 +10,7 @@ use crate::flight::chain::{Link, Waiting};
 use crate::flight::flights::Meet;
 use crate::support::rule::{Rule, holds};
 use crate::support::runtime::{Notify, RuntimeId};
-use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::marks::here::{Generation, Marks};
 
 /// What a flight is judged by, and what its loader says meanwhile.
 pub(crate) struct FlightInfo {
@@ -21,7 +21,7 @@ pub(crate) struct FlightInfo {
     /// Told when another load waits for this one: it must not wait for that one's permit.
     pub(crate) needed: Notify,
     /// The tags that are known beforehand, at the leader's arrival.
-    seen: Seen,
+    generation: Generation,
     /// Whether others may turn up: then a change of any tag counts.
     may_add_tags: bool,
     arrival: Arrival,
@@ -52,7 +52,7 @@ pub(crate) struct Arrival {
 
 /// Tags as they were at one moment of a load.
 pub(crate) struct EarlyTags {
-    pub(crate) seen: Seen,
+    pub(crate) generation: Generation,
     /// Their versions at the authority; none where there is no authority, or it did not tell.
     pub(crate) versions: Option<Vec<TagVersion>>,
 }
@@ -103,7 +103,7 @@ impl FlightInfo {
     pub(crate) fn new(
         kind: FlightKind,
         arrival: Arrival,
-        seen: Seen,
+        generation: Generation,
         may_add_tags: bool,
         limit: JoinLimit,
     ) -> Self {
@@ -112,7 +112,7 @@ impl FlightInfo {
             link: Link::default(),
             early_tags: Mutex::default(),
             needed: Notify::new(),
-            seen,
+            generation,
             may_add_tags,
             arrival,
             limit,
@@ -137,7 +137,8 @@ impl FlightInfo {
     /// Whether a caller that arrives now may join: nothing hard or soft has happened since.
     pub(crate) fn is_valid(&self, now: &Arrival, marks: &Marks) -> bool {
         let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
-        let is_unmarked = self.arrival.epoch == now.epoch && marks.life(&self.seen) == Life::Fresh;
+        let is_unmarked =
+            self.arrival.epoch == now.epoch && marks.life(&self.generation) == Life::Fresh;
         !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
     }
 

@@ -10,20 +10,20 @@
 use larder_core::{Error, Life, Timestamp};
 
 use crate::support::rule::{Rule, holds};
-use crate::tier::held::{Held, Looked};
+use crate::tier::entry::{Content, Entry};
 use crate::tier::marks::here::Marks;
 
 /// How a flight ends.
 #[derive(Clone)]
 pub(crate) enum Landed<V> {
     /// With a value or absence that its loader made: for all who joined it in time.
-    Loaded(Held<V>),
+    Loaded(Content<V>),
     /// With a value or absence that was fresh when the flight found it.
-    Found(Looked<V>),
+    Found(Entry<V>),
     /// With a stale value, for all who wait: no load is due yet, or it takes too long for them.
-    Stale(Looked<V>),
+    Stale(Entry<V>),
     /// With a failure, and the stale value that callers get in its place.
-    FellBack(Looked<V>, Error),
+    FellBack(Entry<V>, Error),
     /// With nothing: there was no load.
     Miss,
     /// With a failure of the load, or of the shared tier.
@@ -32,11 +32,11 @@ pub(crate) enum Landed<V> {
 
 /// What a caller gets of a flight.
 pub(crate) enum Taken<V> {
-    Fresh(Held<V>),
+    Fresh(Content<V>),
     /// A value that was fresh when it was found, and is stale by now.
-    Aged(Held<V>),
+    Aged(Content<V>),
     /// A stale value in the place of a fresh one.
-    Stale(Held<V>),
+    Stale(Content<V>),
     /// Nothing.
     Nothing,
     /// Nothing that counts for this caller: the next look may find more.
@@ -74,19 +74,19 @@ impl Judge<'_> {
     /// What the caller gets of a flight that has ended.
     pub(crate) fn take<V>(&self, landed: Landed<V>) -> Taken<V> {
         match landed {
-            Landed::Loaded(held) => Taken::Fresh(held),
-            Landed::Found(looked) if self.came_before() => Taken::Fresh(looked.held),
-            Landed::Found(looked) => match self.standing(&looked) {
-                Standing::Fresh => Taken::Fresh(looked.held),
-                Standing::Stale => Taken::Aged(looked.held),
-                Standing::Due => Taken::Due(Landed::Found(looked)),
+            Landed::Loaded(content) => Taken::Fresh(content),
+            Landed::Found(entry) if self.came_before() => Taken::Fresh(entry.content),
+            Landed::Found(entry) => match self.standing(&entry) {
+                Standing::Fresh => Taken::Fresh(entry.content),
+                Standing::Stale => Taken::Aged(entry.content),
+                Standing::Due => Taken::Due(Landed::Found(entry)),
                 Standing::Old | Standing::Dead => Taken::Again,
             },
-            Landed::Stale(looked) if self.came_before() => Taken::Stale(looked.held),
-            Landed::Stale(looked) => self.take_offer(looked),
-            Landed::FellBack(looked, error) => match self.standing(&looked) {
-                Standing::Fresh | Standing::Stale => Taken::Stale(looked.held),
-                Standing::Due => Taken::Due(Landed::FellBack(looked, error)),
+            Landed::Stale(entry) if self.came_before() => Taken::Stale(entry.content),
+            Landed::Stale(entry) => self.take_offer(entry),
+            Landed::FellBack(entry, error) => match self.standing(&entry) {
+                Standing::Fresh | Standing::Stale => Taken::Stale(entry.content),
+                Standing::Due => Taken::Due(Landed::FellBack(entry, error)),
                 // The next look compares it, and no other load is due yet.
                 Standing::Old => Taken::Again,
                 Standing::Dead => Taken::Failed(error),
@@ -97,18 +97,18 @@ impl Judge<'_> {
     }
 
     /// What the caller gets of a stale value that is offered while its load goes on.
-    pub(crate) fn take_offer<V>(&self, looked: Looked<V>) -> Taken<V> {
-        match self.standing(&looked) {
-            Standing::Fresh | Standing::Stale => Taken::Stale(looked.held),
-            Standing::Due => Taken::Due(Landed::Stale(looked)),
+    pub(crate) fn take_offer<V>(&self, entry: Entry<V>) -> Taken<V> {
+        match self.standing(&entry) {
+            Standing::Fresh | Standing::Stale => Taken::Stale(entry.content),
+            Standing::Due => Taken::Due(Landed::Stale(entry)),
             Standing::Old | Standing::Dead => Taken::Again,
         }
     }
 
     /// A stale value that the caller itself has found.
-    pub(crate) fn take_stale<V>(&self, looked: Looked<V>) -> Option<Held<V>> {
-        match self.take_offer(looked) {
-            Taken::Stale(held) => Some(held),
+    pub(crate) fn take_stale<V>(&self, entry: Entry<V>) -> Option<Content<V>> {
+        match self.take_offer(entry) {
+            Taken::Stale(content) => Some(content),
             _ => None,
         }
     }
@@ -117,20 +117,20 @@ impl Judge<'_> {
         self.arrived <= self.began
     }
 
-    fn standing<V>(&self, looked: &Looked<V>) -> Standing {
-        let note = &looked.note;
+    fn standing<V>(&self, entry: &Entry<V>) -> Standing {
+        let metadata = &entry.metadata;
         let is_due = |due: Timestamp| !self.came_before() && due <= self.arrived;
-        let marked = self.marks.life(&looked.seen);
+        let marked = self.marks.life(&entry.generation);
         if !holds(Rule::JudgedWhenTaken) {
-            return if looked.life == Life::Fresh { Standing::Fresh } else { Standing::Stale };
+            return if entry.life == Life::Fresh { Standing::Fresh } else { Standing::Stale };
         }
-        if marked == Life::Dead || looked.kept_until <= self.now {
+        if marked == Life::Dead || entry.kept_until <= self.now {
             Standing::Dead
-        } else if is_due(note.copy_due) {
+        } else if is_due(metadata.copy_due) {
             Standing::Old
-        } else if is_due(note.marks_due) && !self.are_marks_checked {
+        } else if is_due(metadata.marks_due) && !self.are_marks_checked {
             Standing::Due
-        } else if marked == Life::Stale || looked.is_marked || looked.fresh_until <= self.now {
+        } else if marked == Life::Stale || entry.is_marked || entry.fresh_until <= self.now {
             Standing::Stale
         } else {
             Standing::Fresh
@@ -140,10 +140,10 @@ impl Judge<'_> {
 
 impl<V: Clone> Landed<V> {
     /// How a flight ends with this value, which it has found.
-    pub(crate) fn found(looked: &Looked<V>) -> Self {
-        match looked.life {
-            Life::Fresh => Self::Found(looked.clone()),
-            _ => Self::Stale(looked.clone()),
+    pub(crate) fn found(entry: &Entry<V>) -> Self {
+        match entry.life {
+            Life::Fresh => Self::Found(entry.clone()),
+            _ => Self::Stale(entry.clone()),
         }
     }
 }

@@ -21,9 +21,9 @@ use crate::options::Settings;
 use crate::snapshot::Keeper;
 use crate::support::clock::LocalClock;
 use crate::support::runtime::{self, apart};
+use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::freshness::attend_at;
-use crate::tier::held::{Held, Looked, Note};
-use crate::tier::local::{Draft, Dropped, LocalTier, View};
+use crate::tier::local::{Candidate, Dropped, LocalTier, View};
 use crate::tier::message::ChangeListener;
 use crate::tier::stack::Stack;
 
@@ -33,7 +33,7 @@ pub(crate) mod work;
 
 /// The tiers, the flights and what runs beside them.
 pub(crate) struct Inner<K: Hash + Eq, V> {
-    pub(crate) local: Arc<LocalTier<K, Held<V>, Note>>,
+    pub(crate) local: Arc<LocalTier<K, Content<V>, Metadata>>,
     pub(crate) flights: Arc<Flights<K, Landed<V>, FlightInfo>>,
     pub(crate) stack: Stack<V>,
     /// What keeps a snapshot of the local tier.
@@ -61,7 +61,7 @@ pub(crate) struct Loads {
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn new(
-        local: Arc<LocalTier<K, Held<V>, Note>>,
+        local: Arc<LocalTier<K, Content<V>, Metadata>>,
         stack: Stack<V>,
         observer: Observer,
         loads: Loads,
@@ -138,25 +138,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// A closer look at what the local tier holds.
-    pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<V>> {
-        self.look_with(hash, key, |held| match held {
-            Held::Counter(_) => None,
-            held => Some(held.clone()),
+    pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Entry<V>> {
+        self.look_with(hash, key, |content| match content {
+            Content::Counter(_) => None,
+            content => Some(content.clone()),
         })
     }
 
     /// The same without the value, whose end is the user's code: for use under a stripe's lock.
-    pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Looked<()>> {
-        self.look_with(hash, key, |held| match held {
-            Held::Value(_) => Some(Held::Value(())),
-            Held::Absent => Some(Held::Absent),
-            Held::Counter(_) => None,
+    pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Entry<()>> {
+        self.look_with(hash, key, |content| match content {
+            Content::Value(_) => Some(Content::Value(())),
+            Content::Absent => Some(Content::Absent),
+            Content::Counter(_) => None,
         })
     }
 
     /// The life of a value or a counter here.
     pub(crate) fn life<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Life> {
-        let life = |view: &View<'_, Held<V>, Note>| (!view.value.is_absent()).then_some(view.life);
+        let life =
+            |view: &View<'_, Content<V>, Metadata>| (!view.value.is_absent()).then_some(view.life);
         self.local.look(hash, key, life).flatten()
     }
 
@@ -164,17 +165,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         &self,
         hash: u64,
         key: &Q,
-        take: impl FnOnce(&Held<V>) -> Option<Held<T>>,
-    ) -> Option<Looked<T>> {
-        let look = |view: &View<'_, Held<V>, Note>| {
-            Some(Looked {
-                held: take(view.value)?,
+        take: impl FnOnce(&Content<V>) -> Option<Content<T>>,
+    ) -> Option<Entry<T>> {
+        let look = |view: &View<'_, Content<V>, Metadata>| {
+            Some(Entry {
+                content: take(view.value)?,
                 life: view.life,
                 is_marked: view.is_marked,
                 fresh_until: view.fresh_until,
                 kept_until: view.kept_until,
-                note: view.note.copied().unwrap_or(Note::new(Version::NONE, Timestamp::ZERO)),
-                seen: view.seen(),
+                metadata: view
+                    .metadata
+                    .copied()
+                    .unwrap_or(Metadata::new(Version::NONE, Timestamp::ZERO)),
+                generation: view.generation(),
             })
         };
         self.local.look(hash, key, look).flatten()
@@ -184,8 +188,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ///
     /// By now the authority may have the value, so a panic must not keep the local tier from
     /// letting go of what was there: who cannot be weighed is too heavy.
-    pub(crate) fn draft(&self, key: &K, looked: Looked<V>) -> Draft<Held<V>, Note> {
-        draft(&self.local, key, looked)
+    pub(crate) fn candidate(&self, key: &K, entry: Entry<V>) -> Candidate<Content<V>, Metadata> {
+        candidate(&self.local, key, entry)
     }
 
     /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
@@ -193,12 +197,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         &self,
         hash: u64,
         key: &Q,
-        looked: &Looked<T>,
-    ) -> Dropped<K, Held<V>> {
-        let attend_at = attend_at(looked.fresh_until, &looked.note);
-        let (fresh_until, kept_until) = (looked.fresh_until, looked.kept_until);
-        let note = Some(looked.note);
-        self.local.retime(hash, key, attend_at, fresh_until, kept_until, note).1
+        entry: &Entry<T>,
+    ) -> Dropped<K, Content<V>> {
+        let attend_at = attend_at(entry.fresh_until, &entry.metadata);
+        let (fresh_until, kept_until) = (entry.fresh_until, entry.kept_until);
+        let metadata = Some(entry.metadata);
+        self.local.retime(hash, key, attend_at, fresh_until, kept_until, metadata).1
     }
 
     /// An answer of the tiers below: what keeps it away is an error in strict mode, else an event and
@@ -318,20 +322,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
 }
 
 /// What is to be put into this tier for a value: see [`Inner::draft`].
-pub(crate) fn draft<K: CacheKey, V: Clone + Send + Sync + 'static>(
-    local: &LocalTier<K, Held<V>, Note>,
+pub(crate) fn candidate<K: CacheKey, V: Clone + Send + Sync + 'static>(
+    local: &LocalTier<K, Content<V>, Metadata>,
     key: &K,
-    looked: Looked<V>,
-) -> Draft<Held<V>, Note> {
-    let weigh = AssertUnwindSafe(|| local.weigh(key, &looked.held));
-    Draft {
+    entry: Entry<V>,
+) -> Candidate<Content<V>, Metadata> {
+    let weigh = AssertUnwindSafe(|| local.weigh(key, &entry.content));
+    Candidate {
         weight: catch_unwind(weigh).unwrap_or(u32::MAX),
-        attend_at: attend_at(looked.fresh_until, &looked.note),
-        fresh_until: looked.fresh_until,
-        kept_until: looked.kept_until,
-        value: looked.held,
-        seen: looked.seen,
-        note: Some(looked.note),
+        attend_at: attend_at(entry.fresh_until, &entry.metadata),
+        fresh_until: entry.fresh_until,
+        kept_until: entry.kept_until,
+        value: entry.content,
+        generation: entry.generation,
+        metadata: Some(entry.metadata),
     }
 }
 

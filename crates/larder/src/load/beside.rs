@@ -18,7 +18,7 @@ use crate::load::fence::{Lease, OwnLease, Successor, Term};
 use crate::load::fencing::{Fenced, Fencing, Others, Step, TRIES, lease_record};
 use crate::load::foreign::Poll;
 use crate::support::rule::{Rule, holds};
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::shared::Found;
 
 /// A record is replaced this long before it dies, or after half of what it has left.
@@ -46,25 +46,25 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     /// Fences a load over a record that others may go on serving.
     pub(crate) async fn fence_beside(
         &self,
-        mut looked: Option<Looked<V>>,
+        mut entry: Option<Entry<V>>,
         mut header: Header,
     ) -> Result<Step<V>> {
-        let own = match self.leave_beside(looked.as_ref(), &header).await? {
+        let own = match self.leave_beside(entry.as_ref(), &header).await? {
             Beside::Run(own) => own,
-            Beside::Failed(left) => return Ok(Step::Done(Fenced::Failed(looked, left))),
+            Beside::Failed(left) => return Ok(Step::Done(Fenced::Failed(entry, left))),
             Beside::Left => return Ok(Step::Done(Fenced::Left)),
             Beside::Gone => {
-                let found = self.find(looked.as_ref()).await?;
+                let found = self.find(entry.as_ref()).await?;
                 return Ok(Step::Again(found));
             }
         };
         let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(self.take_back);
         if own.is_some() && holds(Rule::SecondLook) {
             // The version may have been loaded and its lease deleted before this one was written.
-            let found = self.find(looked.as_ref()).await;
+            let found = self.find(entry.as_ref()).await;
             match found.inspect_err(|_| take_back(&own))? {
                 Found::Usable(again, record) if record.header.version == header.version => {
-                    (looked, header) = (Some(again), record.header);
+                    (entry, header) = (Some(again), record.header);
                 }
                 Found::Unusable(again)
                     if again.version == header.version && again.kind == Kind::Counter => {}
@@ -77,11 +77,11 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         let held = self.hold(Expect::exactly(&header), own.clone()).await;
         let mut lease = held.inspect_err(|_| take_back(&own))?;
         lease.successor = self.successor(&header, &lease);
-        Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
+        Ok(Step::Done(Fenced::Taken(Box::new(lease), entry)))
     }
 
     /// Leaves a lease beside this version, or waits for another's.
-    async fn leave_beside(&self, looked: Option<&Looked<V>>, header: &Header) -> Result<Beside> {
+    async fn leave_beside(&self, entry: Option<&Entry<V>>, header: &Header) -> Result<Beside> {
         if self.others == Others::Race || self.is_out_of_patience() || !holds(Rule::LeaseBeside) {
             return Ok(Beside::Run(None));
         }
@@ -108,7 +108,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             over = match there {
                 // It has run out in between.
                 None => Expect::Absent,
-                Some(there) => match self.meet_beside(&key, looked, &there).await? {
+                Some(there) => match self.meet_beside(&key, entry, &there).await? {
                     Way::Over => Expect::exactly(&there),
                     Way::End(beside) => return Ok(beside),
                 },
@@ -121,10 +121,10 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     async fn meet_beside(
         &self,
         key: &Key,
-        looked: Option<&Looked<V>>,
+        entry: Option<&Entry<V>>,
         there: &Header,
     ) -> Result<Way> {
-        let is_fallback = looked.is_some_and(self.is_fallback);
+        let is_fallback = entry.is_some_and(self.is_fallback);
         if there.kind != Kind::Lease {
             let left = there.times.kept_left();
             return Ok(match self.others {

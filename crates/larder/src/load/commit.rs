@@ -15,15 +15,15 @@ use crate::observe::event::Event;
 use crate::options::check_tags;
 use crate::support::random;
 use crate::support::sync::lock;
+use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::freshness::{back_off, lives};
-use crate::tier::held::{Held, Looked, Note};
 use crate::tier::marks::current::Current;
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 use crate::tier::shared::Shared;
 
 /// What a load made, and how to keep it.
 struct Made<V> {
-    held: Held<V>,
+    content: Content<V>,
     times: Times,
     late_tags: Vec<Arc<str>>,
 }
@@ -40,32 +40,32 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     fn made(&self, loaded: Loaded<V>) -> Result<Made<V>, Error> {
         let settings = &self.leader.request.settings;
         let mut late_tags = loaded.tags;
-        let held = match loaded.answer {
-            Answer::Value(value) => Held::Value(value),
-            Answer::Absent => Held::Absent,
+        let content = match loaded.answer {
+            Answer::Value(value) => Content::Value(value),
+            Answer::Absent => Content::Absent,
             Answer::NotModified => {
                 let previous = self.previous.as_ref().ok_or_else(|| {
                     let message = "it answered 'not modified' where no value was kept";
                     Error::new(ErrorKind::Loader, "load", message)
                 })?;
                 // What the earlier answer was tagged with still holds.
-                late_tags.extend(previous.seen.names());
-                previous.held.clone()
+                late_tags.extend(previous.generation.names());
+                previous.content.clone()
             }
         };
-        let (fresh_for, kept_for) = match held {
-            Held::Absent => {
+        let (fresh_for, kept_for) = match content {
+            Content::Absent => {
                 let ttl = loaded.ttl.length(self.leader.request.inner.now(), settings.absent_ttl);
                 (ttl, ttl)
             }
-            Held::Value(_) | Held::Counter(_) => {
+            Content::Value(_) | Content::Counter(_) => {
                 lives(settings, loaded.ttl, self.leader.request.inner.now(), random::unit)
             }
         };
         let times = Times::new(fresh_for, kept_for);
         let known = settings.tags();
         late_tags.retain(|tag| !known.contains(tag));
-        Ok(Made { held, times, late_tags })
+        Ok(Made { content, times, late_tags })
     }
 
     async fn store(mut self, made: Made<V>) {
@@ -73,13 +73,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             return self.fall_back(error);
         }
         match self.take_fence() {
-            Fence::Flight(seen) => self.keep_alone(made, seen),
-            Fence::Degraded(seen) => {
+            Fence::Flight(generation) => self.keep_alone(made, generation),
+            Fence::Degraded(generation) => {
                 let limit = self.leader.request.inner.loads.degraded_ttl;
                 let mut made = made;
                 made.times.fresh_for = made.times.fresh_for.min(limit);
                 made.times.kept_for = made.times.kept_for.min(limit);
-                self.keep_alone(made, seen);
+                self.keep_alone(made, generation);
             }
             Fence::Lease(shared, key, lease) => {
                 self.keep_there(&shared, &key, *lease, made).await;
@@ -90,19 +90,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// The fence, with the tags that the loader named before it read its source. Where the authority
     /// did not tell their versions, its fence is given up.
     fn take_fence(&mut self) -> Fence<V> {
-        let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Seen::default()));
+        let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Generation::default()));
         let early = std::mem::take(&mut *lock(&self.leader.ticket.info().early_tags));
         for early in early {
             fence = match (fence, early.versions) {
-                (Fence::Flight(seen), _) => Fence::Flight(seen.with_tags_of(&early.seen)),
-                (Fence::Degraded(seen), _) => Fence::Degraded(seen.with_tags_of(&early.seen)),
+                (Fence::Flight(generation), _) => {
+                    Fence::Flight(generation.with_tags_of(&early.generation))
+                }
+                (Fence::Degraded(generation), _) => {
+                    Fence::Degraded(generation.with_tags_of(&early.generation))
+                }
                 (Fence::Lease(shared, key, mut lease), Some(versions)) => {
-                    lease.current.add_tags(versions, &early.seen);
+                    lease.current.add_tags(versions, &early.generation);
                     Fence::Lease(shared, key, lease)
                 }
                 (Fence::Lease(shared, key, lease), None) => {
                     self.give_up(&shared, &key, &lease, End::Unstored);
-                    Fence::Degraded(lease.current.seen.with_tags_of(&early.seen))
+                    Fence::Degraded(lease.current.generation.with_tags_of(&early.generation))
                 }
             };
         }
@@ -110,9 +114,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     }
 
     /// Stores in the local tier under the flight alone.
-    fn keep_alone(self, made: Made<V>, seen: Seen) {
-        match self.with_late_tags(seen, &made.late_tags) {
-            Some(seen) => self.keep_here(made, seen),
+    fn keep_alone(self, made: Made<V>, generation: Generation) {
+        match self.with_late_tags(generation, &made.late_tags) {
+            Some(generation) => self.keep_here(made, generation),
             None => self.overtaken(made),
         }
     }
@@ -132,7 +136,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             let outcome = lease.delete(&shared.authority, key).await;
             self.give_up(shared, key, &lease, End::of(&outcome));
             return match outcome {
-                Outcome::Done => self.keep_here(made, current.seen),
+                Outcome::Done => self.keep_here(made, current.generation),
                 Outcome::Refused(_) => self.overtaken(made),
                 Outcome::Failed(error) | Outcome::Unknown(error) => {
                     self.leader.request.inner.tell(&Event::SharedFailed(error));
@@ -140,7 +144,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 }
             };
         }
-        let mut record = match shared.record(key, &made.held, made.times, &current) {
+        let mut record = match shared.record(key, &made.content, made.times, &current) {
             Ok(record) => record,
             Err(error) => return self.refuse(shared, key, lease, made, error).await,
         };
@@ -202,7 +206,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         self.give_up(shared, key, &lease, End::of(&deleted));
         let Leader { request: Request { inner, hash, key, .. }, ticket } = self.leader;
         inner.tell_not_stored(&error, deleted);
-        let landed = Landed::Loaded(made.held);
+        let landed = Landed::Loaded(made.content);
         drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
     }
 
@@ -215,27 +219,27 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         current: &Current,
         written: Timestamp,
     ) {
-        let looked = shared.looked(made.held, Life::Fresh, &record.header, current, written);
-        self.publish(looked);
+        let entry = shared.entry(made.content, Life::Fresh, &record.header, current, written);
+        self.publish(entry);
     }
 
     /// Stores in the local tier, which is all there is.
-    fn keep_here(self, made: Made<V>, seen: Seen) {
+    fn keep_here(self, made: Made<V>, generation: Generation) {
         let now = self.leader.request.inner.now();
-        let mut note = Note::new(Version::NONE, now);
-        note.cost = now.since(self.began);
-        note.copy_due = self.leader.request.inner.stack.copy_due(now);
+        let mut metadata = Metadata::new(Version::NONE, now);
+        metadata.cost = now.since(self.began);
+        metadata.copy_due = self.leader.request.inner.stack.copy_due(now);
         let lives = (made.times.fresh_for, made.times.kept_for);
-        self.publish(Looked::new(made.held, note, now, lives, seen));
+        self.publish(Entry::new(made.content, metadata, now, lives, generation));
     }
 
     /// Publishes a fresh value and keeps it under the flight; one without a life is only answered.
-    fn publish(self, looked: Looked<V>) {
+    fn publish(self, entry: Entry<V>) {
         let Leader { request: Request { inner, hash, key, settings, .. }, ticket } = self.leader;
-        let landed = Landed::Loaded(looked.held.clone());
-        let draft = inner.draft(&key, looked.with_refresh(&settings));
+        let landed = Landed::Loaded(entry.content.clone());
+        let candidate = inner.candidate(&key, entry.with_refresh(&settings));
         // What has no life left is refused by the tier, and takes what was there with it.
-        let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, draft));
+        let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, candidate));
         if dropped.is_none() && !inner.stack.waits() {
             inner.tell(&Event::LoadOvertaken);
         }
@@ -243,15 +247,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// Tags that only the answer named: their versions are read now, and a change of any tag since
     /// the load began refuses the store.
-    fn with_late_tags(&self, seen: Seen, late: &[Arc<str>]) -> Option<Seen> {
+    fn with_late_tags(&self, generation: Generation, late: &[Arc<str>]) -> Option<Generation> {
         if late.is_empty() {
-            return Some(seen);
+            return Some(generation);
         }
         let marks = self.leader.request.inner.local.marks();
         // The versions first and the count second: what changes in between shows.
         let later = marks.see(late);
         let unchanged = marks.tag_changes() == self.tag_changes;
-        unchanged.then(|| seen.with_tags_of(&later))
+        unchanged.then(|| generation.with_tags_of(&later))
     }
 
     fn overtaken(self, made: Made<V>) {
@@ -261,7 +265,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
 
     /// The callers get the value, and nobody keeps it.
     fn answer_only(self, made: Made<V>) {
-        self.leader.ticket.publish(Landed::Loaded(made.held), |_| ());
+        self.leader.ticket.publish(Landed::Loaded(made.content), |_| ());
     }
 
     /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
@@ -269,19 +273,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let inner = Arc::clone(&self.leader.request.inner);
         inner.stats().load_failure();
         inner.tell(&Event::LoadFailed(error.clone()));
-        let previous = self.previous.take().filter(|looked| self.leader.is_fallback(looked));
-        let failures = previous.as_ref().map_or(0, |looked| looked.note.failures);
+        let previous = self.previous.take().filter(|entry| self.leader.is_fallback(entry));
+        let failures = previous.as_ref().map_or(0, |entry| entry.metadata.failures);
         let wait = back_off(failures.saturating_add(1), random::unit());
         if let Fence::Lease(shared, key, lease) = &self.fence {
             self.give_up(shared, key, lease, End::Failed(wait));
         }
         // Where the authority cannot be asked for its marks, those that are known here count.
         let is_degraded = matches!(self.fence, Fence::Degraded(_));
-        self.leader.publish_failure(previous, error, wait, |mut looked| {
+        self.leader.publish_failure(previous, error, wait, |mut entry| {
             if is_degraded {
-                looked.note.marks_due = Timestamp::FAR;
+                entry.metadata.marks_due = Timestamp::FAR;
             }
-            looked
+            entry
         });
     }
 

@@ -8,18 +8,18 @@ use larder_core::{Expect, Key, Outcome, Record, Result, StoreTime, Timestamp, Ve
 
 use crate::support::rule::{Rule, holds};
 use crate::tier::marks::current::{Age, Current};
-use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::marks::here::{Generation, Marks};
 use crate::tier::shared::Shared;
 use crate::tier::shared::authority::Authority;
 
 /// The fence that a load must still hold when it commits, with the marks of its beginning.
 pub(crate) enum Fence<V> {
     /// Its flight alone: the local tier is the authority.
-    Flight(Seen),
+    Flight(Generation),
     /// A lease or a version at the authority as well.
     Lease(Arc<Shared<V>>, Key, Box<Lease>),
     /// Its flight, for want of the authority, which cannot be reached.
-    Degraded(Seen),
+    Degraded(Generation),
 }
 
 /// A load's fence at the authority, and the marks as they were before the loader ran.
@@ -127,7 +127,7 @@ impl Lease {
             return Ok(None);
         }
         let mut current = self.current.clone();
-        current.add_tags(added.tags, &added.seen);
+        current.add_tags(added.tags, &added.generation);
         Ok(Some(current))
     }
 

@@ -19,7 +19,7 @@ use crate::load::fence::{Lease, OwnLease, Term};
 use crate::ops::swap::contended;
 use crate::options::Settings;
 use crate::support::rule::{Rule, holds};
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
@@ -30,12 +30,12 @@ pub(crate) const TRIES: usize = 16;
 /// What an attempt to fence a load comes to.
 pub(crate) enum Fenced<V> {
     /// The load may run. Beside the fence, the usable value that is there.
-    Held(Box<Lease>, Option<Looked<V>>),
+    Taken(Box<Lease>, Option<Entry<V>>),
     /// Another process's load answers it.
-    Answered(Looked<V>),
+    Answered(Entry<V>),
     /// Another process's load of it has just failed. Beside the value that is there, how long the
     /// next load waits.
-    Failed(Option<Looked<V>>, Duration),
+    Failed(Option<Entry<V>>, Duration),
     /// Another process is loading the key, which is enough.
     Left,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Fencing<'a, V> {
     pub(crate) take_back: &'a (dyn Fn(OwnLease) + Send + Sync),
 }
 
-type Judge<'a, V> = &'a (dyn Fn(&Looked<V>) -> bool + Send + Sync);
+type Judge<'a, V> = &'a (dyn Fn(&Entry<V>) -> bool + Send + Sync);
 
 /// What to do where another process holds the key's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                     Others::Race | Others::Wait => {
                         let expect = Expect::exactly(&lease);
                         let lease = self.hold(expect, None).await?;
-                        return Ok(Fenced::Held(Box::new(lease), None));
+                        return Ok(Fenced::Taken(Box::new(lease), None));
                     }
                 }
             } else {
@@ -109,20 +109,20 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                     Step::Again(found) => found,
                 };
             }
-            if let Found::Usable(looked, _) = &found
-                && (self.is_answer)(looked)
+            if let Found::Usable(entry, _) = &found
+                && (self.is_answer)(entry)
             {
-                return Ok(Fenced::Answered(looked.clone()));
+                return Ok(Fenced::Answered(entry.clone()));
             }
             if let Some(left) = self.failure_of(&mut awaited, &found).await? {
-                return Ok(Fenced::Failed(found.into_looked(), left));
+                return Ok(Fenced::Failed(found.into_entry(), left));
             }
         }
         Err(contended("lease"))
     }
 
     /// Reads the key and judges what is there.
-    pub(super) async fn find(&self, known: Option<&Looked<V>>) -> Result<Found<V>> {
+    pub(super) async fn find(&self, known: Option<&Entry<V>>) -> Result<Found<V>> {
         self.shared.find(self.key, self.marks, Age::Checked, known).await
     }
 
@@ -140,13 +140,13 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     async fn fence_over(&self, found: Found<V>, awaited: &mut Option<Version>) -> Result<Step<V>> {
         match found {
             // A load on its caller's thread cannot replace the record later.
-            Found::Usable(looked, record)
+            Found::Usable(entry, record)
                 if self.lease_limit.is_none() && dies_soon(&record.header) =>
             {
                 let expect = Expect::exactly(&record.header);
-                self.leave_lease(Some(looked), expect, awaited).await
+                self.leave_lease(Some(entry), expect, awaited).await
             }
-            Found::Usable(looked, record) => self.fence_beside(Some(looked), record.header).await,
+            Found::Usable(entry, record) => self.fence_beside(Some(entry), record.header).await,
             // It is another's number: a load that fails must leave it alone.
             Found::Unusable(header) if header.kind == Kind::Counter => {
                 self.fence_beside(None, header).await
@@ -157,7 +157,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             }
             Found::Nothing if !holds(Rule::Lease) => {
                 let lease = self.hold(Expect::Absent, None).await?;
-                Ok(Step::Done(Fenced::Held(Box::new(lease), None)))
+                Ok(Step::Done(Fenced::Taken(Box::new(lease), None)))
             }
             Found::Nothing => self.leave_lease(None, Expect::Absent, awaited).await,
         }
@@ -166,7 +166,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     /// Leaves a lease under the key, in the place of what was looked at there.
     async fn leave_lease(
         &self,
-        looked: Option<Looked<V>>,
+        entry: Option<Entry<V>>,
         over: Expect,
         awaited: &mut Option<Version>,
     ) -> Result<Step<V>> {
@@ -179,7 +179,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         match self.shared.authority.remote.write(self.key, record, over).await {
             Outcome::Done => {
                 lease.own = Some(own(true));
-                Ok(Step::Done(Fenced::Held(Box::new(lease), looked)))
+                Ok(Step::Done(Fenced::Taken(Box::new(lease), entry)))
             }
             Outcome::Refused(there) => {
                 let there = there.filter(|there| there.kind == Kind::Lease);

@@ -13,13 +13,13 @@ use crate::load::look::Close;
 use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::runtime;
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 use crate::tier::marks::current::Age;
 use crate::tier::shared::{Found, Shared};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// A value without a loader: from here, or copied from the shared tier.
-    pub(crate) async fn get(self) -> Result<Option<Held<V>>> {
+    pub(crate) async fn get(self) -> Result<Option<Content<V>>> {
         self.inner.check_open()?;
         for _ in 0..GET_TRIES {
             if let Some(answer) = self.try_get().await? {
@@ -30,24 +30,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// The same. None if what it has waited for does not count for this caller.
-    async fn try_get(&self) -> Result<Option<Option<Held<V>>>> {
+    async fn try_get(&self) -> Result<Option<Option<Content<V>>>> {
         let stale = match self.look_closer().await? {
-            Close::Serve(held) | Close::Renew(held) => {
+            Close::Serve(content) | Close::Renew(content) => {
                 self.inner.stats().hit();
-                return Ok(Some(Some(held)));
+                return Ok(Some(Some(content)));
             }
-            Close::Rest(looked) => Some(looked),
+            Close::Rest(entry) => Some(entry),
             // Past that it is served for nobody's want: the authority may know better.
-            Close::Spent(looked) => looked.note.is_copy_trusted(self.inner.now()).then_some(looked),
+            Close::Spent(entry) => {
+                entry.metadata.is_copy_trusted(self.inner.now()).then_some(entry)
+            }
             Close::Nothing => None,
         };
         let Some(shared) = self.inner.stack.below() else { return Ok(Some(self.stale(stale))) };
         let answer = match self.fill(shared).await? {
-            Taken::Fresh(held) => {
+            Taken::Fresh(content) => {
                 self.inner.stats().hit();
-                Some(held)
+                Some(content)
             }
-            Taken::Aged(held) | Taken::Stale(held) => self.allowed(Some(held)),
+            Taken::Aged(content) | Taken::Stale(content) => self.allowed(Some(content)),
             Taken::Failed(error) if shared.strict => return Err(error),
             Taken::Failed(_) => self.stale(stale),
             Taken::Nothing => self.allowed(None),
@@ -72,8 +74,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 let key = shared.key(&self.key);
                 let find = shared.find(&key, self.inner.local.marks(), Age::Checked, None);
                 let found = Box::pin(find).await;
-                let landed = match found.map(Found::into_looked) {
-                    Ok(Some(looked)) => Landed::found(&looked),
+                let landed = match found.map(Found::into_entry) {
+                    Ok(Some(entry)) => Landed::found(&entry),
                     Ok(None) => Landed::Miss,
                     Err(error) => {
                         self.inner.tell(&Event::SharedFailed(error.clone()));

@@ -19,8 +19,8 @@ use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::random;
 use crate::support::rule::{Rule, holds};
+use crate::tier::entry::Entry;
 use crate::tier::freshness::{Verdict, judge};
-use crate::tier::held::Looked;
 use crate::tier::marks::current::Age;
 use crate::tier::shared::{Found, Shared};
 
@@ -37,7 +37,7 @@ pub(crate) struct Ready<K: Hash + Eq, V> {
     /// When the loader started.
     pub(crate) began: Timestamp,
     /// The value there was: what a failed load falls back on.
-    pub(crate) previous: Option<Looked<V>>,
+    pub(crate) previous: Option<Entry<V>>,
     pub(crate) fence: Fence<V>,
     /// The count of tag changes here before the loader started.
     pub(crate) tag_changes: u64,
@@ -76,8 +76,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
             .find(&key, self.request.inner.local.marks(), Age::Checked, local.as_ref())
             .await
         {
-            Ok(found) => match found.into_looked() {
-                Some(looked) => drop(self.publish_copy(looked)),
+            Ok(found) => match found.into_entry() {
+                Some(entry) => drop(self.publish_copy(entry)),
                 None => self.publish_miss(),
             },
             Err(error) => {
@@ -90,26 +90,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
     /// Does all that comes before the loader.
     pub(crate) async fn prepare(self) -> Prepared<K, V> {
         let local = self.request.inner.look(self.request.hash, &self.request.key);
-        if let Some(answer) = local.as_ref().filter(|looked| self.is_answer(looked)) {
+        if let Some(answer) = local.as_ref().filter(|entry| self.is_answer(entry)) {
             self.ticket.publish(Landed::found(answer), |_| ());
             return Prepared::Ended;
         }
         let marks = self.request.inner.local.marks();
         let tag_changes = marks.tag_changes();
-        let seen = marks.see(self.request.settings.tags());
+        let generation = marks.see(self.request.settings.tags());
         let Some(shared) = self.request.inner.stack.below().cloned() else {
-            return self.ready(local, Fence::Flight(seen), tag_changes);
+            return self.ready(local, Fence::Flight(generation), tag_changes);
         };
         let key = shared.key(&self.request.key);
         let now = self.request.inner.now();
-        self.offer(local.as_ref().filter(|looked| looked.note.is_trusted(now)));
+        self.offer(local.as_ref().filter(|entry| entry.metadata.is_trusted(now)));
         let mut read = None;
         match self.fence(&shared, &key, local.as_ref(), &mut read).await {
-            Ok(Fenced::Held(lease, previous)) => {
+            Ok(Fenced::Taken(lease, previous)) => {
                 self.ready(previous, Fence::Lease(shared, key, lease), tag_changes)
             }
-            Ok(Fenced::Answered(looked)) => {
-                self.publish_copy(looked).map_or(Prepared::Ended, Prepared::Aged)
+            Ok(Fenced::Answered(entry)) => {
+                self.publish_copy(entry).map_or(Prepared::Ended, Prepared::Aged)
             }
             Ok(Fenced::Failed(previous, left)) => {
                 self.share_failure(previous, left);
@@ -127,8 +127,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
                 self.request.inner.tell(&Event::SharedFailed(error));
                 self.ticket.info().degrade();
                 let now = self.request.inner.now();
-                let trusted = local.filter(|looked| looked.note.is_copy_trusted(now));
-                self.ready(read.or(trusted), Fence::Degraded(seen), tag_changes)
+                let trusted = local.filter(|entry| entry.metadata.is_copy_trusted(now));
+                self.ready(read.or(trusted), Fence::Degraded(generation), tag_changes)
             }
         }
     }
@@ -139,18 +139,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         &self,
         shared: &Arc<Shared<V>>,
         key: &Key,
-        local: Option<&Looked<V>>,
-        read: &mut Option<Looked<V>>,
+        local: Option<&Entry<V>>,
+        read: &mut Option<Entry<V>>,
     ) -> Result<Fenced<V>> {
         let marks = self.request.inner.local.marks();
         let found = shared.find(key, marks, Age::Checked, local).await?;
-        let is_answer = |looked: &Looked<V>| self.is_news(looked, local) || self.is_resting(looked);
-        if let Found::Usable(looked, _) = &found {
-            if is_answer(looked) {
-                return Ok(Fenced::Answered(looked.clone()));
+        let is_answer = |entry: &Entry<V>| self.is_news(entry, local) || self.is_resting(entry);
+        if let Found::Usable(entry, _) = &found {
+            if is_answer(entry) {
+                return Ok(Fenced::Answered(entry.clone()));
             }
-            self.offer(Some(looked));
-            *read = Some(looked.clone());
+            self.offer(Some(entry));
+            *read = Some(entry.clone());
         }
         let hard_timeout = self.request.settings.hard_timeout;
         let fencing = Fencing {
@@ -166,7 +166,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
                 .then_some(self.request.inner.loads.lease_limit),
             patience: self.request.inner.now().after(hard_timeout),
             is_answer: &is_answer,
-            is_fallback: &|looked| self.is_fallback(looked),
+            is_fallback: &|entry| self.is_fallback(entry),
             take_back: &|lease| {
                 self.request.inner.take_back(shared, key, vec![lease], End::Unstored);
             },
@@ -187,12 +187,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
     }
 
     /// Whether what the local tier holds answers the callers, on a second look.
-    fn is_answer(&self, looked: &Looked<V>) -> bool {
-        if !self.request.purpose.takes(&looked.held) {
+    fn is_answer(&self, entry: &Entry<V>) -> bool {
+        if !self.request.purpose.takes(&entry.content) {
             return false;
         }
         // Without chance: what could be renewed early still can.
-        let verdict = judge(looked, self.request.inner.now(), 0.0);
+        let verdict = judge(entry, self.request.inner.now(), 0.0);
         match self.request.purpose.trigger {
             Trigger::Miss => {
                 matches!(verdict, Verdict::Serve | Verdict::Refresh | Verdict::Resting)
@@ -203,25 +203,25 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
     }
 
     /// Whether the authority's value answers them.
-    fn is_news(&self, looked: &Looked<V>, local: Option<&Looked<V>>) -> bool {
-        if looked.life != Life::Fresh || !self.request.purpose.takes(&looked.held) {
+    fn is_news(&self, entry: &Entry<V>, local: Option<&Entry<V>>) -> bool {
+        if entry.life != Life::Fresh || !self.request.purpose.takes(&entry.content) {
             return false;
         }
         match self.request.purpose.trigger {
             Trigger::Miss => true,
             // Another process may have renewed it already.
             Trigger::Refresh => {
-                local.is_some_and(|local| local.note.version != looked.note.version)
+                local.is_some_and(|local| local.metadata.version != entry.metadata.version)
             }
             Trigger::Force => false,
         }
     }
 
     /// Whether it is what the last load, which failed here a moment ago, left to be served.
-    fn is_resting(&self, looked: &Looked<V>) -> bool {
+    fn is_resting(&self, entry: &Entry<V>) -> bool {
         self.request.purpose.trigger != Trigger::Force
-            && looked.life == Life::Stale
-            && self.request.inner.now() < looked.note.retry_at
+            && entry.life == Life::Stale
+            && self.request.inner.now() < entry.metadata.retry_at
     }
 
     /// Ends the flight without a load. Callers who joined meanwhile begin anew, and wait for the
@@ -231,7 +231,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         let later = inner.now().after(LONGEST_POLL);
         let dropped = ticket.publish(Landed::Miss, |_| {
             let mut there = inner.outline(hash, &key)?;
-            there.note.refresh_at = there.note.refresh_at.max(later);
+            there.metadata.refresh_at = there.metadata.refresh_at.max(later);
             Some(inner.retime(hash, &key, &there))
         });
         drop(dropped);
@@ -239,11 +239,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
 
     fn ready(
         self,
-        previous: Option<Looked<V>>,
+        previous: Option<Entry<V>>,
         fence: Fence<V>,
         tag_changes: u64,
     ) -> Prepared<K, V> {
-        let previous = previous.filter(|looked| !looked.held.is_absent());
+        let previous = previous.filter(|entry| !entry.content.is_absent());
         self.offer(previous.as_ref());
         let began = self.request.inner.now();
         Prepared::Ready(Ready { leader: self, began, previous, fence, tag_changes })
@@ -251,27 +251,27 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
 
     /// Holds out a value for those who do not wait to the end. A known absence is no value: callers
     /// whose loader always has one could do nothing with it.
-    fn offer(&self, looked: Option<&Looked<V>>) {
-        if let Some(looked) = looked.filter(|looked| !looked.held.is_absent()) {
-            self.ticket.offer(Landed::Stale(looked.clone()));
+    fn offer(&self, entry: Option<&Entry<V>>) {
+        if let Some(entry) = entry.filter(|entry| !entry.content.is_absent()) {
+            self.ticket.offer(Landed::Stale(entry.clone()));
         }
     }
 
     /// Ends the flight with what the authority has, and copies it here under the flight. If that
     /// has come of age, what would renew it.
-    fn publish_copy(self, looked: Looked<V>) -> Option<Request<K, V>> {
+    fn publish_copy(self, entry: Entry<V>) -> Option<Request<K, V>> {
         let Self { request, ticket } = self;
         let (inner, hash, key) = (&request.inner, request.hash, &request.key);
-        let looked = looked.with_refresh(&request.settings);
+        let entry = entry.with_refresh(&request.settings);
         let is_aged = request.purpose.trigger == Trigger::Miss
-            && judge(&looked, inner.now(), random::unit()) == Verdict::Refresh;
-        let landed = Landed::found(&looked);
-        let draft = inner.draft(key, looked);
+            && judge(&entry, inner.now(), random::unit()) == Verdict::Refresh;
+        let landed = Landed::found(&entry);
+        let candidate = inner.candidate(key, entry);
         if holds(Rule::FillFenced) {
-            let put = |_: &Landed<V>| inner.local.put(hash, key.clone(), draft);
+            let put = |_: &Landed<V>| inner.local.put(hash, key.clone(), candidate);
             drop(ticket.publish(landed, put));
         } else {
-            drop(inner.local.put(hash, key.clone(), draft));
+            drop(inner.local.put(hash, key.clone(), candidate));
             ticket.publish(landed, |_| ());
         }
         let arrived = inner.now();

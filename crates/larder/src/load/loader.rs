@@ -61,10 +61,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
         let tags: Vec<Arc<str>> = tags.into_iter().map(Into::into).collect();
         check_tags(&tags)?;
         let marks = self.inner.local.marks();
-        let seen = self.inner.forgive(self.inner.stack.see(marks, &tags).await.map(Some))?;
+        let generation = self.inner.forgive(self.inner.stack.see(marks, &tags).await.map(Some))?;
         // Without an answer the load goes on as without the backend.
-        let (seen, versions) = seen.unwrap_or_else(|| (marks.see(&tags), None));
-        lock(&self.flight.info().early_tags).push(EarlyTags { seen, versions });
+        let (generation, versions) = generation.unwrap_or_else(|| (marks.see(&tags), None));
+        lock(&self.flight.info().early_tags).push(EarlyTags { generation, versions });
         Ok(())
     }
 }

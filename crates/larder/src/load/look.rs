@@ -6,17 +6,17 @@ use crate::key::CacheKey;
 use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::{random, runtime};
+use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::{Verdict, judge};
-use crate::tier::held::{Held, Looked};
 
 /// What a closer look here came to.
 pub(super) enum Close<V> {
-    Serve(Held<V>),
-    Renew(Held<V>),
+    Serve(Content<V>),
+    Renew(Content<V>),
     /// Stale, and no load is due.
-    Rest(Looked<V>),
+    Rest(Entry<V>),
     /// Past its ttl, or due to be compared.
-    Spent(Looked<V>),
+    Spent(Entry<V>),
     Nothing,
 }
 
@@ -28,23 +28,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     pub(super) async fn look_closer(&self) -> Result<Close<V>> {
         let mut are_marks_checked = false;
         loop {
-            let Some(mut looked) = self.inner.look(self.hash, &self.key) else {
+            let Some(mut entry) = self.inner.look(self.hash, &self.key) else {
                 return Ok(Close::Nothing);
             };
             if are_marks_checked {
                 // However short the interval of checks is, this call has made one.
-                looked.note.marks_due = Timestamp::FAR;
+                entry.metadata.marks_due = Timestamp::FAR;
             }
-            match judge(&looked, self.inner.now(), random::unit()) {
-                Verdict::Serve => return Ok(Close::Serve(looked.held)),
-                Verdict::Refresh => return Ok(Close::Renew(looked.held)),
-                Verdict::Resting => return Ok(Close::Rest(looked)),
-                Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(looked)),
+            match judge(&entry, self.inner.now(), random::unit()) {
+                Verdict::Serve => return Ok(Close::Serve(entry.content)),
+                Verdict::Refresh => return Ok(Close::Renew(entry.content)),
+                Verdict::Resting => return Ok(Close::Rest(entry)),
+                Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(entry)),
                 Verdict::CheckMarks => {
                     runtime::require()?;
-                    if let Err(error) = Box::pin(self.check_marks(&looked)).await {
+                    if let Err(error) = Box::pin(self.check_marks(&entry)).await {
                         self.inner.tell(&Event::SharedFailed(error));
-                        return Ok(Close::Spent(looked));
+                        return Ok(Close::Spent(entry));
                     }
                     are_marks_checked = true;
                 }
@@ -53,15 +53,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
-    async fn check_marks(&self, looked: &Looked<V>) -> Result<()> {
+    async fn check_marks(&self, entry: &Entry<V>) -> Result<()> {
         let marks = self.inner.local.marks();
-        let due = self.inner.stack.compare(marks, &looked.seen.names()).await?;
+        let due = self.inner.stack.compare(marks, &entry.generation.names()).await?;
         let dropped = self.inner.flights.hold(self.hash, || {
             let mut there = self.inner.outline(self.hash, &self.key)?;
-            let is_same = there.note.version == looked.note.version
-                && there.note.written_at == looked.note.written_at;
+            let is_same = there.metadata.version == entry.metadata.version
+                && there.metadata.written_at == entry.metadata.written_at;
             // All else of it may have changed meanwhile, and stays so.
-            there.note.marks_due = due;
+            there.metadata.marks_due = due;
             is_same.then(|| self.inner.retime(self.hash, &self.key, &there))
         });
         drop(dropped);

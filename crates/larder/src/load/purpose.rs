@@ -1,6 +1,6 @@
 //! The purpose of a load.
 
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 /// What a load is for, and what counts as its answer.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +14,8 @@ pub(crate) struct Purpose {
 
 impl Purpose {
     /// Whether this answers the caller, were it fresh.
-    pub(crate) fn takes<V>(self, held: &Held<V>) -> bool {
-        !(self.past_absence && held.is_absent())
+    pub(crate) fn takes<V>(self, content: &Content<V>) -> bool {
+        !(self.past_absence && content.is_absent())
     }
 }
 

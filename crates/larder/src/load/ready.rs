@@ -16,7 +16,7 @@ use crate::support::runtime::{Sleep, before, unless};
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
     /// What the loader is given.
     pub(crate) fn load(&self) -> Load<K, V> {
-        let stale = self.previous.as_ref().and_then(|looked| looked.held.clone().into_option());
+        let stale = self.previous.as_ref().and_then(|entry| entry.content.clone().into_option());
         let Leader { request, ticket } = &self.leader;
         let (key, inner) = (request.key.clone(), Arc::clone(&request.inner));
         Load { key, stale, inner, flight: ticket.follow() }

@@ -13,7 +13,7 @@ use crate::key::CacheKey;
 use crate::load::purpose::Purpose;
 use crate::observe::stats::Count;
 use crate::options::Settings;
-use crate::tier::held::{Held, Looked};
+use crate::tier::entry::{Content, Entry};
 use crate::tier::marks::here::Marks;
 
 /// A look-up that the fast path could not answer.
@@ -45,9 +45,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let now = self.inner.arrival(&self.caller);
         // A copy has the tags that its record names, whatever the options say.
         let may_add_tags = kind == FlightKind::Fill || self.purpose.late_tags;
-        let seen = marks.see(self.settings.tags());
+        let generation = marks.see(self.settings.tags());
         let limit = self.inner.join_limit(&self.settings);
-        let about = FlightInfo::new(kind, now.clone(), seen, may_add_tags, limit);
+        let about = FlightInfo::new(kind, now.clone(), generation, may_add_tags, limit);
         let in_place_of = |older: Option<&FlightInfo>| match older {
             // One that is no longer valid is not waited for.
             Some(older) if older.is_valid(&now, marks) => about.after(older),
@@ -65,20 +65,20 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// A stale value that was found here, if it is not dead by now.
-    pub(super) fn stale(&self, found: Option<Looked<V>>) -> Option<Held<V>> {
-        self.allowed(found.and_then(|looked| self.judge_since(self.arrived).take_stale(looked)))
+    pub(super) fn stale(&self, found: Option<Entry<V>>) -> Option<Content<V>> {
+        self.allowed(found.and_then(|entry| self.judge_since(self.arrived).take_stale(entry)))
     }
 
     /// A stale value, for those who take one.
-    pub(super) fn allowed(&self, held: Option<Held<V>>) -> Option<Held<V>> {
-        let held = held.filter(|held| self.settings.allow_stale && !held.is_absent());
-        let count = if held.is_some() { Count::StaleHits } else { Count::Misses };
+    pub(super) fn allowed(&self, content: Option<Content<V>>) -> Option<Content<V>> {
+        let content = content.filter(|content| self.settings.allow_stale && !content.is_absent());
+        let count = if content.is_some() { Count::StaleHits } else { Count::Misses };
         self.inner.stats().add(count);
-        held
+        content
     }
 
     /// Whether this request looks past what is held: a known absence is no answer to it.
-    pub(super) fn is_past(&self, held: &Held<V>) -> bool {
-        self.purpose.past_absence && held.is_absent()
+    pub(super) fn is_past(&self, content: &Content<V>) -> bool {
+        self.purpose.past_absence && content.is_absent()
     }
 }

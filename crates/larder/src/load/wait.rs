@@ -13,7 +13,7 @@ use crate::key::CacheKey;
 use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::runtime::Sleep;
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Waits for a flight as long as this caller's own timeouts allow.
@@ -74,8 +74,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Asks for the marks of a value, so that those that are known here are of now. Where the authority
     /// does not answer, those that are known count.
     async fn check_marks_of(&self, landed: &Landed<V>) {
-        let Some(looked) = looked(landed) else { return };
-        let (marks, names) = (self.inner.local.marks(), looked.seen.names());
+        let Some(entry) = entry(landed) else { return };
+        let (marks, names) = (self.inner.local.marks(), entry.generation.names());
         if let Err(error) = Box::pin(self.inner.stack.compare(marks, &names)).await {
             self.inner.tell(&Event::SharedFailed(error));
         }
@@ -101,9 +101,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 }
 
-fn looked<V>(landed: &Landed<V>) -> Option<&Looked<V>> {
+fn entry<V>(landed: &Landed<V>) -> Option<&Entry<V>> {
     match landed {
-        Landed::Found(looked) | Landed::Stale(looked) | Landed::FellBack(looked, _) => Some(looked),
+        Landed::Found(entry) | Landed::Stale(entry) | Landed::FellBack(entry, _) => Some(entry),
         Landed::Loaded(_) | Landed::Miss | Landed::Failed(_) => None,
     }
 }

@@ -15,15 +15,15 @@ use crate::load::look::Close;
 use crate::load::purpose::{Purpose, Trigger};
 use crate::load::request::Request;
 use crate::support::runtime;
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 /// What a caller with a loader does next.
 #[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
 pub(crate) enum Turn<K: Hash + Eq, V> {
     /// It has its answer.
-    Answer(Held<V>),
+    Answer(Content<V>),
     /// It has its answer, which has come of age.
-    Renew(Held<V>),
+    Renew(Content<V>),
     /// It leads.
     Lead(Leader<K, V>),
     /// It waits for another.
@@ -32,18 +32,18 @@ pub(crate) enum Turn<K: Hash + Eq, V> {
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// A value through the loader.
-    pub(crate) async fn load(self, loader: BoxLoader<K, V>) -> Result<Held<V>> {
+    pub(crate) async fn load(self, loader: BoxLoader<K, V>) -> Result<Content<V>> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
             let follower = match self.turn().await? {
-                Turn::Answer(held) => return Ok(held),
-                Turn::Renew(held) => {
+                Turn::Answer(content) => return Ok(content),
+                Turn::Renew(content) => {
                     if let Some(loader) = loader.take() {
                         // Without a runtime the value is as good as it was.
                         let _ = self.start(Trigger::Refresh, loader);
                     }
-                    return Ok(held);
+                    return Ok(content);
                 }
                 Turn::Lead(lead) => {
                     let loader = loader.take().ok_or_else(gone)?;
@@ -55,8 +55,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             };
             let _waiting = waiting(&follower)?;
             runtime::require()?;
-            if let Some(held) = self.answer(self.wait(follower).await)? {
-                return Ok(held);
+            if let Some(content) = self.answer(self.wait(follower).await)? {
+                return Ok(content);
             }
         }
     }
@@ -79,17 +79,17 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// One look, and if it has no answer a place in the key's flight.
     pub(crate) async fn turn(&self) -> Result<Turn<K, V>> {
         match self.look_closer().await? {
-            Close::Serve(held) if !self.is_past(&held) => {
+            Close::Serve(content) if !self.is_past(&content) => {
                 self.inner.stats().hit();
-                return Ok(Turn::Answer(held));
+                return Ok(Turn::Answer(content));
             }
-            Close::Renew(held) if !self.is_past(&held) => {
+            Close::Renew(content) if !self.is_past(&content) => {
                 self.inner.stats().hit();
-                return Ok(Turn::Renew(held));
+                return Ok(Turn::Renew(content));
             }
-            Close::Rest(looked) if !self.is_past(&looked.held) => {
+            Close::Rest(entry) if !self.is_past(&entry.content) => {
                 self.inner.stats().stale_hit();
-                return Ok(Turn::Answer(looked.held));
+                return Ok(Turn::Answer(entry.content));
             }
             _ => {}
         }
@@ -108,16 +108,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// What a load's wait came to. None if it has to try again.
-    pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Held<V>>> {
+    pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Content<V>>> {
         let stats = self.inner.stats();
         match taken {
-            Taken::Fresh(held) if !self.is_past(&held) => {
+            Taken::Fresh(content) if !self.is_past(&content) => {
                 stats.miss();
-                Ok(Some(held))
+                Ok(Some(content))
             }
-            Taken::Stale(held) => {
+            Taken::Stale(content) => {
                 stats.stale_hit();
-                Ok(Some(held))
+                Ok(Some(content))
             }
             Taken::Failed(error) => {
                 stats.miss();

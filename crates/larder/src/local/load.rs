@@ -10,11 +10,11 @@ use crate::flight::flights::{Follower, Join, Meet, Ticket};
 use crate::local::{EntryOptions, LocalCache};
 use crate::lookup::Lookup;
 use crate::support::park::block_on;
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 
 /// What joiners judge a flight by, and what its load is fenced with.
 pub(super) struct About {
-    seen: Seen,
+    generation: Generation,
     link: Link,
 }
 
@@ -97,9 +97,10 @@ where
         self.tier.stats().miss();
         loop {
             // Seen before the flight begins, and so before its load does.
-            let about = About { seen: self.tier.marks().see(&options.tags), link: Link::default() };
+            let about =
+                About { generation: self.tier.marks().see(&options.tags), link: Link::default() };
             let meet = |about: &About| {
-                let is_valid = self.tier.marks().life(&about.seen) == Life::Fresh;
+                let is_valid = self.tier.marks().life(&about.generation) == Life::Fresh;
                 if is_valid { Meet::Follow } else { Meet::Replace }
             };
             match self.flights.join(hash, key, Q::to_key, |_| about, meet) {
@@ -136,9 +137,9 @@ where
         drop(waiting);
         std::mem::forget(failure);
         let key = key.to_key();
-        let seen = ticket.info().seen.clone();
-        let draft = self.draft(&key, value.clone(), options, seen);
-        let stored = ticket.publish(value.clone(), |_| self.tier.put(hash, key, draft));
+        let generation = ticket.info().generation.clone();
+        let candidate = self.candidate(&key, value.clone(), options, generation);
+        let stored = ticket.publish(value.clone(), |_| self.tier.put(hash, key, candidate));
         // Only now, when the stripe is free again, is what it replaced let go.
         drop(stored);
         Ok(value)

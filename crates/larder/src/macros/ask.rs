@@ -12,7 +12,7 @@ use crate::lookup::Lookup;
 use crate::macros::outcome::Outcome;
 use crate::macros::sharing::{Returns, Sharing};
 use crate::options::{Options, check_tags};
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 /// What an asynchronous function has asked of its cache: none means that it runs by itself.
 pub enum Asked<O> {
@@ -72,7 +72,7 @@ where
     });
     Asked::Later(Box::pin(async move {
         let ended = request.load(loader).await;
-        answer::<V, O, S>(ended.map(Held::into_option), &slot)
+        answer::<V, O, S>(ended.map(Content::into_option), &slot)
     }))
 }
 

@@ -103,12 +103,12 @@ mod tests {
     #[test]
     fn jitter_stays_between_half_and_all() {
         let most = Duration::from_millis(80);
-        let mut seen = (most, Duration::ZERO);
+        let mut generation = (most, Duration::ZERO);
         for _ in 0..1_000 {
             let one = jittered(most);
-            seen = (seen.0.min(one), seen.1.max(one));
+            generation = (generation.0.min(one), generation.1.max(one));
         }
-        assert!(seen.0 >= most / 2 && seen.1 <= most);
-        assert!(seen.1.saturating_sub(seen.0) > most / 4, "it varies");
+        assert!(generation.0 >= most / 2 && generation.1 <= most);
+        assert!(generation.1.saturating_sub(generation.0) > most / 4, "it varies");
     }
 }

@@ -27,7 +27,7 @@ use crate::snapshot::number::{Input, put, put_bytes};
 
 /// An entry as a snapshot holds it, or as bytes of a block show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(super) struct SavedEntry<'a> {
     pub(super) key: &'a str,
     pub(super) payload: Payload<'a>,
     /// When the save began: how long it stays fresh, [`NEVER`] without end.
@@ -52,7 +52,7 @@ pub(super) enum Payload<'a> {
     Counter(i64),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> SavedEntry<'a> {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(self.flags());
         put_bytes(out, self.key.as_bytes());
@@ -149,11 +149,11 @@ mod tests {
 
     use larder_core::{NEVER, Version};
 
-    use super::{ABSENT, COUNTER, Entry, Payload};
+    use super::{ABSENT, COUNTER, Payload, SavedEntry};
     use crate::snapshot::number::Input;
 
-    fn entry() -> Entry<'static> {
-        Entry {
+    fn entry() -> SavedEntry<'static> {
+        SavedEntry {
             key: "ada",
             payload: Payload::Value(b"1815"),
             fresh_left: Duration::from_secs(60),
@@ -168,10 +168,11 @@ mod tests {
 
     #[test]
     fn entries_come_back() {
-        let absent = Entry { payload: Payload::Absent, version: Version::NONE, ..entry() };
-        let endless = Entry { fresh_left: NEVER, kept_left: NEVER, tags: Vec::new(), ..entry() };
-        let graced = Entry { kept_left: NEVER, cost: Duration::ZERO, ..entry() };
-        let counter = Entry { payload: Payload::Counter(-7), ..entry() };
+        let absent = SavedEntry { payload: Payload::Absent, version: Version::NONE, ..entry() };
+        let endless =
+            SavedEntry { fresh_left: NEVER, kept_left: NEVER, tags: Vec::new(), ..entry() };
+        let graced = SavedEntry { kept_left: NEVER, cost: Duration::ZERO, ..entry() };
+        let counter = SavedEntry { payload: Payload::Counter(-7), ..entry() };
         let entries = [entry(), absent, counter, endless, graced];
         let mut out = Vec::new();
         for entry in &entries {
@@ -179,7 +180,7 @@ mod tests {
         }
         let mut input = Input(&out);
         for entry in &entries {
-            assert_eq!(Entry::take(&mut input).as_ref(), Some(entry));
+            assert_eq!(SavedEntry::take(&mut input).as_ref(), Some(entry));
         }
         assert!(input.0.is_empty());
     }
@@ -189,11 +190,11 @@ mod tests {
         let mut out = Vec::new();
         entry().put(&mut out);
         for length in 0..out.len() {
-            assert_eq!(Entry::take(&mut Input(&out[..length])), None);
+            assert_eq!(SavedEntry::take(&mut Input(&out[..length])), None);
         }
         for flags in [out[0] | 128, out[0] | ABSENT | COUNTER] {
             out[0] = flags;
-            assert_eq!(Entry::take(&mut Input(&out)), None);
+            assert_eq!(SavedEntry::take(&mut Input(&out)), None);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::key::CacheKey;
 use crate::observe::event::{Event, Observer};
 use crate::snapshot::block::BlockWriter;
 use crate::snapshot::encode::encode;
-use crate::snapshot::entry::{Entry, Payload};
+use crate::snapshot::entry::{Payload, SavedEntry};
 use crate::snapshot::failure::{guarded, of_sink};
 use crate::snapshot::header::Header;
 use crate::snapshot::journal::{Journal, name};
@@ -21,14 +21,14 @@ use crate::snapshot::{Form, Returned};
 use crate::support::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::support::sync::thread::Thread;
 use crate::support::sync::{Arc, Mutex, MutexGuard, lock};
-use crate::tier::held::{Held, Note};
+use crate::tier::entry::{Content, Metadata};
 use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{Copied, Refill};
 use crate::tier::message::{ChangeListener, Ending, Text};
 
 /// What keeps a cache's snapshot.
 pub(crate) struct Keeper<K, V> {
-    pub(super) local: Arc<LocalTier<K, Held<V>, Note>>,
+    pub(super) local: Arc<LocalTier<K, Content<V>, Metadata>>,
     form: Form<V>,
     notes: Notes,
     observer: Observer,
@@ -53,8 +53,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         form: Form<V>,
         every: Option<Duration>,
         observer: Observer,
-        local: impl Fn() -> Arc<LocalTier<K, Held<V>, Note>>,
-        put: impl Fn(&mut Refill<'_, K, Held<V>, Note>, Returned<K, V>),
+        local: impl Fn() -> Arc<LocalTier<K, Content<V>, Metadata>>,
+        put: impl Fn(&mut Refill<'_, K, Content<V>, Metadata>, Returned<K, V>),
     ) -> Result<Arc<Self>> {
         let mut tier = local();
         let now = tier.clock().now();
@@ -100,7 +100,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     }
 
     /// The local tier that is kept.
-    pub(crate) fn local(&self) -> Arc<LocalTier<K, Held<V>, Note>> {
+    pub(crate) fn local(&self) -> Arc<LocalTier<K, Content<V>, Metadata>> {
         Arc::clone(&self.local)
     }
 
@@ -231,36 +231,36 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// The codec's or the key's.
     fn put(&self, hash: u64, key: &K, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
         let copied = self.local.copy_since(hash, key, began);
-        let Some(Copied { draft, idle }) = copied else { return Ok(false) };
+        let Some(Copied { candidate, idle }) = copied else { return Ok(false) };
         let form = &self.form;
         let text = guarded("save", || Ok(key.to_text()))?;
-        let encoded = match &draft.value {
-            Held::Value(value) => {
+        let encoded = match &candidate.value {
+            Content::Value(value) => {
                 guarded("save", || form.codec.encode_at(value, &form.place(&text)))?
             }
-            Held::Absent | Held::Counter(_) => Bytes::new(),
+            Content::Absent | Content::Counter(_) => Bytes::new(),
         };
         if encoded.len() + text.len() > LARGEST {
             return Err(Error::new(ErrorKind::NoSpace, "save", "an entry is larger than 1 GiB"));
         }
-        let note = draft.note.as_ref();
+        let metadata = candidate.metadata.as_ref();
         // What has been written since has no longer life than it began with.
-        let from = note.map_or(began, |note| note.written_at.max(began));
-        let tags = draft.seen.names();
-        let entry = Entry {
+        let from = metadata.map_or(began, |metadata| metadata.written_at.max(began));
+        let tags = candidate.generation.names();
+        let entry = SavedEntry {
             key: &text,
-            payload: match &draft.value {
-                Held::Value(_) => Payload::Value(&encoded),
-                Held::Absent => Payload::Absent,
-                Held::Counter(number) => Payload::Counter(*number),
+            payload: match &candidate.value {
+                Content::Value(_) => Payload::Value(&encoded),
+                Content::Absent => Payload::Absent,
+                Content::Counter(number) => Payload::Counter(*number),
             },
-            fresh_left: draft.fresh_until.since(from),
-            kept_left: draft.kept_until.since(from),
-            age: note.map_or(Duration::ZERO, |note| began.since(note.written_at)),
+            fresh_left: candidate.fresh_until.since(from),
+            kept_left: candidate.kept_until.since(from),
+            age: metadata.map_or(Duration::ZERO, |metadata| began.since(metadata.written_at)),
             idle,
-            version: note.map_or(larder_core::Version::NONE, |note| note.version),
+            version: metadata.map_or(larder_core::Version::NONE, |metadata| metadata.version),
             tags: tags.iter().map(|tag| &**tag).collect(),
-            cost: note.map_or(Duration::ZERO, |note| note.cost),
+            cost: metadata.map_or(Duration::ZERO, |metadata| metadata.cost),
         };
         entry.put(bytes);
         Ok(true)

@@ -10,7 +10,7 @@ use crate::snapshot::failure::of_sink;
 use crate::snapshot::file::FileSink;
 use crate::snapshot::sink::Sink;
 use crate::support::sync::Arc;
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 pub(crate) use crate::snapshot::keeper::Keeper;
 
@@ -134,7 +134,7 @@ impl<V> Form<V> {
 /// An entry of a snapshot, with the life that is left.
 pub(crate) struct Returned<K, V> {
     pub(crate) key: K,
-    pub(crate) held: Held<V>,
+    pub(crate) content: Content<V>,
     pub(crate) fresh_left: Duration,
     /// More than nothing.
     pub(crate) kept_left: Duration,

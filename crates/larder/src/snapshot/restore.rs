@@ -9,7 +9,7 @@ use larder_core::{Error, ErrorKind, NEVER, Result, Version};
 
 use crate::key::CacheKey;
 use crate::snapshot::block::BlockReader;
-use crate::snapshot::entry::{Entry, Payload};
+use crate::snapshot::entry::{Payload, SavedEntry};
 use crate::snapshot::failure::{damaged, foreign, guarded, of_sink};
 use crate::snapshot::header::{Begun, Header};
 use crate::snapshot::journal::name;
@@ -18,7 +18,7 @@ use crate::snapshot::number::Input;
 use crate::snapshot::v0::ReaderV0;
 use crate::snapshot::{Form, Returned};
 use crate::support::sync::Arc;
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 /// What a restored snapshot leaves to do.
 pub(super) struct Restored {
@@ -149,27 +149,27 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
     fn block(&mut self, body: &Bytes, changes: Option<&Changes>) -> Result<()> {
         let mut input = Input(body);
         while !input.0.is_empty() {
-            let entry = Entry::take(&mut input).ok_or_else(damaged)?;
+            let entry = SavedEntry::take(&mut input).ok_or_else(damaged)?;
             let fate = changes.map_or(Fate::Kept, |changes| changes.fate(entry.key, &entry.tags));
             self.entry(&entry, body, fate);
         }
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, body: &Bytes, fate: Fate) {
+    fn entry(&mut self, entry: &SavedEntry<'_>, body: &Bytes, fate: Fate) {
         let number = self.number;
         self.number += 1;
         let Some((fresh_left, kept_left)) = self.lives(entry, fate) else { return };
         let key = guarded("restore", || K::from_text(entry.key).ok_or_else(no_key));
-        let held = match entry.payload {
-            Payload::Value(payload) => self.decode(entry.key, payload, body).map(Held::Value),
-            Payload::Absent => Ok(Held::Absent),
-            Payload::Counter(number) => Ok(Held::Counter(number)),
+        let content = match entry.payload {
+            Payload::Value(payload) => self.decode(entry.key, payload, body).map(Content::Value),
+            Payload::Absent => Ok(Content::Absent),
+            Payload::Counter(number) => Ok(Content::Counter(number)),
         };
-        match key.and_then(|key| Ok((key, held?))) {
-            Ok((key, held)) => (self.give)(Returned {
+        match key.and_then(|key| Ok((key, content?))) {
+            Ok((key, content)) => (self.give)(Returned {
                 key,
-                held,
+                content,
                 fresh_left,
                 kept_left,
                 age: entry.age.saturating_add(self.downtime),
@@ -187,7 +187,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
     }
 
     /// What is left of its life; none if nothing is.
-    fn lives(&self, entry: &Entry<'_>, fate: Fate) -> Option<(Duration, Duration)> {
+    fn lives(&self, entry: &SavedEntry<'_>, fate: Fate) -> Option<(Duration, Duration)> {
         let left = |life| if life == NEVER { NEVER } else { self.downtime_off(life) };
         let (fresh, kept) = (left(entry.fresh_left), left(entry.kept_left));
         let (fresh, kept) = match fate {

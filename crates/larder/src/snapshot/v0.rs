@@ -22,7 +22,7 @@ use larder_core::{NEVER, Result, Version};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::snapshot::block::take;
-use crate::snapshot::entry::{Entry, Payload};
+use crate::snapshot::entry::{Payload, SavedEntry};
 use crate::snapshot::failure::{damaged, of_sink};
 
 /// What a snapshot of layout 0 says before its entries.
@@ -50,14 +50,14 @@ impl<R: Read> ReaderV0<R> {
     }
 
     /// Shows the next entry, and the bytes that hold its payload.
-    pub(super) fn entry(&mut self, show: impl FnOnce(Entry<'_>, &Bytes)) -> Result<()> {
+    pub(super) fn entry(&mut self, show: impl FnOnce(SavedEntry<'_>, &Bytes)) -> Result<()> {
         let key = self.bytes()?;
         let payload = Bytes::from(self.bytes()?);
         let left = match u64::from_le_bytes(self.array()?) {
             u64::MAX => NEVER,
             micros => Duration::from_micros(micros),
         };
-        let entry = Entry {
+        let entry = SavedEntry {
             key: std::str::from_utf8(&key).map_err(|_| damaged())?,
             payload: Payload::Value(&payload),
             fresh_left: left,

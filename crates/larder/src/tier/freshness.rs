@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_core::{Life, NEVER, Timestamp};
 
 use crate::options::{Settings, Ttl};
-use crate::tier::held::{Looked, Note};
+use crate::tier::entry::{Entry, Metadata};
 
 /// XFetch draws only this many load costs before the expiry: further out the chance is 1 in 20,000.
 const EARLY_WINDOW: f64 = 10.0;
@@ -31,15 +31,16 @@ pub(crate) enum Verdict {
 }
 
 /// Judges a value at this time. `chance` is uniform between 0 and 1.
-pub(crate) fn judge<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> Verdict {
-    let note = &looked.note;
-    if !note.is_copy_trusted(now) {
+pub(crate) fn judge<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> Verdict {
+    let metadata = &entry.metadata;
+    if !metadata.is_copy_trusted(now) {
         Verdict::CheckCopy
-    } else if !note.is_trusted(now) {
+    } else if !metadata.is_trusted(now) {
         Verdict::CheckMarks
-    } else if looked.life != Life::Fresh {
-        if now < note.retry_at { Verdict::Resting } else { Verdict::Stale }
-    } else if now >= note.retry_at && (note.refresh_at <= now || early(looked, now, chance)) {
+    } else if entry.life != Life::Fresh {
+        if now < metadata.retry_at { Verdict::Resting } else { Verdict::Stale }
+    } else if now >= metadata.retry_at && (metadata.refresh_at <= now || early(entry, now, chance))
+    {
         Verdict::Refresh
     } else {
         Verdict::Serve
@@ -47,22 +48,23 @@ pub(crate) fn judge<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> Verdi
 }
 
 /// XFetch: `-cost · beta · ln(chance)` reaches the expiry.
-fn early<V>(looked: &Looked<V>, now: Timestamp, chance: f64) -> bool {
-    let note = &looked.note;
-    let left = looked.fresh_until.since(now);
-    if note.early_refresh <= 0.0 || note.cost.is_zero() || left == NEVER {
+fn early<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> bool {
+    let metadata = &entry.metadata;
+    let left = entry.fresh_until.since(now);
+    if metadata.early_refresh <= 0.0 || metadata.cost.is_zero() || left == NEVER {
         return false;
     }
-    let reach = -note.cost.as_secs_f64() * note.early_refresh * chance.max(f64::MIN_POSITIVE).ln();
+    let reach =
+        -metadata.cost.as_secs_f64() * metadata.early_refresh * chance.max(f64::MIN_POSITIVE).ln();
     reach >= left.as_secs_f64()
 }
 
 /// When a hit on the value needs a closer look for the first time.
-pub(crate) fn attend_at(fresh_until: Timestamp, note: &Note) -> Timestamp {
-    let window = note.cost.as_secs_f64() * note.early_refresh * EARLY_WINDOW;
+pub(crate) fn attend_at(fresh_until: Timestamp, metadata: &Metadata) -> Timestamp {
+    let window = metadata.cost.as_secs_f64() * metadata.early_refresh * EARLY_WINDOW;
     let window = Duration::try_from_secs_f64(window).unwrap_or(NEVER);
     let early = if window.is_zero() { fresh_until } else { fresh_until.before(window) };
-    early.min(fresh_until).min(note.refresh_at).min(note.marks_due).min(note.copy_due)
+    early.min(fresh_until).min(metadata.refresh_at).min(metadata.marks_due).min(metadata.copy_due)
 }
 
 /// How long a value written now is fresh, and how long it is kept. Zero: not at all. `chance` is
@@ -102,41 +104,41 @@ mod tests {
 
     use super::{Verdict, attend_at, back_off, judge, lives};
     use crate::options::{Options, Settings, Ttl};
-    use crate::tier::held::{Held, Looked, Note};
-    use crate::tier::marks::here::Seen;
+    use crate::tier::entry::{Content, Entry, Metadata};
+    use crate::tier::marks::here::Generation;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::ZERO.after(Duration::from_secs(seconds))
     }
 
-    fn looked(life: Life, note: Note) -> Looked<()> {
+    fn entry(life: Life, metadata: Metadata) -> Entry<()> {
         let (fresh_until, kept_until) = (at(100), at(200));
-        let (held, seen, is_marked) = (Held::Value(()), Seen::default(), false);
-        Looked { held, life, is_marked, fresh_until, kept_until, note, seen }
+        let (content, generation, is_marked) = (Content::Value(()), Generation::default(), false);
+        Entry { content, life, is_marked, fresh_until, kept_until, metadata, generation }
     }
 
     #[test]
     fn what_must_be_compared_comes_before_what_may_be_served() {
-        let note = Note::new(Version::NONE, at(0));
-        assert_eq!(judge(&looked(Life::Fresh, note), at(50), 0.5), Verdict::Serve);
-        assert_eq!(judge(&looked(Life::Stale, note), at(100), 0.5), Verdict::Stale);
-        let refresh = Note { refresh_at: at(40), ..note };
-        assert_eq!(judge(&looked(Life::Fresh, refresh), at(40), 0.5), Verdict::Refresh);
-        let marks = Note { marks_due: at(30), ..refresh };
-        assert_eq!(judge(&looked(Life::Fresh, marks), at(40), 0.5), Verdict::CheckMarks);
-        let copy = Note { copy_due: at(30), ..marks };
-        assert_eq!(judge(&looked(Life::Stale, copy), at(40), 0.5), Verdict::CheckCopy);
-        let resting = Note { retry_at: at(120), ..note };
-        assert_eq!(judge(&looked(Life::Stale, resting), at(110), 0.5), Verdict::Resting);
-        assert_eq!(judge(&looked(Life::Stale, resting), at(120), 0.5), Verdict::Stale);
+        let metadata = Metadata::new(Version::NONE, at(0));
+        assert_eq!(judge(&entry(Life::Fresh, metadata), at(50), 0.5), Verdict::Serve);
+        assert_eq!(judge(&entry(Life::Stale, metadata), at(100), 0.5), Verdict::Stale);
+        let refresh = Metadata { refresh_at: at(40), ..metadata };
+        assert_eq!(judge(&entry(Life::Fresh, refresh), at(40), 0.5), Verdict::Refresh);
+        let marks = Metadata { marks_due: at(30), ..refresh };
+        assert_eq!(judge(&entry(Life::Fresh, marks), at(40), 0.5), Verdict::CheckMarks);
+        let copy = Metadata { copy_due: at(30), ..marks };
+        assert_eq!(judge(&entry(Life::Stale, copy), at(40), 0.5), Verdict::CheckCopy);
+        let resting = Metadata { retry_at: at(120), ..metadata };
+        assert_eq!(judge(&entry(Life::Stale, resting), at(110), 0.5), Verdict::Resting);
+        assert_eq!(judge(&entry(Life::Stale, resting), at(120), 0.5), Verdict::Stale);
     }
 
     #[test]
     fn early_refresh_is_likelier_near_the_expiry_and_attended_in_its_window() {
         let cost = Duration::from_secs(1);
-        let note = Note { cost, early_refresh: 1.0, ..Note::new(Version::NONE, at(0)) };
-        let entry = looked(Life::Fresh, note);
-        assert_eq!(attend_at(at(100), &note), at(90));
+        let metadata = Metadata { cost, early_refresh: 1.0, ..Metadata::new(Version::NONE, at(0)) };
+        let entry = entry(Life::Fresh, metadata);
+        assert_eq!(attend_at(at(100), &metadata), at(90));
         // -ln(0.5) is 0.69 seconds: not two seconds before, but half a second before.
         assert_eq!(judge(&entry, at(98), 0.5), Verdict::Serve);
         let near = at(99).after(Duration::from_millis(500));

@@ -1,7 +1,7 @@
 //! Tiers: typed values in this process, records at the authority, and the marks that end both.
 
+pub(crate) mod entry;
 pub(crate) mod freshness;
-pub(crate) mod held;
 pub(crate) mod local;
 pub(crate) mod marks;
 pub(crate) mod message;

@@ -14,9 +14,9 @@ use crate::layer::Gather;
 use crate::memory::MemoryBackend;
 use crate::support::clock::LocalClock;
 use crate::support::runtime;
-use crate::tier::held::Looked;
+use crate::tier::entry::Entry;
 use crate::tier::marks::current::{Age, MarkChange, marks_due};
-use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::marks::here::{Generation, Marks};
 use crate::tier::shared::scan::Met;
 use crate::tier::shared::{Found, Shared};
 
@@ -125,10 +125,10 @@ impl<V: 'static> Stack<V> {
         &self,
         marks: &Marks,
         tags: &[Arc<str>],
-    ) -> Result<(Seen, Option<Vec<TagVersion>>)> {
+    ) -> Result<(Generation, Option<Vec<TagVersion>>)> {
         let Some(shared) = self.below() else { return Ok((marks.see(tags), None)) };
         let current = shared.authority.current(marks, tags, Age::Now).await?;
-        Ok((current.seen, Some(current.tags)))
+        Ok((current.generation, Some(current.tags)))
     }
 
     /// A tag has changed, at the authority to this mark if that is known.
@@ -202,11 +202,11 @@ impl<V: Clone + 'static> Stack<V> {
         &self,
         key: &impl CacheKey,
         marks: &Marks,
-    ) -> Result<Option<Looked<V>>> {
+    ) -> Result<Option<Entry<V>>> {
         let Some(shared) = self.below() else { return Ok(None) };
         runtime::require()?;
         let found = Box::pin(shared.find(&shared.key(key), marks, Age::Checked, None)).await?;
-        Ok(Found::into_looked(found))
+        Ok(Found::into_entry(found))
     }
 
     /// Whether a value or a number is under the key, without the value.

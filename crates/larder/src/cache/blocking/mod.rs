@@ -20,7 +20,7 @@ use crate::load::request::Request;
 use crate::load::with_loader::{Turn, waiting};
 use crate::lookup::Lookup;
 use crate::support::runtime::{IoThread, blocking};
-use crate::tier::held::Held;
+use crate::tier::entry::Content;
 
 mod keys;
 mod many;
@@ -58,10 +58,10 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
     /// As [`Cache::get`].
     pub fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         match self.cache.inner.local.hit(key) {
-            Ok(held) => Ok(held.into_option()),
+            Ok(content) => Ok(content.into_option()),
             Err(hash) => {
-                let held = self.run(self.request(hash, key.to_key(), LOOK).get())??;
-                Ok(held.and_then(Held::into_option))
+                let content = self.run(self.request(hash, key.to_key(), LOOK).get())??;
+                Ok(content.and_then(Content::into_option))
             }
         }
     }
@@ -90,8 +90,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         Q: ?Sized + Lookup<K>,
         F: FnOnce() -> V,
     {
-        let held = self.obtain(key, VALUE, |_| Ok(Loaded::new(loader())))?;
-        held.into_option().ok_or_else(crate::load::with_loader::gone)
+        let content = self.obtain(key, VALUE, |_| Ok(Loaded::new(loader())))?;
+        content.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
     /// Blocking form of [`Cache::try_get_with`], with a loader that runs on this thread.
@@ -104,8 +104,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         F: FnOnce() -> std::result::Result<V, E>,
         E: Into<BoxError>,
     {
-        let held = self.obtain(key, VALUE, |_| ended(loader()))?;
-        held.into_option().ok_or_else(crate::load::with_loader::gone)
+        let content = self.obtain(key, VALUE, |_| ended(loader()))?;
+        content.into_option().ok_or_else(crate::load::with_loader::gone)
     }
 
     /// Blocking form of [`Cache::optionally_get_with`], with a loader that runs on this thread.
@@ -126,9 +126,9 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         key: &Q,
         purpose: Purpose,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
-    ) -> Result<Held<V>> {
+    ) -> Result<Content<V>> {
         let hash = match self.cache.inner.local.hit(key) {
-            Ok(held) if purpose.takes(&held) => return Ok(held),
+            Ok(content) if purpose.takes(&content) => return Ok(content),
             Ok(_) => self.cache.inner.local.hash(key),
             Err(hash) => hash,
         };
@@ -140,7 +140,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             let turn = self.run(async move { asked.turn().await })??;
             let follower = match turn {
                 // Nobody is there to load behind this caller's back: the next one may.
-                Turn::Answer(held) | Turn::Renew(held) => return Ok(held),
+                Turn::Answer(content) | Turn::Renew(content) => return Ok(content),
                 Turn::Follow(follower) => follower,
                 Turn::Lead(lead) => {
                     let loader = loader.take().ok_or_else(crate::load::with_loader::gone)?;
@@ -157,8 +157,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
                     self.io()?.run(async move { asked.wait(follower).await })?
                 }
             };
-            if let Some(held) = request.answer(taken)? {
-                return Ok(held);
+            if let Some(content) = request.answer(taken)? {
+                return Ok(content);
             }
         }
     }

@@ -106,13 +106,13 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let mut seen = None;
+        let mut generation = None;
         let kept = self.cache.remove_if(&Asked { hash, key }, |slot| {
-            seen = Some(look(slot));
+            generation = Some(look(slot));
             false
         });
         debug_assert!(kept.is_none());
-        seen
+        generation
     }
 
     pub(crate) fn put(&self, hash: u64, key: K, slot: S) -> Outgoing<K, S> {

@@ -15,17 +15,17 @@ pub(crate) use crate::observe::listener::Dropped;
 use crate::observe::listener::{Cause, Teller};
 use crate::observe::stats::{Count, Counters};
 use crate::support::clock::LocalClock;
+pub(crate) use crate::tier::local::candidate::{Candidate, View};
 pub(crate) use crate::tier::local::config::{LocalConfig, Weigher};
 use crate::tier::local::engine::{Engine, Outgoing, Weigh};
-pub(crate) use crate::tier::local::entry::{Draft, View};
 use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
 use crate::tier::local::turn::Sweeps;
 use crate::tier::local::wheel::Wheel;
 use crate::tier::marks::here::Marks;
 
+mod candidate;
 mod config;
 mod engine;
-mod entry;
 mod find;
 pub(crate) mod persist;
 mod put_if;
@@ -99,14 +99,16 @@ where
 
     /// Puts an entry in the place of what is under its key. What is dead already, or too heavy,
     /// leaves nothing there.
-    pub(crate) fn put(&self, hash: u64, key: K, draft: Draft<V, N>) -> Dropped<K, V> {
+    pub(crate) fn put(&self, hash: u64, key: K, candidate: Candidate<V, N>) -> Dropped<K, V> {
         let now = self.clock.now();
-        let is_dead = !self.keeps || draft.kept_until <= now || !self.marks.is_current(&draft.seen);
-        if is_dead || u64::from(draft.weight) > self.engine.max_weight() {
-            return self.refuse(hash, key, draft, is_dead, now);
+        let is_dead = !self.keeps
+            || candidate.kept_until <= now
+            || !self.marks.is_current(&candidate.generation);
+        if is_dead || u64::from(candidate.weight) > self.engine.max_weight() {
+            return self.refuse(hash, key, candidate, is_dead, now);
         }
         let last_used = self.idle.map_or(UNTRACKED, |idle| idle.tick(now));
-        let slot = self.slot(draft, last_used, now);
+        let slot = self.slot(candidate, last_used, now);
         let due = self.due(&slot, now);
         let outgoing = self.engine.put(hash, key, slot);
         self.schedule(hash, due, outgoing.replaced.as_ref(), now);
@@ -123,11 +125,11 @@ where
         attend_at: Timestamp,
         fresh_until: Timestamp,
         kept_until: Timestamp,
-        note: Option<N>,
+        metadata: Option<N>,
     ) -> (bool, Dropped<K, V>) {
-        self.alter(hash, key, |draft| {
-            let note = note.or(draft.note);
-            Some(Draft { attend_at, fresh_until, kept_until, note, ..draft })
+        self.alter(hash, key, |candidate| {
+            let metadata = metadata.or(candidate.metadata);
+            Some(Candidate { attend_at, fresh_until, kept_until, metadata, ..candidate })
         })
     }
 
@@ -136,16 +138,16 @@ where
         &self,
         hash: u64,
         key: &Q,
-        alter: impl FnOnce(Draft<V, N>) -> Option<Draft<V, N>>,
+        alter: impl FnOnce(Candidate<V, N>) -> Option<Candidate<V, N>>,
     ) -> (bool, Dropped<K, V>) {
         let now = self.clock.now();
         let mut dropped = Dropped::none();
         let copy = |slot: &Slot<V, N>| Some((self.copy(slot, now)?, slot.last_used()));
-        let Some((draft, last_used)) = self.engine.view(hash, key, copy).flatten() else {
+        let Some((candidate, last_used)) = self.engine.view(hash, key, copy).flatten() else {
             return (false, dropped);
         };
-        let Some(draft) = alter(draft) else { return (false, dropped) };
-        let slot = self.slot(draft, last_used, now);
+        let Some(candidate) = alter(candidate) else { return (false, dropped) };
+        let slot = self.slot(candidate, last_used, now);
         let due = self.due(&slot, now);
         match self.engine.swap(hash, key.to_key(), slot) {
             Ok(outgoing) => {
@@ -164,16 +166,16 @@ where
     }
 
     /// An entry that is not dead, as the draft that would put it again.
-    fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
+    fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Candidate<V, N>> {
         let view = self.view(slot, now)?;
-        Some(Draft {
+        Some(Candidate {
             value: view.value.clone(),
             weight: slot.weight(),
             attend_at: view.attend_at,
             fresh_until: view.fresh_until,
             kept_until: view.kept_until,
-            seen: view.seen(),
-            note: view.note.cloned(),
+            generation: view.generation(),
+            metadata: view.metadata.cloned(),
         })
     }
 
@@ -249,7 +251,7 @@ where
             attend_at: slot.attend_at(),
             fresh_until,
             kept_until: slot.kept_until(self.grace),
-            note: slot.note(),
+            metadata: slot.metadata(),
             settled: slot.settled(),
             tags: slot.tags(),
         })
@@ -275,27 +277,27 @@ where
         }
     }
 
-    fn slot(&self, draft: Draft<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
-        let mut attend_at = draft.attend_at.min(draft.fresh_until);
+    fn slot(&self, candidate: Candidate<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
+        let mut attend_at = candidate.attend_at.min(candidate.fresh_until);
         if attend_at <= now {
             // Whatever the coarse clock says: on a machine that starves it lags behind.
             attend_at = Timestamp::ZERO;
         }
-        let is_plain = attend_at == draft.fresh_until
-            && draft.kept_until == draft.fresh_until.after(self.grace)
-            && draft.weight == 1
-            && draft.seen.tags.is_none()
-            && draft.note.is_none();
+        let is_plain = attend_at == candidate.fresh_until
+            && candidate.kept_until == candidate.fresh_until.after(self.grace)
+            && candidate.weight == 1
+            && candidate.generation.tags.is_none()
+            && candidate.metadata.is_none();
         let meta = (!is_plain).then(|| {
             Box::new(Meta {
-                fresh_until: draft.fresh_until,
-                kept_until: draft.kept_until,
-                weight: draft.weight,
-                tags: draft.seen.tags,
-                note: draft.note,
+                fresh_until: candidate.fresh_until,
+                kept_until: candidate.kept_until,
+                weight: candidate.weight,
+                tags: candidate.generation.tags,
+                metadata: candidate.metadata,
             })
         });
-        Slot::new(draft.value, attend_at, draft.seen.changes, last_used, meta)
+        Slot::new(candidate.value, attend_at, candidate.generation.changes, last_used, meta)
     }
 
     /// Removes what a draft that is not stored would have replaced.
@@ -303,7 +305,7 @@ where
         &self,
         hash: u64,
         key: K,
-        draft: Draft<V, N>,
+        candidate: Candidate<V, N>,
         is_dead: bool,
         now: Timestamp,
     ) -> Dropped<K, V> {
@@ -313,10 +315,10 @@ where
             dropped.add(&self.teller, key, slot.value, cause);
         }
         if is_dead {
-            dropped.add_quietly(key, Some(draft.value));
+            dropped.add_quietly(key, Some(candidate.value));
         } else {
             self.stats().add(Count::Rejected);
-            dropped.add(&self.teller, key, draft.value, Cause::Size);
+            dropped.add(&self.teller, key, candidate.value, Cause::Size);
         }
         dropped
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use larder_core::Timestamp;
 
 use crate::tier::local::slot::{Reader, Slot, UNTRACKED};
-use crate::tier::local::{Draft, LocalTier};
+use crate::tier::local::{Candidate, LocalTier};
 
 /// An entry that is not dead, as the draft that would put it again.
 pub(crate) struct Copied<V, N> {
-    pub(crate) draft: Draft<V, N>,
+    pub(crate) candidate: Candidate<V, N>,
     /// The time from its last use on; zero where that is not tracked.
     pub(crate) idle: Duration,
 }
@@ -51,10 +51,10 @@ where
         // It has been used since, maybe so long after `began` that its ticks would be those of long ago.
         let now = self.clock.coarse().max(began);
         let copy = |slot: &Slot<V, N>| {
-            let draft = self.unmarked(slot, began, now)?;
+            let candidate = self.unmarked(slot, began, now)?;
             let idle = self.idle.map(|idle| idle.time_since(slot.last_used(), now));
             let idle = idle.unwrap_or_default().saturating_sub(now.since(began));
-            Some(Copied { draft, idle })
+            Some(Copied { candidate, idle })
         };
         self.engine.view(hash, key, copy).flatten()
     }
@@ -65,21 +65,26 @@ where
         Refill { tier: self, now: self.clock.now(), free, reserved: 0 }
     }
 
-    fn unmarked(&self, slot: &Slot<V, N>, began: Timestamp, now: Timestamp) -> Option<Draft<V, N>> {
+    fn unmarked(
+        &self,
+        slot: &Slot<V, N>,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Option<Candidate<V, N>> {
         let is_marked = self.view(slot, now)?.is_marked;
-        let draft = self.copy(slot, now)?;
-        if is_marked { self.stale(draft, began) } else { Some(draft) }
+        let candidate = self.copy(slot, now)?;
+        if is_marked { self.stale(candidate, began) } else { Some(candidate) }
     }
 
     /// The same, no longer fresh; none if it has no grace.
-    fn stale(&self, draft: Draft<V, N>, now: Timestamp) -> Option<Draft<V, N>> {
-        let grace = match draft.fresh_until {
+    fn stale(&self, candidate: Candidate<V, N>, now: Timestamp) -> Option<Candidate<V, N>> {
+        let grace = match candidate.fresh_until {
             // Of what never ends the grace is not written down.
             Timestamp::FAR => self.grace,
-            until => draft.kept_until.since(until),
+            until => candidate.kept_until.since(until),
         };
-        let kept_until = draft.kept_until.min(now.after(grace));
-        (kept_until > now).then_some(Draft { fresh_until: now, kept_until, ..draft })
+        let kept_until = candidate.kept_until.min(now.after(grace));
+        (kept_until > now).then_some(Candidate { fresh_until: now, kept_until, ..candidate })
     }
 }
 
@@ -117,13 +122,13 @@ where
     /// evicts.
     pub(crate) fn put(&mut self, hash: u64, key: K, copied: Copied<V, N>, uses: u64) -> bool {
         let (tier, now) = (self.tier, self.now);
-        let Copied { draft, idle } = copied;
-        let weight = u64::from(draft.weight);
+        let Copied { candidate, idle } = copied;
+        let weight = u64::from(candidate.weight);
         if weight > self.free || weight > tier.engine.max_weight() {
             return false;
         }
         let last_used = tier.idle.map_or(UNTRACKED, |tracked| tracked.tick_before(now, idle));
-        let slot = tier.slot(draft, last_used, now);
+        let slot = tier.slot(candidate, last_used, now);
         let due = tier.due(&slot, now);
         if due <= now {
             return false;
@@ -159,7 +164,7 @@ mod tests {
 
     use super::{Copied, class};
     use crate::support::clock::LocalClock;
-    use crate::tier::local::{Draft, LocalConfig, LocalTier};
+    use crate::tier::local::{Candidate, LocalConfig, LocalTier};
 
     fn tier(clock: &ManualClock, capacity: u64) -> Arc<LocalTier<u64, u64>> {
         tier_with(clock, capacity, None)
@@ -175,16 +180,16 @@ mod tests {
         LocalTier::new(LocalConfig { tti, tracks_use: true, ..config })
     }
 
-    fn draft(tier: &LocalTier<u64, u64>, value: u64) -> Draft<u64> {
+    fn candidate(tier: &LocalTier<u64, u64>, value: u64) -> Candidate<u64> {
         let until = Timestamp::FAR;
-        Draft {
+        Candidate {
             value,
             weight: 1,
             attend_at: until,
             fresh_until: until,
             kept_until: until,
-            seen: tier.marks().see(&[]),
-            note: None,
+            generation: tier.marks().see(&[]),
+            metadata: None,
         }
     }
 
@@ -193,7 +198,7 @@ mod tests {
         let clock = ManualClock::new();
         let tier = tier(&clock, 100);
         for key in 0..50 {
-            tier.put(tier.hash(&key), key, draft(&tier, key)).deliver();
+            tier.put(tier.hash(&key), key, candidate(&tier, key)).deliver();
             clock.advance(Duration::from_secs(1));
         }
         assert_eq!(tier.get(tier.hash(&7_u64), &7), Some(7));
@@ -211,7 +216,7 @@ mod tests {
         let clock = ManualClock::new();
         let tier = tier_with(&clock, 100, Some(Duration::from_secs(1_000)));
         for key in 0..3 {
-            tier.put(tier.hash(&key), key, draft(&tier, key)).deliver();
+            tier.put(tier.hash(&key), key, candidate(&tier, key)).deliver();
         }
         let began = tier.clock().now();
         let idle = |key| tier.copy_since(tier.hash(&key), &key, began).map(|copied| copied.idle);
@@ -229,7 +234,7 @@ mod tests {
         let mut refill = tier.refill();
         for key in 0..20_u64 {
             let idle = Duration::from_secs(key);
-            let copied = Copied { draft: draft(&tier, key), idle };
+            let copied = Copied { candidate: candidate(&tier, key), idle };
             refill.expect(key, 20 - key);
             assert_eq!(refill.put(tier.hash(&key), key, copied, 0), key < 10);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use larder_core::Life;
 
 use crate::observe::listener::Dropped;
-use crate::tier::local::{Draft, LocalTier};
+use crate::tier::local::{Candidate, LocalTier};
 
 impl<K, V, N> LocalTier<K, V, N>
 where
@@ -26,18 +26,18 @@ where
         &self,
         hash: u64,
         key: &K,
-        draft: &mut Option<Draft<V, N>>,
+        candidate: &mut Option<Candidate<V, N>>,
         tags: &[Arc<str>],
         wanted: impl Fn(Option<&V>) -> bool,
     ) -> Option<Dropped<K, V>> {
         let before = self.marks.see(tags);
         let there = self
             .look(hash, key, |view| (view.life == Life::Fresh).then(|| wanted(Some(view.value))));
-        let seen = match there.flatten() {
+        let generation = match there.flatten() {
             Some(is_wanted) => is_wanted.then_some(before),
             None => wanted(None).then(|| self.marks.see(tags)),
         };
-        let draft = draft.take_if(|_| seen.is_some())?;
-        Some(self.put(hash, key.clone(), Draft { seen: seen?, ..draft }))
+        let candidate = candidate.take_if(|_| generation.is_some())?;
+        Some(self.put(hash, key.clone(), Candidate { generation: generation?, ..candidate }))
     }
 }

@@ -8,7 +8,7 @@ use larder_core::{Life, Timestamp};
 use crate::support::sync::Arc;
 use crate::support::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::tier::local::engine::Weigh;
-use crate::tier::marks::here::{Marks, TagSeen};
+use crate::tier::marks::here::{Marks, TagGeneration};
 
 /// A value and what every hit needs to know of it, inline: the value's size and 24 bytes.
 pub(super) struct Slot<V, N> {
@@ -26,8 +26,8 @@ pub(super) struct Meta<N> {
     pub(super) fresh_until: Timestamp,
     pub(super) kept_until: Timestamp,
     pub(super) weight: u32,
-    pub(super) tags: Option<Arc<[TagSeen]>>,
-    pub(super) note: Option<N>,
+    pub(super) tags: Option<Arc<[TagGeneration]>>,
+    pub(super) metadata: Option<N>,
 }
 
 impl<V, N> Slot<V, N> {
@@ -67,12 +67,12 @@ impl<V, N> Slot<V, N> {
         self.meta.as_ref().map_or_else(derived, |meta| meta.kept_until)
     }
 
-    pub(super) fn tags(&self) -> Option<&Arc<[TagSeen]>> {
+    pub(super) fn tags(&self) -> Option<&Arc<[TagGeneration]>> {
         self.meta.as_ref()?.tags.as_ref()
     }
 
-    pub(super) fn note(&self) -> Option<&N> {
-        self.meta.as_ref()?.note.as_ref()
+    pub(super) fn metadata(&self) -> Option<&N> {
+        self.meta.as_ref()?.metadata.as_ref()
     }
 
     pub(super) fn last_used(&self) -> u32 {
@@ -86,7 +86,7 @@ impl<V, N> Slot<V, N> {
         life
     }
 
-    fn all_tags(&self) -> &[TagSeen] {
+    fn all_tags(&self) -> &[TagGeneration] {
         self.tags().map(|tags| &**tags).unwrap_or_default()
     }
 

@@ -225,24 +225,24 @@ mod tests {
 
     use super::{MAX_LITTER, MIN_LITTERED};
     use crate::support::clock::LocalClock;
-    use crate::tier::local::{Draft, LocalConfig, LocalTier};
+    use crate::tier::local::{Candidate, LocalConfig, LocalTier};
 
     fn tier(clock: &ManualClock, capacity: u64) -> Arc<LocalTier<u64, u64, u8>> {
         let clock = LocalClock::Injected(Arc::new(clock.clone()));
         LocalTier::new(LocalConfig::new(capacity, clock))
     }
 
-    fn put(tier: &LocalTier<u64, u64, u8>, key: u64, until: Timestamp, note: Option<u8>) {
-        let draft = Draft {
+    fn put(tier: &LocalTier<u64, u64, u8>, key: u64, until: Timestamp, metadata: Option<u8>) {
+        let candidate = Candidate {
             value: key,
             weight: 1,
             attend_at: until,
             fresh_until: until,
             kept_until: until,
-            seen: tier.marks().see(&[]),
-            note,
+            generation: tier.marks().see(&[]),
+            metadata,
         };
-        tier.put(tier.hash(&key), key, draft).deliver();
+        tier.put(tier.hash(&key), key, candidate).deliver();
     }
 
     #[test]
@@ -287,10 +287,10 @@ mod tests {
         dropped.deliver();
         assert!(there);
         assert_eq!(tier.get(hash, &1), None);
-        assert_eq!(tier.look(hash, &1, |view| view.note.copied()), Some(Some(7)));
+        assert_eq!(tier.look(hash, &1, |view| view.metadata.copied()), Some(Some(7)));
         let (_, dropped) = tier.retime(hash, &1, until, until, until, Some(8));
         dropped.deliver();
         assert_eq!(tier.get(hash, &1), Some(1));
-        assert_eq!(tier.look(hash, &1, |view| view.note.copied()), Some(Some(8)));
+        assert_eq!(tier.look(hash, &1, |view| view.metadata.copied()), Some(Some(8)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder_core::{Epoch, Error, ErrorKind, Header, Kind, Life, Result, TagVersion, Timestamp};
 
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 
 /// Marks as the authority has them.
 #[derive(Clone)]
@@ -14,20 +14,20 @@ pub(crate) struct Current {
     pub(crate) epoch: Epoch,
     pub(crate) tags: Vec<TagVersion>,
     /// The same as this process counts them, taken in the same step.
-    pub(crate) seen: Seen,
+    pub(crate) generation: Generation,
     /// When the oldest of them was asked for.
     pub(crate) checked: Timestamp,
 }
 
 impl Current {
     /// Adds tags that were read later. One that is there already stays as it was.
-    pub(crate) fn add_tags(&mut self, tags: Vec<TagVersion>, seen: &Seen) {
+    pub(crate) fn add_tags(&mut self, tags: Vec<TagVersion>, generation: &Generation) {
         for tag in tags {
             if self.tags.iter().all(|there| there.name != tag.name) {
                 self.tags.push(tag);
             }
         }
-        self.seen = std::mem::take(&mut self.seen).with_tags_of(seen);
+        self.generation = std::mem::take(&mut self.generation).with_tags_of(generation);
     }
 }
 

@@ -54,15 +54,15 @@ pub(crate) struct TagCell {
 
 /// The count of changes and some tags' versions at one moment: the start of a load.
 #[derive(Clone, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Generation {
     pub(crate) changes: u32,
     /// None when untagged.
-    pub(crate) tags: Option<Arc<[TagSeen]>>,
+    pub(crate) tags: Option<Arc<[TagGeneration]>>,
 }
 
 /// A tag with its versions at one moment.
 #[derive(Clone)]
-pub(crate) struct TagSeen {
+pub(crate) struct TagGeneration {
     cell: Arc<TagCell>,
     versions: u64,
 }
@@ -112,9 +112,9 @@ impl Marks {
     }
 
     /// The count of changes, and after it these tags' versions.
-    pub(crate) fn see(&self, tags: &[Arc<str>]) -> Seen {
+    pub(crate) fn see(&self, tags: &[Arc<str>]) -> Generation {
         let changes = self.changes();
-        Seen { changes, tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
+        Generation { changes, tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
     }
 
     /// Everything that was loaded or inserted before counts as nothing.
@@ -138,19 +138,19 @@ impl Marks {
     }
 
     /// Whether nothing hard has happened to what was seen.
-    pub(crate) fn is_current(&self, seen: &Seen) -> bool {
-        self.life(seen) != Life::Dead
+    pub(crate) fn is_current(&self, generation: &Generation) -> bool {
+        self.life(generation) != Life::Dead
     }
 
     /// What has become of something loaded when this was seen: fresh means nothing has.
-    pub(crate) fn life(&self, seen: &Seen) -> Life {
-        self.life_of(seen.changes, seen.tags.as_deref().unwrap_or_default())
+    pub(crate) fn life(&self, generation: &Generation) -> Life {
+        self.life_of(generation.changes, generation.tags.as_deref().unwrap_or_default())
     }
 
     /// The same of what is settled up to this count and has these tags.
-    pub(crate) fn life_of(&self, settled: u32, tags: &[TagSeen]) -> Life {
+    pub(crate) fn life_of(&self, settled: u32, tags: &[TagGeneration]) -> Life {
         let epochs = self.epochs.load(Ordering::Acquire);
-        let life = if is_before(settled, high(epochs)) || tags.iter().any(TagSeen::is_dead) {
+        let life = if is_before(settled, high(epochs)) || tags.iter().any(TagGeneration::is_dead) {
             Life::Dead
         } else if is_before(settled, low(epochs)) || tags.iter().any(|tag| !tag.is_unchanged()) {
             Life::Stale
@@ -163,7 +163,7 @@ impl Marks {
     }
 
     /// The same, and up to which count it is settled by now.
-    pub(crate) fn settle(&self, settled: u32, tags: &[TagSeen]) -> (Life, u32) {
+    pub(crate) fn settle(&self, settled: u32, tags: &[TagGeneration]) -> (Life, u32) {
         let changes = self.changes();
         match self.life_of(settled, tags) {
             Life::Fresh => (Life::Fresh, changes),
@@ -203,14 +203,14 @@ impl Marks {
         }
     }
 
-    fn see_tags(&self, tags: &[Arc<str>]) -> Arc<[TagSeen]> {
+    fn see_tags(&self, tags: &[Arc<str>]) -> Arc<[TagGeneration]> {
         let table = read(&self.table);
-        let known: Option<Arc<[TagSeen]>> =
-            tags.iter().map(|tag| table.cells.get(tag).map(TagSeen::now)).collect();
+        let known: Option<Arc<[TagGeneration]>> =
+            tags.iter().map(|tag| table.cells.get(tag).map(TagGeneration::now)).collect();
         drop(table);
         known.unwrap_or_else(|| {
             let mut table = write(&self.table);
-            tags.iter().map(|tag| TagSeen::now(table.cell(tag))).collect()
+            tags.iter().map(|tag| TagGeneration::now(table.cell(tag))).collect()
         })
     }
 }
@@ -233,7 +233,7 @@ impl TagCell {
     }
 }
 
-impl Seen {
+impl Generation {
     /// The same with more tags, which were seen later: the count stays.
     pub(crate) fn with_tags_of(self, later: &Self) -> Self {
         let tags = match (&self.tags, &later.tags) {
@@ -249,7 +249,7 @@ impl Seen {
     }
 }
 
-impl TagSeen {
+impl TagGeneration {
     fn now(cell: &Arc<TagCell>) -> Self {
         Self { cell: Arc::clone(cell), versions: cell.versions.load(Ordering::SeqCst) }
     }
@@ -298,7 +298,7 @@ mod tests {
 
     use larder_core::Life;
 
-    use super::{MIN_PRUNED, Marks, OLDEST, Seen};
+    use super::{Generation, MIN_PRUNED, Marks, OLDEST};
     use crate::support::sync::atomic::Ordering;
     use crate::support::sync::read;
 
@@ -341,7 +341,9 @@ mod tests {
         marks.invalidate_tag("nobody's");
         assert_eq!(marks.changes(), 0);
         marks.invalidate_tag("other");
-        let settle = |seen: &Seen| marks.settle(seen.changes, seen.tags.as_deref().unwrap());
+        let settle = |generation: &Generation| {
+            marks.settle(generation.changes, generation.tags.as_deref().unwrap())
+        };
         assert_eq!(settle(&own), (Life::Fresh, 1));
         assert_eq!(settle(&other), (Life::Dead, 0));
         marks.mark_all_stale();
@@ -355,12 +357,12 @@ mod tests {
         let first = marks.see(&[]);
         for start in [OLDEST - 2, OLDEST + 7, u32::MAX - 1, 3] {
             marks.changes.store(start, Ordering::SeqCst);
-            let mut seen = Vec::new();
+            let mut generation = Vec::new();
             for _ in 0..4 {
-                seen.push(marks.see(&[]));
+                generation.push(marks.see(&[]));
                 marks.invalidate_all();
             }
-            assert!(seen.iter().all(|seen| !marks.is_current(seen)));
+            assert!(generation.iter().all(|generation| !marks.is_current(generation)));
             assert!(marks.is_current(&marks.see(&[])));
         }
         assert!(!marks.is_current(&first));
@@ -369,8 +371,8 @@ mod tests {
         marks.changes.store(OLDEST - 1, Ordering::SeqCst);
         let last = marks.see(&[]);
         marks.mark_tag_stale("own");
-        for seen in [first, tagged, last] {
-            assert_eq!(marks.life(&seen), Life::Dead, "older than can be told apart");
+        for generation in [first, tagged, last] {
+            assert_eq!(marks.life(&generation), Life::Dead, "older than can be told apart");
         }
         assert!(marks.is_current(&marks.see(&[])));
     }

@@ -15,7 +15,7 @@ use larder_core::{Epoch, TagVersion, Timestamp};
 
 use crate::support::rule::{Rule, holds};
 use crate::tier::marks::current::Current;
-use crate::tier::marks::here::{Marks, Seen};
+use crate::tier::marks::here::{Generation, Marks};
 
 /// What is known of the namespace's marks.
 #[derive(Default)]
@@ -56,9 +56,9 @@ impl Table {
         marks: &Marks,
         tags: &[Arc<str>],
         oldest: Timestamp,
-        pinned: &mut Option<Seen>,
+        pinned: &mut Option<Generation>,
     ) -> Result<Current, u64> {
-        let seen = marks.see(tags);
+        let generation = marks.see(tags);
         self.make_room(marks, tags.len());
         let mut checked = self.epoch.checked;
         let epoch = self.epoch.since(oldest).copied();
@@ -70,10 +70,10 @@ impl Table {
         }
         match epoch {
             Some(epoch) if versions.len() == tags.len() => {
-                Ok(Current { epoch, tags: versions, seen, checked })
+                Ok(Current { epoch, tags: versions, generation, checked })
             }
             _ => {
-                *pinned = Some(seen);
+                *pinned = Some(generation);
                 Err(self.changes)
             }
         }

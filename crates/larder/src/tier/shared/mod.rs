@@ -15,7 +15,7 @@ use crate::key::CacheKey;
 use crate::observe::event::{Event, Observer};
 use crate::support::rule::{Rule, holds};
 use crate::support::sync::lock;
-use crate::tier::held::{Held, Looked, Note};
+use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::marks::current::{Age, Current, life, marks_due, names};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::authority::Authority;
@@ -44,7 +44,7 @@ pub(crate) struct Shared<V> {
 /// What the authority has under a key.
 pub(crate) enum Found<V> {
     /// A value or an absence, fresh or stale, how the local tier may hold it, and its record.
-    Usable(Looked<V>, Record),
+    Usable(Entry<V>, Record),
     /// Nothing to serve, but a record to write over: a lease, a counter, dead by a mark, or
     /// undecodable.
     Unusable(Header),
@@ -69,18 +69,18 @@ impl Drop for EndedLeases {
 
 impl<V> Found<V> {
     /// What can be served, and the record to write over.
-    pub(crate) fn into_parts(self) -> (Option<Looked<V>>, Option<Header>) {
+    pub(crate) fn into_parts(self) -> (Option<Entry<V>>, Option<Header>) {
         match self {
-            Self::Usable(looked, record) => (Some(looked), Some(record.header)),
+            Self::Usable(entry, record) => (Some(entry), Some(record.header)),
             Self::Unusable(header) => (None, Some(header)),
             Self::Nothing => (None, None),
         }
     }
 
     /// What can be served.
-    pub(crate) fn into_looked(self) -> Option<Looked<V>> {
+    pub(crate) fn into_entry(self) -> Option<Entry<V>> {
         match self {
-            Self::Usable(looked, _) => Some(looked),
+            Self::Usable(entry, _) => Some(entry),
             _ => None,
         }
     }
@@ -137,7 +137,7 @@ impl<V: 'static> Shared<V> {
         key: &Key,
         marks: &Marks,
         age: Age,
-        known: Option<&Looked<V>>,
+        known: Option<&Entry<V>>,
     ) -> Result<Found<V>>
     where
         V: Clone,
@@ -168,22 +168,23 @@ impl<V: 'static> Shared<V> {
             return Ok(Found::Unusable(record.header));
         }
         self.authority.keep_tags(&current.tags, record.header.times.kept_left()).await;
-        let known = known.filter(|known| known.note.version == record.header.version);
-        let held =
-            match known.map_or_else(|| self.decode(key, &record), |known| Ok(known.held.clone())) {
-                Ok(held) => held,
-                Err(error) => {
-                    self.undecodable(error)?;
-                    return Ok(Found::Unusable(record.header));
-                }
-            };
-        let mut looked = self.looked(held, life, &record.header, &current, began);
+        let known = known.filter(|known| known.metadata.version == record.header.version);
+        let content = match known
+            .map_or_else(|| self.decode(key, &record), |known| Ok(known.content.clone()))
+        {
+            Ok(content) => content,
+            Err(error) => {
+                self.undecodable(error)?;
+                return Ok(Found::Unusable(record.header));
+            }
+        };
+        let mut entry = self.entry(content, life, &record.header, &current, began);
         if let Some(known) = known {
             // How its loads have fared here: the record does not know.
-            looked.note.failures = known.note.failures;
-            looked.note.retry_at = known.note.retry_at;
+            entry.metadata.failures = known.metadata.failures;
+            entry.metadata.retry_at = known.metadata.retry_at;
         }
-        Ok(Found::Usable(looked, record))
+        Ok(Found::Usable(entry, record))
     }
 
     /// Whether the codec is the one that wrote this value, and the value of its type, or of none.
@@ -202,27 +203,27 @@ impl<V: 'static> Shared<V> {
     }
 
     /// How the local tier may hold a copy of this record, read or written since `began`.
-    pub(crate) fn looked(
+    pub(crate) fn entry(
         &self,
-        held: Held<V>,
+        content: Content<V>,
         life: Life,
         header: &Header,
         current: &Current,
         began: Timestamp,
-    ) -> Looked<V> {
+    ) -> Entry<V> {
         let times = &header.times;
-        let mut note = Note::new(header.version, began.before(times.age));
-        note.cost = header.cost;
-        note.marks_due = marks_due(current.checked, self.authority.tag_check);
+        let mut metadata = Metadata::new(header.version, began.before(times.age));
+        metadata.cost = header.cost;
+        metadata.marks_due = marks_due(current.checked, self.authority.tag_check);
         let verified =
             if holds(Rule::TrustedSinceAsked) { began } else { self.authority.remote.clock.now() };
-        note.copy_due = verified.after(self.local_cap);
+        metadata.copy_due = verified.after(self.local_cap);
         // What a mark has made stale is stale here from the start: its own marks are those of now.
         let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
         let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
         let lives = (fresh_left, times.kept_left());
-        let looked = Looked::new(held, note, began, lives, current.seen.clone());
-        Looked { life, is_marked, ..looked }
+        let entry = Entry::new(content, metadata, began, lives, current.generation.clone());
+        Entry { life, is_marked, ..entry }
     }
 
     /// A record of this value for this key.
@@ -233,30 +234,31 @@ impl<V: 'static> Shared<V> {
     pub(crate) fn record(
         &self,
         key: &Key,
-        held: &Held<V>,
+        content: &Content<V>,
         times: Times,
         current: &Current,
     ) -> Result<Record> {
-        let mut record = match held {
-            Held::Value(value) => Record::value(self.encode(key, value)?, times),
-            Held::Absent => Record::absent(times),
-            Held::Counter(number) => Record::counter(*number, times),
+        let mut record = match content {
+            Content::Value(value) => Record::value(self.encode(key, value)?, times),
+            Content::Absent => Record::absent(times),
+            Content::Counter(number) => Record::counter(*number, times),
         };
-        record.header.codec = if matches!(held, Held::Value(_)) { self.codec.id() } else { 0 };
+        record.header.codec =
+            if matches!(content, Content::Value(_)) { self.codec.id() } else { 0 };
         record.header.value_type =
-            if matches!(held, Held::Counter(_)) { 0 } else { self.value_type };
+            if matches!(content, Content::Counter(_)) { 0 } else { self.value_type };
         record.header.epoch = current.epoch;
         record.header.tags.clone_from(&current.tags);
         Ok(record)
     }
 
-    fn decode(&self, key: &Key, record: &Record) -> Result<Held<V>> {
+    fn decode(&self, key: &Key, record: &Record) -> Result<Content<V>> {
         match record.header.kind {
             Kind::Value if self.is_own(&record.header) => {
                 let decode = || self.codec.decode_at(&record.payload, key.full());
-                guarded("decode", decode).map(Held::Value)
+                guarded("decode", decode).map(Content::Value)
             }
-            Kind::Absent if self.is_own(&record.header) => Ok(Held::Absent),
+            Kind::Absent if self.is_own(&record.header) => Ok(Content::Absent),
             _ => Err(Error::new(ErrorKind::Codec, "decode", FOREIGN)),
         }
     }

@@ -9,7 +9,7 @@ use larder_core::{
 
 use crate::pattern::Pattern;
 use crate::tier::marks::current::{Current, life, names};
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 use crate::tier::marks::record::lost_if_damaged;
 use crate::tier::shared::authority::Authority;
 use crate::tier::shared::scan::{Met, Scan};
@@ -70,7 +70,7 @@ impl Authority {
         let mut headers = headers.into_iter();
         let epoch = headers.next().flatten().map_or(Epoch::NONE, |header| header.epoch);
         let tags = headers.flatten().flat_map(|header| header.tags).collect();
-        Ok(Current { epoch, tags, seen: Seen::default(), checked: Timestamp::ZERO })
+        Ok(Current { epoch, tags, generation: Generation::default(), checked: Timestamp::ZERO })
     }
 }
 

@@ -6,18 +6,18 @@ use larder_core::{Life, Times, Timestamp, Version};
 
 use crate::ops::edit::Subject;
 use crate::options::Settings;
-use crate::tier::marks::here::Seen;
+use crate::tier::marks::here::Generation;
 
 /// A value, or the knowledge that there is none.
 #[derive(Clone, Debug)]
-pub(crate) enum Held<V> {
+pub(crate) enum Content<V> {
     Value(V),
     Absent,
     /// A number, where the local tier is the authority. Only the verbs of counters see it.
     Counter(i64),
 }
 
-impl<V> Held<V> {
+impl<V> Content<V> {
     /// As callers see it: a known absence is no value.
     pub(crate) fn into_option(self) -> Option<V> {
         match self {
@@ -33,7 +33,7 @@ impl<V> Held<V> {
 
 /// What is noted beside a held value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Note {
+pub(crate) struct Metadata {
     /// The version of the record it is a copy of.
     pub(crate) version: Version,
     pub(crate) written_at: Timestamp,
@@ -51,7 +51,7 @@ pub(crate) struct Note {
     pub(crate) retry_at: Timestamp,
 }
 
-impl Note {
+impl Metadata {
     /// Whether the copy may be served without being compared with the authority's.
     pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
         now < self.marks_due.min(self.copy_due)
@@ -79,53 +79,53 @@ impl Note {
 
 /// A held value as a closer look finds it.
 #[derive(Clone)]
-pub(crate) struct Looked<V> {
-    pub(crate) held: Held<V>,
+pub(crate) struct Entry<V> {
+    pub(crate) content: Content<V>,
     pub(crate) life: Life,
     /// Whether only a mark has made it stale, before its time.
     pub(crate) is_marked: bool,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
-    pub(crate) note: Note,
+    pub(crate) metadata: Metadata,
     /// The epoch and its tags as this process counted them when it was loaded.
-    pub(crate) seen: Seen,
+    pub(crate) generation: Generation,
 }
 
-impl<V> Looked<V> {
+impl<V> Entry<V> {
     /// A value that stays fresh and is kept for this long from now on. No mark has made it stale.
     pub(crate) fn new(
-        held: Held<V>,
-        note: Note,
+        content: Content<V>,
+        metadata: Metadata,
         now: Timestamp,
         (fresh_for, kept_for): (Duration, Duration),
-        seen: Seen,
+        generation: Generation,
     ) -> Self {
         let life = if fresh_for.is_zero() { Life::Stale } else { Life::Fresh };
         let (fresh_until, kept_until) = (now.after(fresh_for), now.after(kept_for));
-        Self { held, life, is_marked: false, fresh_until, kept_until, note, seen }
+        Self { content, life, is_marked: false, fresh_until, kept_until, metadata, generation }
     }
 
     /// The entry as an edit sees it.
     pub(crate) fn subject(&self, now: Timestamp) -> Subject {
-        let written_at = self.note.written_at;
+        let written_at = self.metadata.written_at;
         let times = Times {
             age: now.since(written_at),
             fresh_for: self.fresh_until.since(written_at),
             kept_for: self.kept_until.since(written_at),
         };
-        let is_absent = self.held.is_absent();
+        let is_absent = self.content.is_absent();
         Subject { times, life: self.life, is_marked: self.is_marked, is_absent }
     }
 
     /// Whether it is a value, and fresh.
     pub(crate) fn is_fresh_value(&self) -> bool {
-        self.life == Life::Fresh && matches!(self.held, Held::Value(_))
+        self.life == Life::Fresh && matches!(self.content, Content::Value(_))
     }
 
     /// The same value, to be renewed as the settings say.
     pub(crate) fn with_refresh(mut self, settings: &Settings) -> Self {
-        self.note.refresh_at = self.note.written_at.after(settings.refresh_after);
-        self.note.early_refresh = settings.early_refresh;
+        self.metadata.refresh_at = self.metadata.written_at.after(settings.refresh_after);
+        self.metadata.early_refresh = settings.early_refresh;
         self
     }
 }

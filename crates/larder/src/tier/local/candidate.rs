@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use larder_core::{Life, Timestamp};
 
-use crate::tier::marks::here::{Seen, TagSeen};
+use crate::tier::marks::here::{Generation, TagGeneration};
 
 /// What is to be put.
-pub(crate) struct Draft<V, N = ()> {
+pub(crate) struct Candidate<V, N = ()> {
     pub(crate) value: V,
     /// What [`LocalTier::weigh`] said, outside all locks.
     pub(crate) weight: u32,
@@ -17,8 +17,8 @@ pub(crate) struct Draft<V, N = ()> {
     /// Stale from `fresh_until` to here, then dead.
     pub(crate) kept_until: Timestamp,
     /// The count of changes and the versions of the tags when its load began.
-    pub(crate) seen: Seen,
-    pub(crate) note: Option<N>,
+    pub(crate) generation: Generation,
+    pub(crate) metadata: Option<N>,
 }
 
 /// An entry that is not dead, under its shard's lock.
@@ -31,14 +31,14 @@ pub(crate) struct View<'a, V, N = ()> {
     pub(crate) attend_at: Timestamp,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
-    pub(crate) note: Option<&'a N>,
+    pub(crate) metadata: Option<&'a N>,
     pub(super) settled: u32,
-    pub(super) tags: Option<&'a Arc<[TagSeen]>>,
+    pub(super) tags: Option<&'a Arc<[TagGeneration]>>,
 }
 
 impl<V, N> View<'_, V, N> {
     /// The versions of its tags when its load began, and the count up to which it is settled.
-    pub(crate) fn seen(&self) -> Seen {
-        Seen { changes: self.settled, tags: self.tags.cloned() }
+    pub(crate) fn generation(&self) -> Generation {
+        Generation { changes: self.settled, tags: self.tags.cloned() }
     }
 }
