@@ -122,7 +122,7 @@ impl DiskBackend {
             Read::Answer(answer, unused) => {
                 let is_time = unused.is_some_and(|id| self.0.shared.marks.add(id));
                 if is_time && self.0.start_writer("read").is_ok() {
-                    self.0.shared.writes.push_now(Job::Marks);
+                    self.0.shared.writes.push_now(Job::Uses);
                 }
                 Some(answer)
             }

@@ -39,9 +39,9 @@ use crate::support::sync::lock;
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct Connection(Arc<Shared>);
+pub struct Connection(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     capabilities: Capabilities,
     open: Box<Open>,
     reopens: bool,
@@ -101,7 +101,7 @@ impl Connection {
 
     fn build(capabilities: Capabilities, open: Box<Open>, reopens: bool) -> Self {
         let state = Mutex::new(State { phase: Phase::Idle, is_closed: false, failed: None });
-        Self(Arc::new(Shared { capabilities, open, reopens, state, ended: Notify::new() }))
+        Self(Arc::new(Inner { capabilities, open, reopens, state, ended: Notify::new() }))
     }
 
     /// Opens the backend, if it is not open. Returns true if it had to be opened.
@@ -176,7 +176,7 @@ impl Connection {
     }
 }
 
-impl Shared {
+impl Inner {
     /// Opens the backend. Runs on a thread of its own, one at a time.
     fn open(&self) {
         let opened = catch_unwind(AssertUnwindSafe(|| (self.open)()));

@@ -56,7 +56,7 @@ pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
 
 async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<()> {
     let (key, answers) = open(run, url, stdin.as_deref())?;
-    if standing(run, &answers, &key).await? != Standing::Due {
+    if standing(run, &answers, &key).await? != RefreshState::Due {
         return Ok(());
     }
     // Stores of their own: one has no copies of what this one has looked at; to close the other is
@@ -72,7 +72,7 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
 
 /// How an answer that was found to be due stands by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum RefreshState {
     Due,
     /// Another process has made it anew.
     Fresh,
@@ -80,13 +80,13 @@ enum Standing {
     Resting,
 }
 
-async fn standing(run: &Run, answers: &Answers, key: &str) -> Result<Standing> {
+async fn standing(run: &Run, answers: &Answers, key: &str) -> Result<RefreshState> {
     if answers.last_failure(key).await.is_some_and(|(_, age)| age < RETRY_AFTER) {
-        return Ok(Standing::Resting);
+        return Ok(RefreshState::Resting);
     }
-    let Some(kept) = answers.look(key).await? else { return Ok(Standing::Resting) };
+    let Some(kept) = answers.look(key).await? else { return Ok(RefreshState::Resting) };
     let is_aged = run.refresh_after.is_some_and(|after| kept.age >= after);
-    Ok(if kept.life != Life::Fresh || is_aged { Standing::Due } else { Standing::Fresh })
+    Ok(if kept.life != Life::Fresh || is_aged { RefreshState::Due } else { RefreshState::Fresh })
 }
 
 /// A loader that runs the command, and notes how it went.
@@ -104,10 +104,10 @@ fn make_anew(
     let load_it = loader(&run, stdin, Echo::Silent, own.clone());
     move |load| {
         Box::pin(async move {
-            match standing(&run, &answers, &key).await.unwrap_or(Standing::Due) {
-                Standing::Due => {}
-                Standing::Fresh => return Ok(Loaded::not_modified()),
-                Standing::Resting => return Err(Unkept::Resting),
+            match standing(&run, &answers, &key).await.unwrap_or(RefreshState::Due) {
+                RefreshState::Due => {}
+                RefreshState::Fresh => return Ok(Loaded::not_modified()),
+                RefreshState::Resting => return Err(Unkept::Resting),
             }
             let answer = load_it(load).await;
             if let Some((end, unkept)) = own.take() {

@@ -10,7 +10,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::bound::evict::{self, Mercy, Reach, Turn};
+use crate::bound::evict::{self, HandMove, Mercy, Reach};
 use crate::bound::room;
 use crate::bound::{Bound, FRAME_BYTES, FRAMES_PER_RECORD, PAGE_BYTES, index_bytes};
 use crate::error::damage;
@@ -287,7 +287,7 @@ impl Judge<'_> {
         self.files.log + log <= self.bound.log_bytes()
     }
 
-    fn evict(&mut self, records: u64, now: i64, mercy: &Mercy) -> rusqlite::Result<Turn> {
+    fn evict(&mut self, records: u64, now: i64, mercy: &Mercy) -> rusqlite::Result<HandMove> {
         let bytes = self.after().saturating_sub(self.max_pages()) + self.max / 32;
         let turn = evict::evict(self.connection, Reach { bytes, records }, now, mercy)?;
         self.evicted = turn.evicted;

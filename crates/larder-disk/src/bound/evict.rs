@@ -18,7 +18,7 @@ pub(crate) struct Mercy {
 
 impl Mercy {
     /// Notes a turn; whether another may free more.
-    pub(crate) fn goes_on(&mut self, turn: &Turn) -> bool {
+    pub(crate) fn goes_on(&mut self, turn: &HandMove) -> bool {
         self.passed += turn.passed;
         if turn.freed > 0 {
             self.fruitless_rounds = 0;
@@ -40,7 +40,7 @@ impl Mercy {
 
 /// What one turn of the hand came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub(crate) struct HandMove {
     /// Bytes, about.
     pub(crate) freed: u64,
     /// Live records.
@@ -66,7 +66,7 @@ pub(crate) fn evict(
     reach: Reach,
     now: i64,
     mercy: &Mercy,
-) -> rusqlite::Result<Turn> {
+) -> rusqlite::Result<HandMove> {
     let at: i64 =
         connection.prepare_cached("SELECT hand FROM store")?.query_row([], |row| row.get(0))?;
     let mut hand = Hand { at, freed: 0, evicted: 0, changed: 0, passed: 0, mercy };
@@ -74,7 +74,7 @@ pub(crate) fn evict(
     let next = if came_to_the_end { 0 } else { hand.at };
     connection.prepare_cached("UPDATE store SET hand = ?1")?.execute([next])?;
     let Hand { freed, evicted, changed, passed, .. } = hand;
-    Ok(Turn { freed, evicted, changed, passed, came_to_the_end })
+    Ok(HandMove { freed, evicted, changed, passed, came_to_the_end })
 }
 
 struct Hand<'a> {

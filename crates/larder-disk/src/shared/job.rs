@@ -17,7 +17,7 @@ pub(crate) enum Job {
     /// To do what nobody asks for, at once.
     Tidy,
     /// To note which records were used.
-    Marks,
+    Uses,
     /// To drop a record that a reader found damaged.
     DropDamaged(i64, Key),
     /// To look whether the store is the one in the folder, and to open that if not. A reader may

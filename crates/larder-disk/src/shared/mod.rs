@@ -10,9 +10,9 @@ use crate::bound::SharedBound;
 use crate::config::DiskConfig;
 use crate::error::closed;
 use crate::event::DiskEvent;
-use crate::read::marks::Marks;
 use crate::read::pace::{Length, Pace};
 use crate::read::pool::Readers;
+use crate::read::uses::Uses;
 use crate::shared::job::Job;
 use crate::shared::queue::Queue;
 use crate::store::Store;
@@ -38,14 +38,14 @@ pub(crate) struct Shared {
     short_reads: Queue<Errand>,
     long_reads: Queue<Errand>,
     pub(crate) pace: Pace,
-    pub(crate) marks: Marks,
+    pub(crate) marks: Uses,
     /// The store's bound, as it was last seen.
     pub(crate) bound: SharedBound,
 }
 
 impl Shared {
     pub(crate) fn new(config: DiskConfig, store: Store) -> Self {
-        let marks = Marks::default();
+        let marks = Uses::default();
         let bound = store.bound;
         marks.set_wanted(bound.0.is_some_and(|max| store.files().database > max / 2));
         Self {

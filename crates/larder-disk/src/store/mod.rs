@@ -22,7 +22,7 @@ use crate::folder::lock::{self, Hold, Queue};
 use crate::store::connection::Role;
 use crate::store::origin::{Origin, last_stamp};
 use crate::store::replace::{create, on_damage};
-use crate::store::schema::Standing;
+use crate::store::schema::SchemaState;
 use crate::store::transaction::{begin, roll_back, transact, try_begin};
 use crate::store::wal::{LogRun, empty_log};
 use crate::time::clock::{Anchor, StoreClock};
@@ -125,10 +125,10 @@ impl Store {
         let path = folder.database();
         let first = connection::open(&path, Role::Reader)?;
         match schema::standing(&first)?? {
-            Standing::Current => {}
+            SchemaState::Current => {}
             // A database gets its name when it has its tables.
-            Standing::Older(0) => return Err(Failure::Damage(damage())),
-            Standing::Older(_) => {
+            SchemaState::Older(0) => return Err(Failure::Damage(damage())),
+            SchemaState::Older(_) => {
                 let _alone = lock::alone(folder, until)?;
                 let connection = connection::open(&path, Role::writer(config, Bound::DEFAULT))?;
                 schema::migrate(&connection, until)?;

@@ -56,7 +56,7 @@ const MIGRATIONS: [&str; 1] = ["
 
 /// Whether the tables are as this crate wants them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum SchemaState {
     Current,
     /// An older version of ours, or nothing yet.
     Older(i64),
@@ -67,14 +67,14 @@ pub(crate) enum Standing {
 /// # Errors
 /// [`Unsupported`](ErrorKind::Unsupported) for a newer version,
 /// [`InvalidInput`](ErrorKind::InvalidInput) for another program's database.
-pub(crate) fn standing(connection: &Connection) -> rusqlite::Result<Result<Standing>> {
+pub(crate) fn standing(connection: &Connection) -> rusqlite::Result<Result<SchemaState>> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     if application == 0 && version == 0 {
         let tables = "SELECT count(*) FROM sqlite_schema";
         let tables: i64 = connection.query_row(tables, [], |row| row.get(0))?;
         if tables == 0 {
-            return Ok(Ok(Standing::Older(0)));
+            return Ok(Ok(SchemaState::Older(0)));
         }
     }
     Ok(if application != APPLICATION {
@@ -84,9 +84,9 @@ pub(crate) fn standing(connection: &Connection) -> rusqlite::Result<Result<Stand
         let message = "the store was written by a newer version of larder-disk";
         Err(Error::new(ErrorKind::Unsupported, "open", message))
     } else if version == VERSION {
-        Ok(Standing::Current)
+        Ok(SchemaState::Current)
     } else {
-        Ok(Standing::Older(version))
+        Ok(SchemaState::Older(version))
     })
 }
 
@@ -98,8 +98,8 @@ pub(crate) fn migrate(connection: &Connection, until: Until) -> Result<()> {
     let failed = |error| of_sqlite("open", error);
     begin(connection, until).map_err(failed)?;
     let migrated = standing(connection).map_err(failed).and_then(|standing| match standing? {
-        Standing::Current => Ok(()),
-        Standing::Older(version) => steps(connection, version).map_err(failed),
+        SchemaState::Current => Ok(()),
+        SchemaState::Older(version) => steps(connection, version).map_err(failed),
     });
     let end = if migrated.is_ok() { "COMMIT" } else { "ROLLBACK" };
     migrated.and(connection.execute_batch(end).map_err(failed))

@@ -36,16 +36,16 @@ impl DiskSpace {
         self.is_known && !self.is_plenty
     }
 
-    pub(crate) fn note(&mut self, left: Left) {
+    pub(crate) fn note(&mut self, left: SpaceLeft) {
         self.taken = 0;
-        self.is_plenty = left == Left::Plenty;
+        self.is_plenty = left == SpaceLeft::Plenty;
         self.is_known = true;
     }
 }
 
 /// How a change that brings so many bytes stands to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum SpaceLeft {
     Plenty,
     /// There is room for it, and little more.
     Enough,
@@ -56,10 +56,14 @@ pub(crate) enum Left {
 
 /// Looks what is left. Where it is little, the log is emptied: it keeps its length, for deletes on a
 /// disk that others have filled.
-pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqlite::Result<Left> {
-    let Some(free) = store.free_bytes() else { return Ok(Left::Plenty) };
+pub(crate) fn look(
+    store: &Store,
+    connection: &Connection,
+    bytes: u64,
+) -> rusqlite::Result<SpaceLeft> {
+    let Some(free) = store.free_bytes() else { return Ok(SpaceLeft::Plenty) };
     if free >= SCARCE.max(4 * bytes) {
-        return Ok(Left::Plenty);
+        return Ok(SpaceLeft::Plenty);
     }
     let (used, all) = room::pages(connection)?;
     let unreserved = RESERVED_BYTES.saturating_sub(store.reserved_bytes());
@@ -69,17 +73,17 @@ pub(crate) fn look(store: &Store, connection: &Connection, bytes: u64) -> rusqli
     };
     let log = store.files().log;
     if log <= free / 4 && is_enough(free, 0) {
-        return Ok(Left::Enough);
+        return Ok(SpaceLeft::Enough);
     }
     let is_empty = empty_log(connection)?;
     let log = store.files().log;
     let free = store.free_bytes().unwrap_or(0);
     Ok(if is_enough(free, if is_empty { log } else { 0 }) {
-        Left::Enough
+        SpaceLeft::Enough
     } else if all > used {
-        Left::InFreePages
+        SpaceLeft::InFreePages
     } else {
-        Left::TooLittle
+        SpaceLeft::TooLittle
     })
 }
 

@@ -11,7 +11,7 @@ use crate::bound::room;
 use crate::error::of_sqlite;
 use crate::time::clock::coarse;
 use crate::time::wait::Until;
-use crate::write::space::{self, DiskSpace, Left};
+use crate::write::space::{self, DiskSpace, SpaceLeft};
 use crate::write::writer::Writer;
 
 impl Writer {
@@ -145,18 +145,18 @@ impl Writer {
             let left = space::look(&store, connection, bytes).map_err(failed)?;
             self.space.note(left);
             match left {
-                Left::Plenty => {
+                SpaceLeft::Plenty => {
                     store.give_up_reserve();
                     return Ok(());
                 }
-                Left::Enough => {
+                SpaceLeft::Enough => {
                     if bytes > 0 {
                         store.keep_reserve();
                     }
                     return Ok(());
                 }
-                Left::TooLittle => break,
-                Left::InFreePages => {
+                SpaceLeft::TooLittle => break,
+                SpaceLeft::InFreePages => {
                     self.upkeep("write", 16, |connection, _| room::give_back(connection, 16))?;
                 }
             }

@@ -114,7 +114,7 @@ impl Writer {
                     self.answer(&mut calls, &mut items);
                     self.unasked(Self::tidy);
                 }
-                Job::Marks => {
+                Job::Uses => {
                     self.answer(&mut calls, &mut items);
                     self.unasked(Self::flush_marks);
                 }

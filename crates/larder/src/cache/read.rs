@@ -13,7 +13,7 @@ use crate::options::Ttl;
 use crate::support::clock::LocalClock;
 use crate::support::runtime::Sleep;
 use crate::tier::entry::Entry;
-use crate::tier::stack::Stored;
+use crate::tier::stack::EntryLife;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Gets the fresh value under the key without leaving a trace. The read is not counted, does
@@ -186,7 +186,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         entry.life == Life::Fresh || self.settings.allow_stale
     }
 
-    async fn stored<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<Stored>> {
+    async fn stored<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<EntryLife>> {
         self.inner.check_open()?;
         let hash = self.inner.local.hash(key);
         self.inner.stored(hash, &key.to_key()).await
@@ -217,13 +217,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Whether a value or a number is under the key, without the value.
-    async fn stored(&self, hash: u64, key: &K) -> Result<Option<Stored>> {
+    async fn stored(&self, hash: u64, key: &K) -> Result<Option<EntryLife>> {
         let now = self.now();
         let local = self.local.look(hash, key, |view| {
             // A number here has no note: nothing of it is anywhere else.
             let is_sure = view.metadata.is_none_or(|metadata| metadata.is_trusted(now));
             let (life, fresh_left) = (view.life, view.fresh_until.since(now));
-            is_sure.then(|| (!view.value.is_absent()).then_some(Stored { life, fresh_left }))
+            is_sure.then(|| (!view.value.is_absent()).then_some(EntryLife { life, fresh_left }))
         });
         match local.flatten() {
             Some(stored) => Ok(stored),

@@ -10,11 +10,11 @@ use crate::inner::candidate;
 use crate::key::CacheKey;
 use crate::observe::event::Observer;
 use crate::options::Settings;
-use crate::snapshot::{Form, Keeper, Returned, Snapshot};
+use crate::snapshot::{Keeper, RestoredEntry, Snapshot, SnapshotConfig};
 use crate::support::runtime::apart;
 use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::local::LocalTier;
-use crate::tier::local::persist::{Copied, Refill};
+use crate::tier::local::persist::{EntryCopy, Refill};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Saves all entries in memory. Returns the number of entries saved.
@@ -64,18 +64,18 @@ pub(super) fn form<V>(
     namespace: String,
     is_alone: bool,
     grace: Duration,
-) -> Form<V> {
+) -> SnapshotConfig<V> {
     let (sink, codec) = (Arc::clone(&snapshot.sink), Arc::clone(codec));
     // As in a backend; a name that is too long for one is not escaped.
     let class = Namespace::new(&namespace).map(|namespace| namespace.class_prefix(Class::Entry));
     let mut prefix = class.unwrap_or_else(|_| namespace.clone().into_bytes());
     prefix.push(b':');
-    Form { sink, codec, schema: snapshot.schema, namespace, prefix, is_alone, grace }
+    SnapshotConfig { sink, codec, schema: snapshot.schema, namespace, prefix, is_alone, grace }
 }
 
 /// A tier with what was saved, and who saves it again.
 pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
-    form: Form<V>,
+    form: SnapshotConfig<V>,
     every: Option<Duration>,
     observer: Observer,
     settings: &Settings,
@@ -90,7 +90,7 @@ pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
 
 fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
     refill: &mut Refill<'_, K, Content<V>, Metadata>,
-    returned: Returned<K, V>,
+    returned: RestoredEntry<K, V>,
     copy_due: Timestamp,
     settings: &Settings,
 ) {
@@ -108,7 +108,7 @@ fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
         (candidate.attend_at, candidate.metadata) = (Timestamp::ZERO, None);
     }
     let hash = local.hash(&key);
-    let copied = Copied { candidate, idle: returned.idle };
+    let copied = EntryCopy { candidate, idle: returned.idle };
     refill.expect(returned.number, returned.more);
     refill.put(hash, key, copied, returned.uses);
 }

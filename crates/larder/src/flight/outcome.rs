@@ -48,7 +48,7 @@ pub(crate) enum Taken<V> {
 
 /// How a found value stands for one caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Validity {
     Fresh,
     Stale,
     /// Its marks must be compared with the backend's first.
@@ -77,19 +77,19 @@ impl Judge<'_> {
             Landed::Loaded(content) => Taken::Fresh(content),
             Landed::Found(entry) if self.came_before() => Taken::Fresh(entry.content),
             Landed::Found(entry) => match self.standing(&entry) {
-                Standing::Fresh => Taken::Fresh(entry.content),
-                Standing::Stale => Taken::Aged(entry.content),
-                Standing::Due => Taken::Due(Landed::Found(entry)),
-                Standing::Old | Standing::Dead => Taken::Again,
+                Validity::Fresh => Taken::Fresh(entry.content),
+                Validity::Stale => Taken::Aged(entry.content),
+                Validity::Due => Taken::Due(Landed::Found(entry)),
+                Validity::Old | Validity::Dead => Taken::Again,
             },
             Landed::Stale(entry) if self.came_before() => Taken::Stale(entry.content),
             Landed::Stale(entry) => self.take_offer(entry),
             Landed::FellBack(entry, error) => match self.standing(&entry) {
-                Standing::Fresh | Standing::Stale => Taken::Stale(entry.content),
-                Standing::Due => Taken::Due(Landed::FellBack(entry, error)),
+                Validity::Fresh | Validity::Stale => Taken::Stale(entry.content),
+                Validity::Due => Taken::Due(Landed::FellBack(entry, error)),
                 // The next look compares it, and no other load is due yet.
-                Standing::Old => Taken::Again,
-                Standing::Dead => Taken::Failed(error),
+                Validity::Old => Taken::Again,
+                Validity::Dead => Taken::Failed(error),
             },
             Landed::Miss => Taken::Nothing,
             Landed::Failed(error) => Taken::Failed(error),
@@ -99,9 +99,9 @@ impl Judge<'_> {
     /// What the caller gets of a stale value that is offered while its load goes on.
     pub(crate) fn take_offer<V>(&self, entry: Entry<V>) -> Taken<V> {
         match self.standing(&entry) {
-            Standing::Fresh | Standing::Stale => Taken::Stale(entry.content),
-            Standing::Due => Taken::Due(Landed::Stale(entry)),
-            Standing::Old | Standing::Dead => Taken::Again,
+            Validity::Fresh | Validity::Stale => Taken::Stale(entry.content),
+            Validity::Due => Taken::Due(Landed::Stale(entry)),
+            Validity::Old | Validity::Dead => Taken::Again,
         }
     }
 
@@ -117,23 +117,23 @@ impl Judge<'_> {
         self.arrived <= self.began
     }
 
-    fn standing<V>(&self, entry: &Entry<V>) -> Standing {
+    fn standing<V>(&self, entry: &Entry<V>) -> Validity {
         let metadata = &entry.metadata;
         let is_due = |due: Timestamp| !self.came_before() && due <= self.arrived;
         let marked = self.marks.life(&entry.generation);
         if !holds(Rule::JudgedWhenTaken) {
-            return if entry.life == Life::Fresh { Standing::Fresh } else { Standing::Stale };
+            return if entry.life == Life::Fresh { Validity::Fresh } else { Validity::Stale };
         }
         if marked == Life::Dead || entry.kept_until <= self.now {
-            Standing::Dead
+            Validity::Dead
         } else if is_due(metadata.copy_due) {
-            Standing::Old
+            Validity::Old
         } else if is_due(metadata.marks_due) && !self.are_marks_checked {
-            Standing::Due
+            Validity::Due
         } else if marked == Life::Stale || entry.is_marked || entry.fresh_until <= self.now {
-            Standing::Stale
+            Validity::Stale
         } else {
-            Standing::Fresh
+            Validity::Fresh
         }
     }
 }

@@ -55,14 +55,14 @@ pub(crate) struct Fencing<'a, V> {
     /// Until when it waits for other processes' loads.
     pub(crate) patience: Timestamp,
     /// Whether a value that turns up answers the load's callers.
-    pub(crate) is_answer: Judge<'a, V>,
+    pub(crate) is_answer: Predicate<'a, V>,
     /// Whether a value may be served after a failed load.
-    pub(crate) is_fallback: Judge<'a, V>,
+    pub(crate) is_fallback: Predicate<'a, V>,
     /// Takes back a lease that is of no use, without anybody waiting for it.
     pub(crate) take_back: &'a (dyn Fn(OwnLease) + Send + Sync),
 }
 
-type Judge<'a, V> = &'a (dyn Fn(&Entry<V>) -> bool + Send + Sync);
+type Predicate<'a, V> = &'a (dyn Fn(&Entry<V>) -> bool + Send + Sync);
 
 /// What to do where another process holds the key's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::flight::info::{FlightInfo, FlightKind};
 use crate::flight::outcome::{Landed, Taken};
 use crate::key::CacheKey;
 use crate::load::leader::Leader;
-use crate::load::look::Close;
+use crate::load::look::LocalAnswer;
 use crate::load::request::Request;
 use crate::observe::event::Event;
 use crate::support::runtime;
@@ -32,16 +32,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// The same. None if what it has waited for does not count for this caller.
     async fn try_get(&self) -> Result<Option<Option<Content<V>>>> {
         let stale = match self.look_closer().await? {
-            Close::Serve(content) | Close::Renew(content) => {
+            LocalAnswer::Serve(content) | LocalAnswer::Renew(content) => {
                 self.inner.stats().hit();
                 return Ok(Some(Some(content)));
             }
-            Close::Rest(entry) => Some(entry),
+            LocalAnswer::Rest(entry) => Some(entry),
             // Past that it is served for nobody's want: the authority may know better.
-            Close::Spent(entry) => {
+            LocalAnswer::Spent(entry) => {
                 entry.metadata.is_copy_trusted(self.inner.now()).then_some(entry)
             }
-            Close::Nothing => None,
+            LocalAnswer::Nothing => None,
         };
         let Some(shared) = self.inner.stack.below() else { return Ok(Some(self.stale(stale))) };
         let answer = match self.fill(shared).await? {

@@ -10,7 +10,7 @@ use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::{Verdict, judge};
 
 /// What a closer look here came to.
-pub(super) enum Close<V> {
+pub(super) enum LocalAnswer<V> {
     Serve(Content<V>),
     Renew(Content<V>),
     /// Stale, and no load is due.
@@ -25,26 +25,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     ///
     /// # Errors
     /// [`NoRuntime`](ErrorKind::NoRuntime) if it has to compare, outside of a runtime.
-    pub(super) async fn look_closer(&self) -> Result<Close<V>> {
+    pub(super) async fn look_closer(&self) -> Result<LocalAnswer<V>> {
         let mut are_marks_checked = false;
         loop {
             let Some(mut entry) = self.inner.look(self.hash, &self.key) else {
-                return Ok(Close::Nothing);
+                return Ok(LocalAnswer::Nothing);
             };
             if are_marks_checked {
                 // However short the interval of checks is, this call has made one.
                 entry.metadata.marks_due = Timestamp::FAR;
             }
             match judge(&entry, self.inner.now(), random::unit()) {
-                Verdict::Serve => return Ok(Close::Serve(entry.content)),
-                Verdict::Refresh => return Ok(Close::Renew(entry.content)),
-                Verdict::Resting => return Ok(Close::Rest(entry)),
-                Verdict::Stale | Verdict::CheckCopy => return Ok(Close::Spent(entry)),
+                Verdict::Serve => return Ok(LocalAnswer::Serve(entry.content)),
+                Verdict::Refresh => return Ok(LocalAnswer::Renew(entry.content)),
+                Verdict::Resting => return Ok(LocalAnswer::Rest(entry)),
+                Verdict::Stale | Verdict::CheckCopy => return Ok(LocalAnswer::Spent(entry)),
                 Verdict::CheckMarks => {
                     runtime::require()?;
                     if let Err(error) = Box::pin(self.check_marks(&entry)).await {
                         self.inner.tell(&Event::SharedFailed(error));
-                        return Ok(Close::Spent(entry));
+                        return Ok(LocalAnswer::Spent(entry));
                     }
                     are_marks_checked = true;
                 }

@@ -11,7 +11,7 @@ use crate::flight::outcome::{Landed, Taken};
 use crate::key::CacheKey;
 use crate::load::leader::Leader;
 use crate::load::loader::BoxLoader;
-use crate::load::look::Close;
+use crate::load::look::LocalAnswer;
 use crate::load::purpose::{Purpose, Trigger};
 use crate::load::request::Request;
 use crate::support::runtime;
@@ -19,7 +19,7 @@ use crate::tier::entry::Content;
 
 /// What a caller with a loader does next.
 #[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
-pub(crate) enum Turn<K: Hash + Eq, V> {
+pub(crate) enum Decision<K: Hash + Eq, V> {
     /// It has its answer.
     Answer(Content<V>),
     /// It has its answer, which has come of age.
@@ -36,22 +36,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.check()?;
         let mut loader = Some(loader);
         loop {
-            let follower = match self.turn().await? {
-                Turn::Answer(content) => return Ok(content),
-                Turn::Renew(content) => {
+            let follower = match self.decide().await? {
+                Decision::Answer(content) => return Ok(content),
+                Decision::Renew(content) => {
                     if let Some(loader) = loader.take() {
                         // Without a runtime the value is as good as it was.
                         let _ = self.start(Trigger::Refresh, loader);
                     }
                     return Ok(content);
                 }
-                Turn::Lead(lead) => {
+                Decision::Lead(lead) => {
                     let loader = loader.take().ok_or_else(gone)?;
                     let follower = lead.ticket.follow();
                     self.inner.spawn(lead.run(loader))?;
                     follower
                 }
-                Turn::Follow(follower) => follower,
+                Decision::Follow(follower) => follower,
             };
             let _waiting = waiting(&follower)?;
             runtime::require()?;
@@ -77,30 +77,30 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 
     /// One look, and if it has no answer a place in the key's flight.
-    pub(crate) async fn turn(&self) -> Result<Turn<K, V>> {
+    pub(crate) async fn decide(&self) -> Result<Decision<K, V>> {
         match self.look_closer().await? {
-            Close::Serve(content) if !self.is_past(&content) => {
+            LocalAnswer::Serve(content) if !self.is_past(&content) => {
                 self.inner.stats().hit();
-                return Ok(Turn::Answer(content));
+                return Ok(Decision::Answer(content));
             }
-            Close::Renew(content) if !self.is_past(&content) => {
+            LocalAnswer::Renew(content) if !self.is_past(&content) => {
                 self.inner.stats().hit();
-                return Ok(Turn::Renew(content));
+                return Ok(Decision::Renew(content));
             }
-            Close::Rest(entry) if !self.is_past(&entry.content) => {
+            LocalAnswer::Rest(entry) if !self.is_past(&entry.content) => {
                 self.inner.stats().stale_hit();
-                return Ok(Turn::Answer(entry.content));
+                return Ok(Decision::Answer(entry.content));
             }
             _ => {}
         }
         loop {
             match self.join(FlightKind::Load, FlightInfo::met_by_load) {
                 Join::Lead(ticket) => {
-                    return Ok(Turn::Lead(self.leader(ticket, self.purpose.trigger)));
+                    return Ok(Decision::Lead(self.leader(ticket, self.purpose.trigger)));
                 }
                 Join::Follow(follower) => {
                     self.inner.stats().coalesced();
-                    return Ok(Turn::Follow(follower));
+                    return Ok(Decision::Follow(follower));
                 }
                 Join::Left => {}
             }

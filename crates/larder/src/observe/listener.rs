@@ -60,12 +60,12 @@ impl<K, V> Teller<K, V> {
 #[must_use = "let it go after the stripe's lock is released"]
 pub(crate) struct Dropped<K, V> {
     teller: Option<Arc<Teller<K, V>>>,
-    first: Option<Left<K, V>>,
-    more: Vec<Left<K, V>>,
+    first: Option<Removal<K, V>>,
+    more: Vec<Removal<K, V>>,
 }
 
 /// One entry that has left. Without a cause nobody is told; without a value its caller has it.
-struct Left<K, V> {
+struct Removal<K, V> {
     key: K,
     value: Option<V>,
     cause: Option<Cause>,
@@ -82,7 +82,7 @@ impl<K, V> Dropped<K, V> {
         let (teller, first) = (self.teller.take(), self.first.take());
         for left in first.into_iter().chain(std::mem::take(&mut self.more)) {
             left.tell(teller.as_deref());
-            let Left { key, value, .. } = left;
+            let Removal { key, value, .. } = left;
             let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
             let _ = catch_unwind(AssertUnwindSafe(|| drop(key)));
         }
@@ -99,15 +99,15 @@ impl<K, V> Dropped<K, V> {
         if teller.has_listener() && self.teller.is_none() {
             self.teller = Some(Arc::clone(teller));
         }
-        self.push(Left { key, value: Some(value), cause: Some(cause) });
+        self.push(Removal { key, value: Some(value), cause: Some(cause) });
     }
 
     /// What is to be freed and nobody is told of.
     pub(crate) fn add_quietly(&mut self, key: K, value: Option<V>) {
-        self.push(Left { key, value, cause: None });
+        self.push(Removal { key, value, cause: None });
     }
 
-    fn push(&mut self, left: Left<K, V>) {
+    fn push(&mut self, left: Removal<K, V>) {
         // Most writes make one entry leave, and then there is nothing to allocate.
         if self.first.is_none() {
             self.first = Some(left);
@@ -125,7 +125,7 @@ impl<K, V> Drop for Dropped<K, V> {
     }
 }
 
-impl<K, V> Left<K, V> {
+impl<K, V> Removal<K, V> {
     fn tell(&self, teller: Option<&Teller<K, V>>) {
         if let (Some(teller), Some(value), Some(cause)) = (teller, &self.value, self.cause) {
             teller.tell(&self.key, value, cause);

@@ -12,11 +12,11 @@
 
 mod counter;
 pub(crate) mod edit;
+mod key_lock;
 mod lock;
 mod step;
 pub(crate) mod swap;
 mod tries;
-mod turns;
 
 pub use counter::Counter;
 pub(crate) use edit::renewed;

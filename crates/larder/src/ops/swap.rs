@@ -10,9 +10,9 @@ use larder_core::{
 };
 
 use crate::ops::edit::{Edit, Subject};
+use crate::ops::key_lock::{KeyLock, KeyLocks};
 use crate::ops::step::Step;
 use crate::ops::tries::Tries;
-use crate::ops::turns::{Turn, Turns};
 use crate::support::runtime::unless;
 
 /// Changes of one backend's records that depend on the records found.
@@ -56,7 +56,7 @@ use crate::support::runtime::unless;
 pub struct Swap<B> {
     backend: B,
     clock: Arc<dyn Clock>,
-    turns: Arc<Turns>,
+    key_locks: Arc<KeyLocks>,
     /// The time after which a change whose answer was lost is not sent again.
     patience: Duration,
 }
@@ -81,7 +81,7 @@ impl<B: Backend> Swap<B> {
     /// Opens changes in this backend, pausing by this clock when contended.
     #[must_use]
     pub fn new(backend: B, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, turns: Arc::default(), patience: NEVER }
+        Self { backend, clock, key_locks: Arc::default(), patience: NEVER }
     }
 
     /// The same for a caller who has so little time: in an outage, one lost answer is enough.
@@ -116,11 +116,11 @@ impl<B: Backend> Swap<B> {
     /// Waits for the key's turn. For a change that finds out by itself what is there.
     pub(crate) async fn attempts<'a>(&'a self, key: &'a Key) -> Result<Attempts<'a, B>> {
         self.require_conditional()?;
-        let turn = self.turns.enter(key);
+        let key_lock = self.key_locks.enter(key);
         // A turn saves tries in vain and nothing else: whoever has it may need the very thread that
         // waits for it here.
-        unless(self.clock.sleep(LONGEST_TURN), turn.wait()).await;
-        Ok(Attempts { swap: self, key, tries: self.tries(), _turn: Some(turn) })
+        unless(self.clock.sleep(LONGEST_TURN), key_lock.wait()).await;
+        Ok(Attempts { swap: self, key, tries: self.tries(), _key_lock: Some(key_lock) })
     }
 
     /// Writes the record only if there is no fresh value; returns true if written.
@@ -215,7 +215,7 @@ impl<B: Backend> Swap<B> {
         before: Option<&Header>,
         step: &Step,
     ) -> Result<bool> {
-        let mut once = Attempts { swap: self, key, tries: self.tries(), _turn: None };
+        let mut once = Attempts { swap: self, key, tries: self.tries(), _key_lock: None };
         once.next().await;
         once.apply(&self.backend, before, step).await
     }
@@ -248,7 +248,7 @@ pub(crate) struct Attempts<'a, B> {
     swap: &'a Swap<B>,
     key: &'a Key,
     tries: Tries,
-    _turn: Option<Turn<'a>>,
+    _key_lock: Option<KeyLock<'a>>,
 }
 
 impl<B: Backend> Attempts<'_, B> {

@@ -17,19 +17,19 @@ use crate::snapshot::header::Header;
 use crate::snapshot::journal::{Journal, name};
 use crate::snapshot::notes::Notes;
 use crate::snapshot::restore::{Restored, restore};
-use crate::snapshot::{Form, Returned};
+use crate::snapshot::{RestoredEntry, SnapshotConfig};
 use crate::support::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::support::sync::thread::Thread;
 use crate::support::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::tier::entry::{Content, Metadata};
 use crate::tier::local::LocalTier;
-use crate::tier::local::persist::{Copied, Refill};
+use crate::tier::local::persist::{EntryCopy, Refill};
 use crate::tier::message::{ChangeListener, Ending, Text};
 
 /// What keeps a cache's snapshot.
 pub(crate) struct Keeper<K, V> {
     pub(super) local: Arc<LocalTier<K, Content<V>, Metadata>>,
-    form: Form<V>,
+    form: SnapshotConfig<V>,
     notes: Notes,
     observer: Observer,
     /// Held while a save runs.
@@ -50,11 +50,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) for a clock that does not know the wall clock's time.
     pub(crate) fn open(
-        form: Form<V>,
+        form: SnapshotConfig<V>,
         every: Option<Duration>,
         observer: Observer,
         local: impl Fn() -> Arc<LocalTier<K, Content<V>, Metadata>>,
-        put: impl Fn(&mut Refill<'_, K, Content<V>, Metadata>, Returned<K, V>),
+        put: impl Fn(&mut Refill<'_, K, Content<V>, Metadata>, RestoredEntry<K, V>),
     ) -> Result<Arc<Self>> {
         let mut tier = local();
         let now = tier.clock().now();
@@ -231,7 +231,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// The codec's or the key's.
     fn put(&self, hash: u64, key: &K, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
         let copied = self.local.copy_since(hash, key, began);
-        let Some(Copied { candidate, idle }) = copied else { return Ok(false) };
+        let Some(EntryCopy { candidate, idle }) = copied else { return Ok(false) };
         let form = &self.form;
         let text = guarded("save", || Ok(key.to_text()))?;
         let encoded = match &candidate.value {

@@ -111,7 +111,7 @@ impl fmt::Debug for Snapshot {
 }
 
 /// Whose snapshot it is, and how its values look.
-pub(crate) struct Form<V> {
+pub(crate) struct SnapshotConfig<V> {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) codec: Arc<dyn Codec<V>>,
     pub(crate) schema: u32,
@@ -124,7 +124,7 @@ pub(crate) struct Form<V> {
     pub(crate) grace: Duration,
 }
 
-impl<V> Form<V> {
+impl<V> SnapshotConfig<V> {
     /// The place of an entry's value, for codecs that bind bytes to it.
     pub(crate) fn place(&self, key: &str) -> Vec<u8> {
         [self.prefix.as_slice(), key.as_bytes()].concat()
@@ -132,7 +132,7 @@ impl<V> Form<V> {
 }
 
 /// An entry of a snapshot, with the life that is left.
-pub(crate) struct Returned<K, V> {
+pub(crate) struct RestoredEntry<K, V> {
     pub(crate) key: K,
     pub(crate) content: Content<V>,
     pub(crate) fresh_left: Duration,

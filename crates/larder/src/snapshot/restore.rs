@@ -16,7 +16,7 @@ use crate::snapshot::journal::name;
 use crate::snapshot::log::{Changes, Fate};
 use crate::snapshot::number::Input;
 use crate::snapshot::v0::ReaderV0;
-use crate::snapshot::{Form, Returned};
+use crate::snapshot::{RestoredEntry, SnapshotConfig};
 use crate::support::sync::Arc;
 use crate::tier::entry::Content;
 
@@ -35,9 +35,9 @@ pub(super) struct Restored {
 /// # Errors
 /// What makes the snapshot worth nothing; what has been given until then is not to be kept.
 pub(super) fn restore<K: CacheKey, V: 'static>(
-    form: &Form<V>,
+    form: &SnapshotConfig<V>,
     wall: Duration,
-    give: &mut dyn FnMut(Returned<K, V>),
+    give: &mut dyn FnMut(RestoredEntry<K, V>),
 ) -> Result<Option<Restored>> {
     let Some((begun, input, changes)) = begin(form)? else { return Ok(None) };
     let (header, seed) = match begun {
@@ -59,7 +59,7 @@ pub(super) fn restore<K: CacheKey, V: 'static>(
 type Opened = (Begun, Box<dyn Read + Send>, Option<Changes>);
 
 /// Opens the snapshot, if there is one, and reads its log.
-fn begin<V: 'static>(form: &Form<V>) -> Result<Option<Opened>> {
+fn begin<V: 'static>(form: &SnapshotConfig<V>) -> Result<Option<Opened>> {
     let mut missing = None;
     loop {
         let read = form.sink.read().map_err(|error| of_sink("restore", error))?;
@@ -80,10 +80,10 @@ fn begin<V: 'static>(form: &Form<V>) -> Result<Option<Opened>> {
 }
 
 fn restore_v0<K: CacheKey, V: 'static>(
-    form: &Form<V>,
+    form: &SnapshotConfig<V>,
     wall: Duration,
     input: impl Read,
-    give: &mut dyn FnMut(Returned<K, V>),
+    give: &mut dyn FnMut(RestoredEntry<K, V>),
 ) -> Result<Restored> {
     let mut reader = ReaderV0::new(input);
     let header = reader.header()?;
@@ -99,7 +99,7 @@ fn restore_v0<K: CacheKey, V: 'static>(
     Ok(Restored { changes: None, must_save: true, refused })
 }
 
-impl<V: 'static> Form<V> {
+impl<V: 'static> SnapshotConfig<V> {
     /// Refuses what another cache has saved.
     fn judge(&self, header: &Header) -> Result<()> {
         if header.namespace != self.namespace {
@@ -120,8 +120,8 @@ impl<V: 'static> Form<V> {
 
 /// Turns entries into what a cache is given.
 struct Giver<'a, K, V> {
-    form: &'a Form<V>,
-    give: &'a mut dyn FnMut(Returned<K, V>),
+    form: &'a SnapshotConfig<V>,
+    give: &'a mut dyn FnMut(RestoredEntry<K, V>),
     /// What no process has counted.
     downtime: Duration,
     expected: u64,
@@ -134,8 +134,8 @@ struct Giver<'a, K, V> {
 
 impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
     fn new(
-        form: &'a Form<V>,
-        give: &'a mut dyn FnMut(Returned<K, V>),
+        form: &'a SnapshotConfig<V>,
+        give: &'a mut dyn FnMut(RestoredEntry<K, V>),
         wall: Duration,
         saved: Duration,
         expected: u64,
@@ -167,7 +167,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
             Payload::Counter(number) => Ok(Content::Counter(number)),
         };
         match key.and_then(|key| Ok((key, content?))) {
-            Ok((key, content)) => (self.give)(Returned {
+            Ok((key, content)) => (self.give)(RestoredEntry {
                 key,
                 content,
                 fresh_left,

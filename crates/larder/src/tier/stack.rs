@@ -38,7 +38,7 @@ impl<V> Clone for Stack<V> {
 }
 
 /// A value or a number that is not dead.
-pub(crate) struct Stored {
+pub(crate) struct EntryLife {
     pub(crate) life: Life,
     pub(crate) fresh_left: Duration,
 }
@@ -214,7 +214,7 @@ impl<V: Clone + 'static> Stack<V> {
         &self,
         key: &impl CacheKey,
         marks: &Marks,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Option<EntryLife>> {
         let Some(shared) = self.below() else { return Ok(None) };
         runtime::require()?;
         let key = shared.key(key);
@@ -228,7 +228,7 @@ impl<V: Clone + 'static> Stack<V> {
         let met = [met];
         let life = shared.authority.lives(marks, &met).await?.pop();
         let fresh_left = met.first().map_or(Duration::ZERO, |met| met.header.times.fresh_left());
-        Ok(life.filter(|life| *life != Life::Dead).map(|life| Stored { life, fresh_left }))
+        Ok(life.filter(|life| *life != Life::Dead).map(|life| EntryLife { life, fresh_left }))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::load::purpose::Purpose;
 #[cfg(feature = "macros")]
 use crate::load::purpose::Trigger;
 use crate::load::request::Request;
-use crate::load::with_loader::{Turn, waiting};
+use crate::load::with_loader::{Decision, waiting};
 use crate::lookup::Lookup;
 use crate::support::runtime::{IoThread, blocking};
 use crate::tier::entry::Content;
@@ -137,12 +137,12 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         let mut loader = Some(loader);
         loop {
             let asked = request.clone();
-            let turn = self.run(async move { asked.turn().await })??;
-            let follower = match turn {
+            let decision = self.run(async move { asked.decide().await })??;
+            let follower = match decision {
                 // Nobody is there to load behind this caller's back: the next one may.
-                Turn::Answer(content) | Turn::Renew(content) => return Ok(content),
-                Turn::Follow(follower) => follower,
-                Turn::Lead(lead) => {
+                Decision::Answer(content) | Decision::Renew(content) => return Ok(content),
+                Decision::Follow(follower) => follower,
+                Decision::Lead(lead) => {
                     let loader = loader.take().ok_or_else(crate::load::with_loader::gone)?;
                     let follower = lead.ticket.follow();
                     self.lead(lead, loader)?;

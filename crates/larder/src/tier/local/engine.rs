@@ -16,7 +16,7 @@ use equivalent::Equivalent;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use crate::tier::local::stored_key::{Asked, ByHash, COPIED, Copying, PassThrough, Stored};
+use crate::tier::local::stored_key::{ByHash, COPIED, Copying, LookupKey, PassThrough, StoredKey};
 
 /// What a slot tells the engine.
 pub(crate) trait Weigh {
@@ -26,7 +26,7 @@ pub(crate) trait Weigh {
 
 /// A bounded map from `K` to slots. Finding clones the slot under the shard's lock.
 pub(crate) struct Engine<K, S> {
-    cache: Cache<Stored<K>, S, ByWeight, PassThrough, Watch>,
+    cache: Cache<StoredKey<K>, S, ByWeight, PassThrough, Watch>,
     max_weight: u64,
 }
 
@@ -85,7 +85,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        self.cache.get(&Asked { hash, key })
+        self.cache.get(&LookupKey { hash, key })
     }
 
     /// Counts a use of what is under this hash.
@@ -98,7 +98,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        self.cache.peek(&Asked { hash, key })
+        self.cache.peek(&LookupKey { hash, key })
     }
 
     /// Looks at the slot itself, under the shard's exclusive lock, without counting as a use.
@@ -107,7 +107,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         Q: ?Sized + Equivalent<K>,
     {
         let mut generation = None;
-        let kept = self.cache.remove_if(&Asked { hash, key }, |slot| {
+        let kept = self.cache.remove_if(&LookupKey { hash, key }, |slot| {
             generation = Some(look(slot));
             false
         });
@@ -117,14 +117,14 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
 
     pub(crate) fn put(&self, hash: u64, key: K, slot: S) -> Outgoing<K, S> {
         let mut outgoing = Outgoing::default();
-        self.cache.insert_with_lifecycle(Stored { hash, key }, slot, &mut outgoing);
+        self.cache.insert_with_lifecycle(StoredKey { hash, key }, slot, &mut outgoing);
         outgoing
     }
 
     /// Puts only where the key is now, which does not count as a use. The slot comes back if not.
     pub(crate) fn swap(&self, hash: u64, key: K, slot: S) -> Result<Outgoing<K, S>, (K, S)> {
         let mut outgoing = Outgoing::default();
-        let stored = Stored { hash, key };
+        let stored = StoredKey { hash, key };
         match self.cache.replace_with_lifecycle(stored, slot, true, &mut outgoing) {
             Ok(()) => Ok(outgoing),
             Err((stored, slot)) => Err((stored.key, slot)),
@@ -135,7 +135,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let removed = self.cache.remove_if(&Asked { hash, key }, |_| true)?;
+        let removed = self.cache.remove_if(&LookupKey { hash, key }, |_| true)?;
         Some((removed.0.key, removed.1))
     }
 
@@ -256,8 +256,8 @@ impl<K, S> Default for Outgoing<K, S> {
 #[derive(Clone, Copy)]
 struct ByWeight;
 
-impl<K, S: Weigh> Weighter<Stored<K>, S> for ByWeight {
-    fn weight(&self, _: &Stored<K>, slot: &S) -> u64 {
+impl<K, S: Weigh> Weighter<StoredKey<K>, S> for ByWeight {
+    fn weight(&self, _: &StoredKey<K>, slot: &S) -> u64 {
         u64::from(slot.weight())
     }
 }
@@ -267,14 +267,14 @@ impl<K, S: Weigh> Weighter<Stored<K>, S> for ByWeight {
 #[derive(Clone, Copy)]
 struct Watch;
 
-impl<K, S> Lifecycle<Stored<K>, S> for Watch {
+impl<K, S> Lifecycle<StoredKey<K>, S> for Watch {
     type RequestState = Outgoing<K, S>;
 
-    fn before_evict(&self, outgoing: &mut Outgoing<K, S>, _: &Stored<K>, _: &mut S) {
+    fn before_evict(&self, outgoing: &mut Outgoing<K, S>, _: &StoredKey<K>, _: &mut S) {
         outgoing.evicting = true;
     }
 
-    fn on_evict(&self, outgoing: &mut Outgoing<K, S>, stored: Stored<K>, slot: S) {
+    fn on_evict(&self, outgoing: &mut Outgoing<K, S>, stored: StoredKey<K>, slot: S) {
         let left = (stored.key, slot);
         if !std::mem::take(&mut outgoing.evicting) {
             outgoing.replaced = Some(left);

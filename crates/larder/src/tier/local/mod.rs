@@ -19,7 +19,7 @@ pub(crate) use crate::tier::local::candidate::{Candidate, View};
 pub(crate) use crate::tier::local::config::{LocalConfig, Weigher};
 use crate::tier::local::engine::{Engine, Outgoing, Weigh};
 use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
-use crate::tier::local::turn::Sweeps;
+use crate::tier::local::sweep_lock::Sweeps;
 use crate::tier::local::wheel::Wheel;
 use crate::tier::marks::here::Marks;
 
@@ -32,7 +32,7 @@ mod put_if;
 mod slot;
 mod stored_key;
 mod sweep;
-mod turn;
+mod sweep_lock;
 mod wheel;
 
 /// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an

@@ -9,7 +9,7 @@ use crate::tier::local::slot::{Reader, Slot, UNTRACKED};
 use crate::tier::local::{Candidate, LocalTier};
 
 /// An entry that is not dead, as the draft that would put it again.
-pub(crate) struct Copied<V, N> {
+pub(crate) struct EntryCopy<V, N> {
     pub(crate) candidate: Candidate<V, N>,
     /// The time from its last use on; zero where that is not tracked.
     pub(crate) idle: Duration,
@@ -47,14 +47,19 @@ where
     ///
     /// What a mark has made stale comes as stale by its time, and only if it has a grace of its own:
     /// whoever puts it again knows nothing of the mark.
-    pub(crate) fn copy_since(&self, hash: u64, key: &K, began: Timestamp) -> Option<Copied<V, N>> {
+    pub(crate) fn copy_since(
+        &self,
+        hash: u64,
+        key: &K,
+        began: Timestamp,
+    ) -> Option<EntryCopy<V, N>> {
         // It has been used since, maybe so long after `began` that its ticks would be those of long ago.
         let now = self.clock.coarse().max(began);
         let copy = |slot: &Slot<V, N>| {
             let candidate = self.unmarked(slot, began, now)?;
             let idle = self.idle.map(|idle| idle.time_since(slot.last_used(), now));
             let idle = idle.unwrap_or_default().saturating_sub(now.since(began));
-            Some(Copied { candidate, idle })
+            Some(EntryCopy { candidate, idle })
         };
         self.engine.view(hash, key, copy).flatten()
     }
@@ -120,9 +125,9 @@ where
 
     /// Puts an entry, which was used so often; whether it is there now. Nobody is told of what it
     /// evicts.
-    pub(crate) fn put(&mut self, hash: u64, key: K, copied: Copied<V, N>, uses: u64) -> bool {
+    pub(crate) fn put(&mut self, hash: u64, key: K, copied: EntryCopy<V, N>, uses: u64) -> bool {
         let (tier, now) = (self.tier, self.now);
-        let Copied { candidate, idle } = copied;
+        let EntryCopy { candidate, idle } = copied;
         let weight = u64::from(candidate.weight);
         if weight > self.free || weight > tier.engine.max_weight() {
             return false;
@@ -162,7 +167,7 @@ mod tests {
     use larder_core::Timestamp;
     use larder_testkit::ManualClock;
 
-    use super::{Copied, class};
+    use super::{EntryCopy, class};
     use crate::support::clock::LocalClock;
     use crate::tier::local::{Candidate, LocalConfig, LocalTier};
 
@@ -234,7 +239,7 @@ mod tests {
         let mut refill = tier.refill();
         for key in 0..20_u64 {
             let idle = Duration::from_secs(key);
-            let copied = Copied { candidate: candidate(&tier, key), idle };
+            let copied = EntryCopy { candidate: candidate(&tier, key), idle };
             refill.expect(key, 20 - key);
             assert_eq!(refill.put(tier.hash(&key), key, copied, 0), key < 10);
         }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use equivalent::Equivalent;
 
 /// A key as it is stored.
-pub(super) struct Stored<K> {
+pub(super) struct StoredKey<K> {
     pub(super) hash: u64,
     pub(super) key: K,
 }
@@ -16,42 +16,42 @@ thread_local! {
     pub(super) static COPIED: Cell<u64> = const { Cell::new(0) };
 }
 
-impl<K: Clone> Clone for Stored<K> {
+impl<K: Clone> Clone for StoredKey<K> {
     fn clone(&self) -> Self {
         COPIED.set(self.hash);
         Self { hash: self.hash, key: self.key.clone() }
     }
 }
 
-impl<K> Hash for Stored<K> {
+impl<K> Hash for StoredKey<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<K: Eq> PartialEq for Stored<K> {
+impl<K: Eq> PartialEq for StoredKey<K> {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && self.key == other.key
     }
 }
 
-impl<K: Eq> Eq for Stored<K> {}
+impl<K: Eq> Eq for StoredKey<K> {}
 
 /// A key as it is asked for.
-pub(super) struct Asked<'a, Q: ?Sized> {
+pub(super) struct LookupKey<'a, Q: ?Sized> {
     pub(super) hash: u64,
     pub(super) key: &'a Q,
 }
 
-impl<Q: ?Sized> Hash for Asked<'_, Q> {
+impl<Q: ?Sized> Hash for LookupKey<'_, Q> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<K, Q: ?Sized + Equivalent<K>> Equivalent<Stored<K>> for Asked<'_, Q> {
+impl<K, Q: ?Sized + Equivalent<K>> Equivalent<StoredKey<K>> for LookupKey<'_, Q> {
     #[inline]
-    fn equivalent(&self, stored: &Stored<K>) -> bool {
+    fn equivalent(&self, stored: &StoredKey<K>) -> bool {
         self.hash == stored.hash && self.key.equivalent(&stored.key)
     }
 }
@@ -74,8 +74,8 @@ impl Hash for ByHash {
     }
 }
 
-impl<K> Equivalent<Stored<K>> for ByHash {
-    fn equivalent(&self, stored: &Stored<K>) -> bool {
+impl<K> Equivalent<StoredKey<K>> for ByHash {
+    fn equivalent(&self, stored: &StoredKey<K>) -> bool {
         if stored.hash != self.hash {
             return false;
         }
@@ -97,8 +97,8 @@ impl<K> Hash for Copying<K> {
     }
 }
 
-impl<K: Clone> Equivalent<Stored<K>> for Copying<K> {
-    fn equivalent(&self, stored: &Stored<K>) -> bool {
+impl<K: Clone> Equivalent<StoredKey<K>> for Copying<K> {
+    fn equivalent(&self, stored: &StoredKey<K>) -> bool {
         if stored.hash == self.hash {
             self.keys.borrow_mut().push(stored.key.clone());
         }

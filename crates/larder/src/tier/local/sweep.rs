@@ -15,7 +15,7 @@ use crate::support::janitor;
 use crate::support::sync::atomic::Ordering;
 use crate::tier::local::LocalTier;
 use crate::tier::local::slot::{Reader, Slot};
-use crate::tier::local::turn::{Swept, Turn};
+use crate::tier::local::sweep_lock::{SweepLock, Swept};
 
 /// Whether a sweep makes way for others.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,17 +37,17 @@ where
 
     /// The same, unless another sweep is under way; whether it did.
     pub(crate) fn try_sweep(&self) -> bool {
-        let turn = Turn::try_take(&self.sweeps.turn);
+        let turn = SweepLock::try_take(&self.sweeps.lock);
         turn.map(|turn| self.sweep_in(turn, Pace::AtOnce)).is_some()
     }
 
     fn sweep_at(&self, pace: Pace) {
-        if let Some(turn) = Turn::take(&self.sweeps.turn) {
+        if let Some(turn) = SweepLock::take(&self.sweeps.lock) {
             self.sweep_in(turn, pace);
         }
     }
 
-    fn sweep_in(&self, mut turn: Turn<'_>, pace: Pace) {
+    fn sweep_in(&self, mut turn: SweepLock<'_>, pace: Pace) {
         let mut step = Step { dropped: Dropped::none(), visited: 0, pace };
         self.walk(&mut turn.swept, &mut step);
         while let Some(hashes) = self.wheel.take_due(self.clock.now()) {

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Records that were read and that eviction takes for unused, until the writing thread notes them.
 #[derive(Default)]
-pub(crate) struct Marks {
+pub(crate) struct Uses {
     is_wanted: AtomicBool,
     ids: Mutex<HashSet<i64>>,
 }
 
-impl Marks {
+impl Uses {
     /// Whether uses matter: not while there is room for as much again.
     pub(crate) fn set_wanted(&self, is_wanted: bool) {
         self.is_wanted.store(is_wanted, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::support::sync::{Mutex, lock};
 /// Without it they would refuse each other: of many that change one key over a network, all but
 /// one would have come in vain each time.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<Queues>);
+pub(super) struct KeyLocks(Mutex<Queues>);
 
 /// By key, whoever has the turn first. An empty queue is removed.
 #[derive(Default)]
@@ -28,31 +28,31 @@ struct Waiter {
 }
 
 /// A place in the queue; dropping it, at any time, lets the next one have its turn.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+pub(super) struct KeyLock<'a> {
+    key_locks: &'a KeyLocks,
     key: &'a Key,
     id: u64,
 }
 
-impl Turns {
+impl KeyLocks {
     /// A place behind all who came before.
-    pub(super) fn enter<'a>(&'a self, key: &'a Key) -> Turn<'a> {
+    pub(super) fn enter<'a>(&'a self, key: &'a Key) -> KeyLock<'a> {
         let mut queues = lock(&self.0);
         queues.next_id += 1;
         let id = queues.next_id;
         queues.waiting.entry(key.clone()).or_default().push_back(Waiter { id, waker: None });
-        Turn { turns: self, key, id }
+        KeyLock { key_locks: self, key, id }
     }
 }
 
-impl Turn<'_> {
+impl KeyLock<'_> {
     /// Waits until all who came before are gone.
     pub(super) async fn wait(&self) {
         poll_fn(|cx| self.poll(cx)).await;
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queues = lock(&self.turns.0);
+        let mut queues = lock(&self.key_locks.0);
         let Some(queue) = queues.waiting.get_mut(self.key) else { return Poll::Ready(()) };
         if queue.front().is_none_or(|waiter| waiter.id == self.id) {
             return Poll::Ready(());
@@ -66,9 +66,9 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for KeyLock<'_> {
     fn drop(&mut self) {
-        let mut queues = lock(&self.turns.0);
+        let mut queues = lock(&self.key_locks.0);
         let Some(queue) = queues.waiting.get_mut(self.key) else { return };
         let own = queue.iter().position(|waiter| waiter.id == self.id);
         let removed = own.and_then(|place| queue.remove(place));
@@ -93,7 +93,7 @@ mod tests {
 
     use larder_core::{Class, Key, Namespace};
 
-    use super::{Turns, lock};
+    use super::{KeyLocks, lock};
 
     fn key(text: &str) -> Key {
         Key::new(&Namespace::new("").unwrap(), Class::Entry, text.as_bytes())
@@ -101,18 +101,18 @@ mod tests {
 
     #[test]
     fn turns_go_in_the_order_of_arrival_and_the_dropped_are_skipped() {
-        let (turns, key, other) = (Turns::default(), key("a"), key("b"));
+        let (key_locks, key, other) = (KeyLocks::default(), key("a"), key("b"));
         let mut cx = Context::from_waker(Waker::noop());
-        let [first, second, third] = [(), (), ()].map(|()| turns.enter(&key));
+        let [first, second, third] = [(), (), ()].map(|()| key_locks.enter(&key));
         assert!(first.poll(&mut cx).is_ready());
         assert!(second.poll(&mut cx).is_pending());
         assert!(third.poll(&mut cx).is_pending());
-        assert!(turns.enter(&other).poll(&mut cx).is_ready());
+        assert!(key_locks.enter(&other).poll(&mut cx).is_ready());
         drop(second);
         assert!(third.poll(&mut cx).is_pending());
         drop(first);
         assert!(third.poll(&mut cx).is_ready());
         drop(third);
-        assert!(lock(&turns.0).waiting.is_empty());
+        assert!(lock(&key_locks.0).waiting.is_empty());
     }
 }

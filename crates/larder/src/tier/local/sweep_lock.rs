@@ -18,7 +18,7 @@ pub(super) struct Sweeps {
     pub(super) woken_in: AtomicU32,
     /// Held by whoever sweeps, also while listeners run: a sweep ends when what others have taken
     /// is told, too.
-    pub(super) turn: Mutex<Swept>,
+    pub(super) lock: Mutex<Swept>,
 }
 
 /// How far sweeps have come.
@@ -38,12 +38,12 @@ impl Default for Swept {
 }
 
 /// A sweep under way: one at a time, whose end the others wait for.
-pub(super) struct Turn<'a> {
+pub(super) struct SweepLock<'a> {
     pub(super) swept: MutexGuard<'a, Swept>,
     was_inside: bool,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> SweepLock<'a> {
     /// Within a sweep it does not wait: a listener or the end of a value has asked, and may be what
     /// the other one waits for. None then: what is dead is about to be freed.
     pub(super) fn take(turn: &'a Mutex<Swept>) -> Option<Self> {
@@ -67,7 +67,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for SweepLock<'_> {
     fn drop(&mut self) {
         INSIDE.set(self.was_inside);
     }
