@@ -33,6 +33,8 @@ mod many;
 mod read;
 mod session;
 mod snapshot;
+#[cfg(test)]
+mod told;
 mod warm_up;
 mod write;
 
@@ -70,7 +72,7 @@ pub use crate::cache::warm_up::WarmUp;
 /// # }).unwrap();
 /// ```
 pub struct Cache<K: Hash + Eq, V> {
-    pub(crate) inner: Arc<Inner<K, V>>,
+    inner: Arc<Inner<K, V>>,
     settings: Settings,
 }
 

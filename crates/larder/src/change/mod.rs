@@ -26,8 +26,6 @@ mod marks;
 mod put;
 pub(crate) mod reach;
 mod shared;
-#[cfg(test)]
-mod told;
 
 /// A change as the local tier has made it where that is the authority: its answer, and what the
 /// listeners have to know of it. None if nothing has changed for them.

@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::memory::MemoryBackend;
+use crate::support::runtime::IoThread;
 use crate::support::sync::lock;
 use crate::tier::entry::Content;
 use crate::tier::message::{ChangeListener, Ending, Message, Text};
@@ -63,6 +64,11 @@ impl ChangeListener for Recorder {
         self.note(change, Some(ending));
         None
     }
+}
+
+/// Runs a test in a runtime: changes at a backend are tasks of their own.
+fn run(test: impl Future<Output = ()> + Send + 'static) {
+    IoThread::start().unwrap().run(test).unwrap();
 }
 
 fn asked(backend: &Faulty<MemoryBackend>) -> usize {
@@ -146,41 +152,50 @@ async fn each_verb_tells(backend: Option<Faulty<MemoryBackend>>) {
     }
 }
 
-#[tokio::test]
-async fn each_verb_tells_its_message_before_and_after_it() {
-    each_verb_tells(None).await;
-    each_verb_tells(Some(backend())).await;
+#[test]
+fn each_verb_tells_its_message_before_and_after_it() {
+    run(async {
+        each_verb_tells(None).await;
+        each_verb_tells(Some(backend())).await;
+    });
 }
 
-#[tokio::test]
-async fn a_change_that_is_not_confirmed_is_told_as_such() {
-    let backend = backend();
-    let (cache, recorder) = cache(Some(backend.clone()));
-    cache.insert(1, 10).await.unwrap();
-    recorder.take();
-    backend.next(Operation::Delete, Fault::Fail(ErrorKind::Unavailable));
-    assert_eq!(cache.invalidate(&1).await.unwrap(), Reach::Local);
-    let notes = recorder.take();
-    assert_eq!(notes.last().unwrap().ending, Some(Ending::Unconfirmed));
-    assert_eq!(notes.last().unwrap().served, None);
+#[test]
+fn a_change_that_is_not_confirmed_is_told_as_such() {
+    run(async {
+        let backend = backend();
+        let (cache, recorder) = cache(Some(backend.clone()));
+        cache.insert(1, 10).await.unwrap();
+        recorder.take();
+        backend.next(Operation::Delete, Fault::Fail(ErrorKind::Unavailable));
+        assert_eq!(cache.invalidate(&1).await.unwrap(), Reach::Local);
+        let notes = recorder.take();
+        assert_eq!(notes.last().unwrap().ending, Some(Ending::Unconfirmed));
+        assert_eq!(notes.last().unwrap().served, None);
+    });
 }
 
-#[tokio::test]
-async fn a_number_tells_its_key() {
-    for backend in [None, Some(backend())] {
-        let (cache, recorder) = cache(backend);
-        assert_eq!(cache.incr(&1, 2).await.unwrap(), 2);
-        let told: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.told).collect();
-        assert_eq!(told, [Message::Key("1".to_owned()), Message::Key("1".to_owned())]);
-    }
+#[test]
+fn a_number_tells_its_key() {
+    run(async {
+        for backend in [None, Some(backend())] {
+            let (cache, recorder) = cache(backend);
+            assert_eq!(cache.incr(&1, 2).await.unwrap(), 2);
+            let told: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.told).collect();
+            assert_eq!(told, [Message::Key("1".to_owned()), Message::Key("1".to_owned())]);
+        }
+    });
 }
 
-#[tokio::test]
-async fn a_change_that_changes_nothing_is_told_as_such() {
-    for backend in [None, Some(backend())] {
-        let (cache, recorder) = cache(backend);
-        assert!(!cache.replace(1, 10).await.unwrap());
-        let endings: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.ending).collect();
-        assert_eq!(endings[..2], [None, Some(Ending::Unchanged)]);
-    }
+#[test]
+fn a_change_that_changes_nothing_is_told_as_such() {
+    run(async {
+        for backend in [None, Some(backend())] {
+            let (cache, recorder) = cache(backend);
+            assert!(!cache.replace(1, 10).await.unwrap());
+            let endings: Vec<_> =
+                recorder.take().into_iter().map(|metadata| metadata.ending).collect();
+            assert_eq!(endings[..2], [None, Some(Ending::Unchanged)]);
+        }
+    });
 }
