@@ -73,6 +73,23 @@ fn hits_of_a_cache_allocate_nothing_alone_and_over_a_backend() {
 }
 
 #[test]
+fn a_miss_in_memory_alone_allocates_nothing() {
+    let cache = Cache::<String, u64>::new(10).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let miss = || {
+        runtime.block_on(async {
+            for _ in 0..1_000 {
+                assert_eq!(cache.get("nobody").await.unwrap(), None);
+            }
+        });
+    };
+    // The first time, threads make what they keep for themselves.
+    miss();
+    assert_eq!(allocation_counter::measure(miss).count_total, 0);
+    assert_eq!((cache.stats().hits, cache.stats().misses), (0, 2_000));
+}
+
+#[test]
 fn a_miss_allocates_its_task_its_loader_its_flight_and_its_entry() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let cache = Cache::<u64, u64>::new(10_000).unwrap();
@@ -107,6 +124,8 @@ fn futures_stay_small() {
     for (name, size) in sizes {
         assert!(size <= 2_048, "{name}: {size} bytes");
     }
+    let get = size_of_val(&cache.get(&1));
+    assert!(get <= 100, "the verb of most calls: {get} bytes");
 }
 
 #[test]

@@ -128,8 +128,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub async fn get<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         match self.inner.local.hit(key) {
             Ok(content) => Ok(content.into_option()),
+            Err(hash) if self.inner.is_nowhere(hash, key) => Ok(None),
             Err(hash) => {
-                let content = self.request(hash, key.to_key(), LOOK).get().await?;
+                // Boxed: a future is part of its caller's, and most calls are hits.
+                let content = Box::pin(self.request(hash, key.to_key(), LOOK).get()).await?;
                 Ok(content.and_then(Content::into_option))
             }
         }

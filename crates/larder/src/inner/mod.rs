@@ -161,6 +161,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.local.look(hash, key, life).flatten()
     }
 
+    /// True if a miss here is the answer: the local tier has nothing under the key, not even a stale
+    /// entry, and no other tier can be asked. Counts the miss.
+    #[cold]
+    pub(crate) fn is_nowhere<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> bool {
+        let is_nowhere = !self.stack.waits()
+            && self.work.is_open()
+            && self.local.look(hash, key, |_| ()).is_none();
+        if is_nowhere {
+            self.stats().miss();
+        }
+        is_nowhere
+    }
+
     fn look_with<Q: ?Sized + Lookup<K>, T>(
         &self,
         hash: u64,
