@@ -18,11 +18,11 @@ use crate::tier::local::{Candidate, Dropped, LocalConfig, LocalTier, View};
 use crate::tier::marks::here::Generation;
 
 pub use self::builder::LocalCacheBuilder;
-pub use self::entry::EntryOptions;
+pub use self::options::EntryOptions;
 
 mod builder;
-mod entry;
 mod load;
+mod options;
 
 /// A cache in this process's memory: synchronous, infallible, and cheap to read.
 ///

@@ -364,9 +364,9 @@ where
 /// Each key once, in the order in which they are named.
 async fn distinct<K: CacheKey>(keys: Vec<K>) -> Vec<K> {
     let (mut distinct, mut slice) = (Vec::with_capacity(keys.len()), Slice::begin());
-    let mut generation = HashSet::with_capacity(keys.len());
+    let mut known = HashSet::with_capacity(keys.len());
     for key in keys {
-        if generation.insert(key.clone()) {
+        if known.insert(key.clone()) {
             distinct.push(key);
         }
         slice.pause().await;

@@ -28,13 +28,13 @@ mod counter;
 mod for_content;
 mod invalidate;
 mod keys;
+#[cfg(test)]
+mod listener_tests;
 mod lock;
 mod many;
 mod read;
 mod session;
 mod snapshot;
-#[cfg(test)]
-mod told;
 mod warm_up;
 mod write;
 

@@ -17,6 +17,7 @@ use crate::support::rule::{Rule, holds};
 use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
+mod at_authority;
 mod clear;
 mod counter;
 mod edit;
@@ -25,7 +26,6 @@ mod insert;
 mod marks;
 mod put;
 pub(crate) mod reach;
-mod shared;
 
 /// A change as the local tier has made it where that is the authority: its answer, and what the
 /// listeners have to know of it. None if nothing has changed for them.

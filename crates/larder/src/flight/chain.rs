@@ -72,13 +72,13 @@ impl Link {
     /// Visits each load once: loads that wait for several form diamonds, and the ways through a row
     /// of them double with each.
     fn reaches(&self, target: &Self) -> bool {
-        let mut generation = HashSet::new();
+        let mut visited = HashSet::new();
         let mut todo = vec![self.clone()];
         while let Some(link) = todo.pop() {
             if link.is(target) {
                 return true;
             }
-            if generation.len() < MAX_VISITS && generation.insert(link.address()) {
+            if visited.len() < MAX_VISITS && visited.insert(link.address()) {
                 todo.extend(link.waits().values().map(|(link, _)| link.clone()));
             }
         }

@@ -103,12 +103,12 @@ mod tests {
     #[test]
     fn jitter_stays_between_half_and_all() {
         let most = Duration::from_millis(80);
-        let mut generation = (most, Duration::ZERO);
+        let mut pauses = (most, Duration::ZERO);
         for _ in 0..1_000 {
             let one = jittered(most);
-            generation = (generation.0.min(one), generation.1.max(one));
+            pauses = (pauses.0.min(one), pauses.1.max(one));
         }
-        assert!(generation.0 >= most / 2 && generation.1 <= most);
-        assert!(generation.1.saturating_sub(generation.0) > most / 4, "it varies");
+        assert!(pauses.0 >= most / 2 && pauses.1 <= most);
+        assert!(pauses.1.saturating_sub(pauses.0) > most / 4, "it varies");
     }
 }

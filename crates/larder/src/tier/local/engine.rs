@@ -106,13 +106,13 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let mut generation = None;
+        let mut answer = None;
         let kept = self.cache.remove_if(&LookupKey { hash, key }, |slot| {
-            generation = Some(look(slot));
+            answer = Some(look(slot));
             false
         });
         debug_assert!(kept.is_none());
-        generation
+        answer
     }
 
     pub(crate) fn put(&self, hash: u64, key: K, slot: S) -> Outgoing<K, S> {

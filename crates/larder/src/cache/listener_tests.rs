@@ -41,13 +41,13 @@ impl Recorder {
     fn note(&self, change: Text<'_>, ending: Option<Ending>) {
         let inner = self.inner.get().and_then(Weak::upgrade).unwrap();
         let served = inner.local.get(inner.local.hash(&1_u64), &1);
-        let metadata = Moment {
+        let moment = Moment {
             told: change.map(str::to_owned, str::to_owned),
             ending,
             asked: self.backend.as_ref().map_or(0, asked),
             served: served.and_then(Content::into_option),
         };
-        lock(&self.notes).push(metadata);
+        lock(&self.notes).push(moment);
     }
 
     fn take(&self) -> Vec<Moment> {
@@ -181,7 +181,7 @@ fn a_number_tells_its_key() {
         for backend in [None, Some(backend())] {
             let (cache, recorder) = cache(backend);
             assert_eq!(cache.incr(&1, 2).await.unwrap(), 2);
-            let told: Vec<_> = recorder.take().into_iter().map(|metadata| metadata.told).collect();
+            let told: Vec<_> = recorder.take().into_iter().map(|moment| moment.told).collect();
             assert_eq!(told, [Message::Key("1".to_owned()), Message::Key("1".to_owned())]);
         }
     });
@@ -193,8 +193,7 @@ fn a_change_that_changes_nothing_is_told_as_such() {
         for backend in [None, Some(backend())] {
             let (cache, recorder) = cache(backend);
             assert!(!cache.replace(1, 10).await.unwrap());
-            let endings: Vec<_> =
-                recorder.take().into_iter().map(|metadata| metadata.ending).collect();
+            let endings: Vec<_> = recorder.take().into_iter().map(|moment| moment.ending).collect();
             assert_eq!(endings[..2], [None, Some(Ending::Unchanged)]);
         }
     });
