@@ -348,7 +348,7 @@ where
     /// An entry as an edit sees it. Its age follows from its ttl, which is noted if it is its own.
     fn subject(&self, view: &View<'_, V, Duration>, now: Timestamp) -> Subject {
         let is_endless = view.fresh_until == Timestamp::FAR;
-        let ttl = view.metadata.copied().unwrap_or(self.ttl);
+        let ttl = view.metadata.unwrap_or(self.ttl);
         let fresh_for = if is_endless { NEVER } else { ttl };
         let grace = view.kept_until.since(view.fresh_until);
         let past = now.since(view.fresh_until);

@@ -187,10 +187,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 is_marked: view.is_marked,
                 fresh_until: view.fresh_until,
                 kept_until: view.kept_until,
-                metadata: view
-                    .metadata
-                    .copied()
-                    .unwrap_or(Metadata::new(Version::NONE, Timestamp::ZERO)),
+                metadata: view.metadata.unwrap_or(Metadata::new(Version::NONE, Timestamp::ZERO)),
                 generation: view.generation(),
             })
         };

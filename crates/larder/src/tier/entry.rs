@@ -6,6 +6,7 @@ use larder_core::{Life, Times, Timestamp, Version};
 
 use crate::ops::edit::Subject;
 use crate::options::Settings;
+use crate::tier::local::EntryMetadata;
 use crate::tier::marks::here::Generation;
 
 /// A value, or the knowledge that there is none.
@@ -32,7 +33,7 @@ impl<V> Content<V> {
 }
 
 /// What is noted beside a held value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Metadata {
     /// The version of the record it is a copy of.
     pub(crate) version: Version,
@@ -49,6 +50,25 @@ pub(crate) struct Metadata {
     /// How often a load has failed since, and until when the next one waits.
     pub(crate) failures: u32,
     pub(crate) retry_at: Timestamp,
+}
+
+/// Most entries of a cache in memory alone: no load of theirs has failed, and none is refreshed or
+/// compared. Only their age is kept. The cost of their load is of use only to an early refresh, and is
+/// forgotten.
+impl EntryMetadata for Metadata {
+    /// Nanoseconds of the clock.
+    type Brief = u64;
+
+    fn brief(metadata: Option<&Self>) -> Option<u64> {
+        let metadata = metadata?;
+        let brief = Self::new(Version::NONE, metadata.written_at);
+        let is_brief = Self { cost: metadata.cost, ..brief } == *metadata;
+        is_brief.then(|| metadata.written_at.as_nanos())
+    }
+
+    fn from_brief(written_at: u64) -> Option<Self> {
+        Some(Self::new(Version::NONE, Timestamp::from_nanos(written_at)))
+    }
 }
 
 impl Metadata {

@@ -21,6 +21,40 @@ pub(crate) struct Candidate<V, N = ()> {
     pub(crate) metadata: Option<N>,
 }
 
+/// Metadata that a cache keeps beside an entry. Most of it follows from little, which is kept inline;
+/// the rest costs an allocation.
+pub(crate) trait EntryMetadata: Clone + Send + Sync + 'static {
+    /// The little that most metadata follows from.
+    type Brief: Copy + Default + Send + Sync + 'static;
+
+    /// The little that this follows from; none if there is more to it.
+    fn brief(metadata: Option<&Self>) -> Option<Self::Brief>;
+
+    /// The metadata of an entry of which only the little is kept.
+    fn from_brief(brief: Self::Brief) -> Option<Self>;
+}
+
+/// Only the presence of metadata says anything.
+macro_rules! without_brief {
+    ($($Type:ty),+) => {$(
+        impl EntryMetadata for $Type {
+            type Brief = ();
+
+            fn brief(metadata: Option<&Self>) -> Option<()> {
+                metadata.is_none().then_some(())
+            }
+
+            fn from_brief((): ()) -> Option<Self> {
+                None
+            }
+        }
+    )+};
+}
+
+without_brief!((), std::time::Duration);
+#[cfg(test)]
+without_brief!(u8);
+
 /// An entry that is not dead, under its shard's lock.
 pub(crate) struct View<'a, V, N = ()> {
     pub(crate) value: &'a V,
@@ -31,7 +65,7 @@ pub(crate) struct View<'a, V, N = ()> {
     pub(crate) attend_at: Timestamp,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
-    pub(crate) metadata: Option<&'a N>,
+    pub(crate) metadata: Option<N>,
     pub(super) settled: u32,
     pub(super) tags: Option<&'a Arc<[TagGeneration]>>,
 }

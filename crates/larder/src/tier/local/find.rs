@@ -6,6 +6,7 @@ use larder_core::Life;
 
 use crate::lookup::Lookup;
 use crate::observe::stats::Count;
+use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::slot::Slot;
 use crate::tier::local::{LocalTier, View};
 
@@ -13,7 +14,7 @@ impl<K, V, N> LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     /// The value of a hit, or the key's hash for what comes after a miss.
     #[inline]

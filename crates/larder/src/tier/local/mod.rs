@@ -15,7 +15,7 @@ pub(crate) use crate::observe::listener::Dropped;
 use crate::observe::listener::{Cause, Teller};
 use crate::observe::stats::{Count, Counters};
 use crate::support::clock::LocalClock;
-pub(crate) use crate::tier::local::candidate::{Candidate, View};
+pub(crate) use crate::tier::local::candidate::{Candidate, EntryMetadata, View};
 pub(crate) use crate::tier::local::config::{LocalConfig, Weigher};
 use crate::tier::local::engine::{Engine, Outgoing, Weigh};
 use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
@@ -37,7 +37,7 @@ mod wheel;
 
 /// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an
 /// entry.
-pub(crate) struct LocalTier<K, V, N = ()> {
+pub(crate) struct LocalTier<K, V, N: EntryMetadata = ()> {
     engine: Engine<K, Slot<V, N>>,
     marks: Marks,
     clock: LocalClock,
@@ -57,7 +57,7 @@ impl<K, V, N> LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     pub(crate) fn new(config: LocalConfig<K, V>) -> Arc<Self> {
         let shape = config.shape();
@@ -175,7 +175,7 @@ where
             fresh_until: view.fresh_until,
             kept_until: view.kept_until,
             generation: view.generation(),
-            metadata: view.metadata.cloned(),
+            metadata: view.metadata,
         })
     }
 
@@ -286,9 +286,9 @@ where
         let is_plain = attend_at == candidate.fresh_until
             && candidate.kept_until == candidate.fresh_until.after(self.grace)
             && candidate.weight == 1
-            && candidate.generation.tags.is_none()
-            && candidate.metadata.is_none();
-        let meta = (!is_plain).then(|| {
+            && candidate.generation.tags.is_none();
+        let brief = N::brief(candidate.metadata.as_ref()).filter(|_| is_plain);
+        let meta = brief.is_none().then(|| {
             Box::new(Meta {
                 fresh_until: candidate.fresh_until,
                 kept_until: candidate.kept_until,
@@ -297,7 +297,8 @@ where
                 metadata: candidate.metadata,
             })
         });
-        Slot::new(candidate.value, attend_at, candidate.generation.changes, last_used, meta)
+        let (value, settled) = (candidate.value, candidate.generation.changes);
+        Slot::new(value, attend_at, settled, last_used, brief.unwrap_or_default(), meta)
     }
 
     /// Removes what a draft that is not stored would have replaced.

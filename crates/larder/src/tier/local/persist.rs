@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use larder_core::Timestamp;
 
+use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::slot::{Reader, Slot, UNTRACKED};
 use crate::tier::local::{Candidate, LocalTier};
 
@@ -19,7 +20,7 @@ impl<K, V, N> LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     /// The hashes of all entries, those used last first. It takes 16 bytes for each. One that several
     /// keys have is there as often.
@@ -94,7 +95,7 @@ where
 }
 
 /// Puts entries of a snapshot into a tier that nobody else has yet, as long as there is room.
-pub(crate) struct Refill<'a, K, V, N> {
+pub(crate) struct Refill<'a, K, V, N: EntryMetadata> {
     tier: &'a LocalTier<K, V, N>,
     pub(crate) now: Timestamp,
     /// The weight that there is room for.
@@ -107,7 +108,7 @@ impl<K, V, N> Refill<'_, K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     /// The tier.
     pub(crate) const fn tier(&self) -> &LocalTier<K, V, N> {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use larder_core::Life;
 
 use crate::observe::listener::Dropped;
+use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::{Candidate, LocalTier};
 
 impl<K, V, N> LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     /// Takes the draft and puts it with these tags, if it is wanted in the place of the fresh value
     /// or of none. The caller holds the key's stripe lock.

@@ -7,13 +7,16 @@ use larder_core::{Life, Timestamp};
 
 use crate::support::sync::Arc;
 use crate::support::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::engine::Weigh;
 use crate::tier::marks::here::{Marks, TagGeneration};
 
-/// A value and what every hit needs to know of it, inline: the value's size and 24 bytes.
-pub(super) struct Slot<V, N> {
+/// A value and what every hit needs to know of it, inline: the value's size and 24 bytes, and what
+/// most metadata follows from.
+pub(super) struct Slot<V, N: EntryMetadata> {
     pub(super) value: V,
     pub(super) meta: Option<Box<Meta<N>>>,
+    brief: N::Brief,
     /// Nanoseconds. Atomic, because it is put off while others read.
     pub(super) attend_at: AtomicU64,
     /// The count of changes of marks up to which it is known to be untouched.
@@ -30,17 +33,19 @@ pub(super) struct Meta<N> {
     pub(super) metadata: Option<N>,
 }
 
-impl<V, N> Slot<V, N> {
+impl<V, N: EntryMetadata> Slot<V, N> {
     pub(super) const fn new(
         value: V,
         attend_at: Timestamp,
         settled: u32,
         last_used: u32,
+        brief: N::Brief,
         meta: Option<Box<Meta<N>>>,
     ) -> Self {
         Self {
             value,
             meta,
+            brief,
             attend_at: AtomicU64::new(attend_at.as_nanos()),
             settled: AtomicU32::new(settled),
             last_used: AtomicU32::new(last_used),
@@ -71,8 +76,11 @@ impl<V, N> Slot<V, N> {
         self.meta.as_ref()?.tags.as_ref()
     }
 
-    pub(super) fn metadata(&self) -> Option<&N> {
-        self.meta.as_ref()?.metadata.as_ref()
+    pub(super) fn metadata(&self) -> Option<N> {
+        match &self.meta {
+            Some(meta) => meta.metadata.clone(),
+            None => N::from_brief(self.brief),
+        }
     }
 
     pub(super) fn last_used(&self) -> u32 {
@@ -99,7 +107,7 @@ impl<V, N> Slot<V, N> {
 
 /// The copy that a reader gets. It is made under the engine's lock: the metadata stays behind, and
 /// what can be judged only there is judged, with the verdict in `attend_at`. A copy is never put.
-impl<V: Clone, N> Clone for Slot<V, N> {
+impl<V: Clone, N: EntryMetadata> Clone for Slot<V, N> {
     #[inline]
     fn clone(&self) -> Self {
         let attend_at =
@@ -107,6 +115,7 @@ impl<V: Clone, N> Clone for Slot<V, N> {
         Self {
             value: self.value.clone(),
             meta: None,
+            brief: N::Brief::default(),
             attend_at: AtomicU64::new(attend_at),
             settled: AtomicU32::new(self.settled()),
             last_used: AtomicU32::new(self.last_used()),
@@ -114,7 +123,7 @@ impl<V: Clone, N> Clone for Slot<V, N> {
     }
 }
 
-impl<V, N> Weigh for Slot<V, N> {
+impl<V, N: EntryMetadata> Weigh for Slot<V, N> {
     #[inline]
     fn weight(&self) -> u32 {
         self.meta.as_ref().map_or(1, |meta| meta.weight)

@@ -14,6 +14,7 @@ use crate::support::clock::LocalClock;
 use crate::support::janitor;
 use crate::support::sync::atomic::Ordering;
 use crate::tier::local::LocalTier;
+use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::slot::{Reader, Slot};
 use crate::tier::local::sweep_lock::{SweepLock, Swept};
 
@@ -28,7 +29,7 @@ impl<K, V, N> LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     /// Frees what is dead by now, and waits for what others are freeing.
     pub(crate) fn sweep(&self) {
@@ -167,7 +168,7 @@ impl<K, V, N> Sweep for LocalTier<K, V, N>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    N: Clone + Send + Sync + 'static,
+    N: EntryMetadata,
 {
     fn sweep(&self) {
         self.sweep_at(match &self.clock {
@@ -287,10 +288,10 @@ mod tests {
         dropped.deliver();
         assert!(there);
         assert_eq!(tier.get(hash, &1), None);
-        assert_eq!(tier.look(hash, &1, |view| view.metadata.copied()), Some(Some(7)));
+        assert_eq!(tier.look(hash, &1, |view| view.metadata), Some(Some(7)));
         let (_, dropped) = tier.retime(hash, &1, until, until, until, Some(8));
         dropped.deliver();
         assert_eq!(tier.get(hash, &1), Some(1));
-        assert_eq!(tier.look(hash, &1, |view| view.metadata.copied()), Some(Some(8)));
+        assert_eq!(tier.look(hash, &1, |view| view.metadata), Some(Some(8)));
     }
 }
