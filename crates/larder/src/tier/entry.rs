@@ -1,4 +1,4 @@
-//! What the local tier holds for a cache: a value or a known absence, and what is noted beside it.
+//! An entry of a cache's local tier: a value or a known absence, with its metadata.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) enum Content<V> {
 }
 
 impl<V> Content<V> {
-    /// As callers see it: a known absence is no value.
+    /// Returns the value as callers get it: a known absence is no value.
     pub(crate) fn into_option(self) -> Option<V> {
         match self {
             Self::Value(value) => Some(value),
@@ -32,22 +32,22 @@ impl<V> Content<V> {
     }
 }
 
-/// What is noted beside a held value.
+/// Metadata of one entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Metadata {
-    /// The version of the record it is a copy of.
+    /// The version of the record that the entry is a copy of.
     pub(crate) version: Version,
     pub(crate) written_at: Timestamp,
-    /// From when on a hit starts a refresh.
+    /// The time from which on a hit starts a refresh.
     pub(crate) refresh_at: Timestamp,
-    /// From when on the epoch and the tags must be compared with the authority's.
+    /// The time from which on the epoch and the tags must be compared with the authority's.
     pub(crate) marks_due: Timestamp,
-    /// From when on the copy itself must be compared.
+    /// The time from which on the copy itself must be compared.
     pub(crate) copy_due: Timestamp,
-    /// What the load cost, and how eager XFetch is about it.
+    /// The duration of the load, and the factor that XFetch multiplies it with.
     pub(crate) cost: Duration,
     pub(crate) early_refresh: f64,
-    /// How often a load has failed since, and until when the next one waits.
+    /// The number of loads that have failed since, and the time until which the next load waits.
     pub(crate) failures: u32,
     pub(crate) retry_at: Timestamp,
 }
@@ -72,12 +72,12 @@ impl EntryMetadata for Metadata {
 }
 
 impl Metadata {
-    /// Whether the copy may be served without being compared with the authority's.
+    /// True if the copy may be served without being compared with the authority's.
     pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
         now < self.marks_due.min(self.copy_due)
     }
 
-    /// Whether it is right but for its marks, which may have changed.
+    /// True if the copy needs no comparison itself. Its marks may need one.
     pub(crate) fn is_copy_trusted(&self, now: Timestamp) -> bool {
         now < self.copy_due
     }
@@ -97,22 +97,23 @@ impl Metadata {
     }
 }
 
-/// A held value as a closer look finds it.
+/// An entry with its life, judged at one moment.
 #[derive(Clone)]
 pub(crate) struct Entry<V> {
     pub(crate) content: Content<V>,
     pub(crate) life: Life,
-    /// Whether only a mark has made it stale, before its time.
+    /// True if only a mark has made the entry stale, before its time.
     pub(crate) is_marked: bool,
     pub(crate) fresh_until: Timestamp,
     pub(crate) kept_until: Timestamp,
     pub(crate) metadata: Metadata,
-    /// The epoch and its tags as this process counted them when it was loaded.
+    /// The epoch and the entry's tags as this process counted them when the entry was loaded.
     pub(crate) generation: Generation,
 }
 
 impl<V> Entry<V> {
-    /// A value that stays fresh and is kept for this long from now on. No mark has made it stale.
+    /// Makes an entry that stays fresh and is kept for this long from now on. No mark has made it
+    /// stale.
     pub(crate) fn new(
         content: Content<V>,
         metadata: Metadata,
@@ -125,7 +126,7 @@ impl<V> Entry<V> {
         Self { content, life, is_marked: false, fresh_until, kept_until, metadata, generation }
     }
 
-    /// The entry as an edit sees it.
+    /// Returns the entry's times and state for an edit.
     pub(crate) fn subject(&self, now: Timestamp) -> Subject {
         let written_at = self.metadata.written_at;
         let times = Times {
@@ -137,12 +138,12 @@ impl<V> Entry<V> {
         Subject { times, life: self.life, is_marked: self.is_marked, is_absent }
     }
 
-    /// Whether it is a value, and fresh.
+    /// True if the entry is a fresh value.
     pub(crate) fn is_fresh_value(&self) -> bool {
         self.life == Life::Fresh && matches!(self.content, Content::Value(_))
     }
 
-    /// The same value, to be renewed as the settings say.
+    /// Returns the entry with the refresh times of the settings.
     pub(crate) fn with_refresh(mut self, settings: &Settings) -> Self {
         self.metadata.refresh_at = self.metadata.written_at.after(settings.refresh_after);
         self.metadata.early_refresh = settings.early_refresh;

@@ -1,4 +1,4 @@
-//! What to do with a held value: pure functions of its times, the clock and chance.
+//! Decisions about an entry of the local tier: pure functions of its times, the clock and chance.
 
 use std::time::Duration;
 
@@ -7,30 +7,32 @@ use larder_core::{Life, NEVER, Timestamp};
 use crate::options::{Settings, Ttl};
 use crate::tier::entry::{Entry, Metadata};
 
-/// XFetch draws only this many load costs before the expiry: further out the chance is 1 in 20,000.
+/// The number of load costs before the expiry within which XFetch draws: further out the chance is
+/// 1 in 20,000.
 const EARLY_WINDOW: f64 = 10.0;
 /// The first wait after a failed load, and the longest.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 
-/// What a closer look at a live value says.
+/// The verdict on a live entry: serve it, compare it or load it anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Serve it.
+    /// Serve the entry.
     Serve,
-    /// Serve it, and load it anew in the background.
+    /// Serve the entry, and load it anew in the background.
     Refresh,
-    /// Compare the epoch and its tags with the authority's first.
+    /// First compare the epoch and the entry's tags with the authority's.
     CheckMarks,
-    /// Compare it with the authority's copy first.
+    /// First compare the entry with the authority's copy.
     CheckCopy,
-    /// It is past its ttl: load, and keep it as a fallback.
+    /// The entry is past its ttl: load, and keep it as a fallback.
     Stale,
-    /// It is past its ttl, and the last load failed a moment ago: serve it without another.
+    /// The entry is past its ttl, and the last load failed a moment ago: serve it without another
+    /// load.
     Resting,
 }
 
-/// Judges a value at this time. `chance` is uniform between 0 and 1.
+/// Judges an entry at this time. `chance` is uniform between 0 and 1.
 pub(crate) fn judge<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> Verdict {
     let metadata = &entry.metadata;
     if !metadata.is_copy_trusted(now) {
@@ -47,7 +49,7 @@ pub(crate) fn judge<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> Verdict
     }
 }
 
-/// XFetch: `-cost · beta · ln(chance)` reaches the expiry.
+/// True if XFetch wants a load now: `-cost · beta · ln(chance)` reaches the expiry.
 fn early<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> bool {
     let metadata = &entry.metadata;
     let left = entry.fresh_until.since(now);
@@ -59,7 +61,7 @@ fn early<V>(entry: &Entry<V>, now: Timestamp, chance: f64) -> bool {
     reach >= left.as_secs_f64()
 }
 
-/// When a hit on the value needs a closer look for the first time.
+/// Returns the time at which a hit on the entry first needs a closer look.
 pub(crate) fn attend_at(fresh_until: Timestamp, metadata: &Metadata) -> Timestamp {
     let window = metadata.cost.as_secs_f64() * metadata.early_refresh * EARLY_WINDOW;
     let window = Duration::try_from_secs_f64(window).unwrap_or(NEVER);
@@ -67,8 +69,8 @@ pub(crate) fn attend_at(fresh_until: Timestamp, metadata: &Metadata) -> Timestam
     early.min(fresh_until).min(metadata.refresh_at).min(metadata.marks_due).min(metadata.copy_due)
 }
 
-/// How long a value written now is fresh, and how long it is kept. Zero: not at all. `chance` is
-/// uniform between 0 and 1, and drawn only if there is jitter.
+/// Returns how long a value written now is fresh, and how long it is kept. Zero means not at all.
+/// `chance` is uniform between 0 and 1, and drawn only if there is jitter.
 pub(crate) fn lives(
     settings: &Settings,
     ttl: Ttl,
@@ -90,7 +92,8 @@ pub(crate) fn lives(
     (fresh_for, fresh_for.saturating_add(settings.grace))
 }
 
-/// How long the next load waits after this many failures in a row: it grows twofold, with jitter.
+/// Returns the wait before the next load after this many failures in a row: it grows twofold, with
+/// jitter.
 pub(crate) fn back_off(failures: u32, chance: f64) -> Duration {
     let doubled = FIRST_BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(10));
     doubled.min(LONGEST_BACK_OFF).mul_f64(0.75 + chance / 2.0)
@@ -139,7 +142,8 @@ mod tests {
         let metadata = Metadata { cost, early_refresh: 1.0, ..Metadata::new(Version::NONE, at(0)) };
         let entry = entry(Life::Fresh, metadata);
         assert_eq!(attend_at(at(100), &metadata), at(90));
-        // -ln(0.5) is 0.69 seconds: not two seconds before, but half a second before.
+        // With a cost of one second, -ln(0.5) is 0.69 seconds: a refresh is not due two seconds
+        // before the expiry, but is half a second before.
         assert_eq!(judge(&entry, at(98), 0.5), Verdict::Serve);
         let near = at(99).after(Duration::from_millis(500));
         assert_eq!(judge(&entry, near, 0.5), Verdict::Refresh);

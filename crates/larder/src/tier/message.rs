@@ -1,23 +1,23 @@
-//! Messages: what a change makes wrong elsewhere, for the neighbours that have to be told.
+//! Messages: changes as the neighbours of a cache are told of them.
 
 use larder_core::BoxFuture;
 
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
 
-/// A change as its neighbours see it: a snapshot, another tier, another process. `K` names a key, `S`
-/// a tag or a pattern.
+/// A change as the neighbours get it: a snapshot, another tier, another process. `K` names a key,
+/// `S` a tag or a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message<K, S> {
     /// The key has another value, or none.
     Key(K),
     /// The key's value is stale.
     StaleKey(K),
-    /// Whatever has the tag is gone.
+    /// All entries with the tag are gone.
     Tag(S),
-    /// Whatever has the tag is stale.
+    /// All entries with the tag are stale.
     StaleTag(S),
-    /// Whatever has a key that the pattern means is gone.
+    /// All entries whose keys match the pattern are gone.
     Pattern(S),
     /// Everything is gone.
     All,
@@ -26,7 +26,7 @@ pub(crate) enum Message<K, S> {
 }
 
 impl<K, S> Message<K, S> {
-    /// The same change, with keys and texts of other types.
+    /// Returns this change with keys and texts of other types.
     pub(crate) fn map<L, T>(
         self,
         key: impl FnOnce(K) -> L,
@@ -43,7 +43,7 @@ impl<K, S> Message<K, S> {
         }
     }
 
-    /// The same change, borrowed.
+    /// Returns this change, borrowed.
     pub(crate) fn as_ref(&self) -> Message<&K, &str>
     where
         S: AsRef<str>,
@@ -61,7 +61,7 @@ impl<K, S> Message<K, S> {
 }
 
 impl<Q: ?Sized> Message<&Q, &str> {
-    /// The same change, for a task that outlives its caller.
+    /// Returns this change for a task that outlives its caller.
     pub(crate) fn to_owned<K: CacheKey>(self) -> Message<K, String>
     where
         Q: Lookup<K>,
@@ -69,7 +69,7 @@ impl<Q: ?Sized> Message<&Q, &str> {
         self.map(Lookup::to_key, str::to_owned)
     }
 
-    /// The same change with the key's text, which is what neighbours know it by.
+    /// Returns this change with the key's text, by which neighbours know the key.
     pub(crate) fn to_text<K: CacheKey>(self) -> Message<String, String>
     where
         Q: Lookup<K>,
@@ -79,7 +79,7 @@ impl<Q: ?Sized> Message<&Q, &str> {
 }
 
 impl Message<String, String> {
-    /// The same change, borrowed.
+    /// Returns this change, borrowed.
     pub(crate) fn by_text(&self) -> Text<'_> {
         self.as_ref().map(String::as_str, |text| text)
     }
@@ -88,27 +88,26 @@ impl Message<String, String> {
 /// A message as its listeners get it.
 pub(crate) type Text<'a> = Message<&'a str, &'a str>;
 
-/// How a change has ended.
+/// The end of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The authority and the local tier have it.
+    /// The authority and the local tier have the change.
     Confirmed,
-    /// The local tier has it; the authority may or may not.
+    /// The local tier has the change; the authority may or may not.
     Unconfirmed,
-    /// Nothing has changed that neighbours would have to know.
+    /// No change that neighbours would have to know has been made.
     Unchanged,
 }
 
-/// A neighbour that is told of each change of a cache: before anything of it is done, and when all of
-/// it is done.
+/// A neighbour that is told of each change of a cache: before its first step and after its last.
 pub(crate) trait ChangeListener: Send + Sync {
     /// A change begins. The authority has not been asked for it.
     fn began(&self, _change: Text<'_>) {}
 
-    /// The change that has begun is over, and the local tier has followed it. The message may say more
-    /// than the one at its beginning: of an entry that cannot be kept as stale, that it is gone.
+    /// The change is over, and the local tier has followed it. The message may say more than the
+    /// one at the beginning: an entry that cannot be kept as stale is reported as gone.
     ///
-    /// The answer says whether this listener has the change for sure; the caller's change is not
-    /// confirmed before that. None where there is nothing to wait for.
+    /// The future's result says whether this listener has the change for sure; the caller's change
+    /// is not confirmed before that. None where there is nothing to wait for.
     fn ended(&self, change: Text<'_>, ending: Ending) -> Option<BoxFuture<'_, bool>>;
 }

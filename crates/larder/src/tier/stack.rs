@@ -1,4 +1,4 @@
-//! The tiers below the local one. Whether there are any is decided here, and asked in few places: a
+//! The tiers below the local one. This file decides whether there are any, and few places ask: a
 //! cache without them runs the same flights and the same changes over the local tier alone.
 
 use std::sync::{Arc, OnceLock};
@@ -20,11 +20,11 @@ use crate::tier::marks::here::{Generation, Marks};
 use crate::tier::shared::scan::Met;
 use crate::tier::shared::{Found, Shared};
 
-/// The tiers below the local one.
+/// The tiers below the local one, or none.
 pub(crate) enum Stack<V> {
-    /// None: the local tier is the authority. Its locks are kept here.
+    /// No tier: the local tier is the authority. Its locks are kept here.
     Alone(Arc<OnceLock<AnyBackend>>),
-    /// The last of them is the authority.
+    /// At least one tier; the last of them is the authority.
     Over(Arc<Shared<V>>),
 }
 
@@ -37,7 +37,7 @@ impl<V> Clone for Stack<V> {
     }
 }
 
-/// A value or a number that is not dead.
+/// The life of a value or a number that is not dead.
 pub(crate) struct EntryLife {
     pub(crate) life: Life,
     pub(crate) fresh_left: Duration,
@@ -48,7 +48,8 @@ impl<V: 'static> Stack<V> {
         shared.map_or_else(|| Self::Alone(Arc::default()), Self::Over)
     }
 
-    /// The tiers, where there are any. For steps that are others without: a change, a load, a walk.
+    /// Returns the tiers, where there are any. Only for steps that differ without them: a change, a
+    /// load, a walk.
     pub(crate) fn below(&self) -> Option<&Arc<Shared<V>>> {
         match self {
             Self::Alone(_) => None,
@@ -56,24 +57,24 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// Whether a call may have to wait for a backend.
+    /// True if a call may have to wait for a backend.
     pub(crate) fn waits(&self) -> bool {
         self.below().is_some()
     }
 
-    /// Whether damage and outages are errors and not misses.
+    /// True if damage and outages are errors and not misses.
     pub(crate) fn is_strict(&self) -> bool {
         self.below().is_some_and(|shared| shared.strict)
     }
 
-    /// How far a lock reaches.
+    /// Returns the reach of a lock.
     pub(crate) fn scope(&self) -> Scope {
         let scope =
             |shared: &Arc<Shared<V>>| shared.authority.remote.backend().capabilities().scope;
         self.below().map_or(Scope::Process, scope)
     }
 
-    /// The key of a lock, and the backend that keeps it.
+    /// Returns the key of a lock, and the backend that keeps it.
     pub(crate) fn lock(&self, name: &str, clock: &LocalClock) -> Result<(AnyBackend, Key)> {
         match self {
             Self::Alone(locks) => {
@@ -88,7 +89,8 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// The same tiers for calls that run together, and what makes batches of their questions.
+    /// Returns these tiers for calls that run together, and the layer that makes batches of their
+    /// requests.
     pub(crate) fn together(&self) -> (Self, Option<Gather>) {
         match self {
             Self::Alone(_) => (self.clone(), None),
@@ -99,27 +101,27 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// Within which time this process notices what others have done.
+    /// Returns the time within which this process notices the changes of other processes.
     pub(crate) fn notices_within(&self) -> Duration {
-        // A change of the key is noticed within the first, one of a mark within the second.
+        // A change of a key is noticed within the first, a change of a mark within the second.
         let bound = |shared: &Arc<Shared<V>>| shared.local_cap.min(shared.authority.tag_check);
         self.below().map_or(NEVER, bound)
     }
 
-    /// Until when a copy that is right now may go without being compared.
+    /// Returns the time until which a copy that is right now may go without being compared.
     pub(crate) fn copy_due(&self, now: Timestamp) -> Timestamp {
         self.below().map_or(Timestamp::FAR, |shared| now.after(shared.local_cap))
     }
 
-    /// Compares the epoch and these tags with those of the authority; until when they may go
-    /// without that. What has changed is known to `marks` then.
+    /// Compares the epoch and these tags with the authority's, and returns the time until which
+    /// they need no other comparison. `marks` has the changes then.
     pub(crate) async fn compare(&self, marks: &Marks, tags: &[Arc<str>]) -> Result<Timestamp> {
         let Some(shared) = self.below() else { return Ok(Timestamp::FAR) };
         let current = shared.authority.current(marks, tags, Age::Checked).await?;
         Ok(marks_due(current.checked, shared.authority.tag_check))
     }
 
-    /// These tags as they are now: as this process counts them and, where there is another
+    /// Returns these tags as they are now: as this process counts them and, where there is another
     /// authority, their versions.
     pub(crate) async fn see(
         &self,
@@ -131,7 +133,7 @@ impl<V: 'static> Stack<V> {
         Ok((current.generation, Some(current.tags)))
     }
 
-    /// A tag has changed, at the authority to this mark if that is known.
+    /// Changes a tag here after its change at the authority, to this mark if the mark is known.
     pub(crate) fn tag_changed(
         &self,
         marks: &Marks,
@@ -146,7 +148,7 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// The epoch has changed, at the authority to this mark if that is known.
+    /// Changes the epoch here after its change at the authority, to this mark if the mark is known.
     pub(crate) fn epoch_changed(&self, marks: &Marks, change: MarkChange, mark: Option<&Header>) {
         match (self, change) {
             (Self::Over(shared), _) => shared.authority.epoch_changed(marks, change, mark),
@@ -155,7 +157,7 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// Has the backends connected.
+    /// Makes the backends connect.
     ///
     /// # Errors
     /// [`NoRuntime`](larder_core::ErrorKind::NoRuntime) outside of a runtime, and the backend's own.
@@ -172,7 +174,7 @@ impl<V: 'static> Stack<V> {
         }
     }
 
-    /// Frees what is dead, by its time or by a mark; how many records that were.
+    /// Frees the records that are dead, by their times or by a mark, and returns their number.
     pub(crate) async fn purge(&self) -> Result<u64> {
         let Some(shared) = self.below() else { return Ok(0) };
         let mut purged = 0;
@@ -197,7 +199,7 @@ impl<V: 'static> Stack<V> {
 }
 
 impl<V: Clone + 'static> Stack<V> {
-    /// What is under the key; it is copied nowhere.
+    /// Returns the entry under the key, without copying it to the local tier.
     pub(crate) async fn find(
         &self,
         key: &impl CacheKey,
@@ -209,7 +211,7 @@ impl<V: Clone + 'static> Stack<V> {
         Ok(Found::into_entry(found))
     }
 
-    /// Whether a value or a number is under the key, without the value.
+    /// Returns the life of a value or a number under the key, without the value.
     pub(crate) async fn stored(
         &self,
         key: &impl CacheKey,
@@ -232,5 +234,5 @@ impl<V: Clone + 'static> Stack<V> {
     }
 }
 
-/// Dead records that are freed by one call of the backend.
+/// The number of dead records that one call of the backend frees.
 const PURGE: usize = 1_000;

@@ -1,4 +1,4 @@
-//! An entry on its way into the local tier, and as a closer look finds it there.
+//! An entry on its way into the local tier, and the view of one that is there.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use larder_core::{Life, Timestamp};
 
 use crate::tier::marks::here::{Generation, TagGeneration};
 
-/// What is to be put.
+/// An entry to be put into the local tier, weighed.
 pub(crate) struct Candidate<V, N = ()> {
     pub(crate) value: V,
-    /// What [`LocalTier::weigh`] said, outside all locks.
+    /// The result of [`LocalTier::weigh`], computed outside all locks.
     pub(crate) weight: u32,
-    /// Until then a hit returns without a closer look. At most `fresh_until`.
+    /// The time until which a hit returns without a closer look. At most `fresh_until`.
     pub(crate) attend_at: Timestamp,
     pub(crate) fresh_until: Timestamp,
-    /// Stale from `fresh_until` to here, then dead.
+    /// The entry is stale from `fresh_until` to here, then dead.
     pub(crate) kept_until: Timestamp,
-    /// The count of changes and the versions of the tags when its load began.
+    /// The count of changes and the versions of the tags when the entry's load began.
     pub(crate) generation: Generation,
     pub(crate) metadata: Option<N>,
 }
@@ -58,9 +58,9 @@ without_brief!(u8);
 /// An entry that is not dead, under its shard's lock.
 pub(crate) struct View<'a, V, N = ()> {
     pub(crate) value: &'a V,
-    /// Fresh or stale, soft tags and soft epoch applied.
+    /// Fresh or stale, with soft changes of tags and of everything applied.
     pub(crate) life: Life,
-    /// Whether only a mark has made it stale, before its time.
+    /// True if only a mark has made the entry stale, before its time.
     pub(crate) is_marked: bool,
     pub(crate) attend_at: Timestamp,
     pub(crate) fresh_until: Timestamp,
@@ -71,7 +71,8 @@ pub(crate) struct View<'a, V, N = ()> {
 }
 
 impl<V, N> View<'_, V, N> {
-    /// The versions of its tags when its load began, and the count up to which it is settled.
+    /// Returns the versions of the entry's tags when its load began, and the count up to which it
+    /// is settled.
     pub(crate) fn generation(&self) -> Generation {
         Generation { changes: self.settled, tags: self.tags.cloned() }
     }

@@ -7,10 +7,10 @@ use crate::observe::listener::Listener;
 use crate::support::clock::LocalClock;
 use crate::tier::local::engine::Shape;
 
-/// What a value weighs. Zero counts as one.
+/// Returns the weight of a value. Zero counts as one.
 pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
-/// How a local tier is built.
+/// The settings that a local tier is built with.
 pub(crate) struct LocalConfig<K, V> {
     /// The largest number of entries, or the largest sum of weights with a weigher.
     pub(crate) capacity: u64,
@@ -19,10 +19,10 @@ pub(crate) struct LocalConfig<K, V> {
     pub(crate) largest_weight: Option<u32>,
     /// The grace of most entries, which then need no metadata for it.
     pub(crate) grace: Duration,
-    /// Whether anything that is put is kept.
+    /// True if entries that are put are kept.
     pub(crate) keeps: bool,
     pub(crate) tti: Option<Duration>,
-    /// Whether the last use of each entry is tracked without a tti, too.
+    /// True if the last use of each entry is tracked without a tti, too.
     pub(crate) tracks_use: bool,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: LocalClock,
@@ -48,7 +48,7 @@ impl<K, V> LocalConfig<K, V> {
         let capacity = self.capacity;
         let (entries, largest) = match self.weigher {
             None => (capacity, 1),
-            // What is remembered of evicted keys grows with the entries that are expected, so a
+            // The engine's memory of evicted keys grows with the entries that are expected, so a
             // guess must not be high: a thousandth of the weight, as if it were bytes.
             Some(_) => {
                 ((capacity / 1024).max(capacity.min(1024)), self.largest_weight.unwrap_or(1))

@@ -1,12 +1,12 @@
 //! The bounded map under the local tier.
 //!
-//! A narrow seam over `quick_cache`, so that another engine could take its place: find, put, swap,
-//! remove on a condition, walk, weigh. What it is never asked for: placeholders, `retain`, `clear`,
-//! all of which hold a shard's lock for long or cost more than a put.
+//! A narrow interface to `quick_cache`, so that another engine could take its place: find, put,
+//! swap, remove on a condition, walk, weigh. Placeholders, `retain` and `clear` are never used: all
+//! of them hold a shard's lock for long or cost more than a put.
 //!
-//! A key is stored with its hash, which the callers have made already; the expiry wheel can then
-//! hold hashes alone. Weights are at least one and fit a shard, which the callers see to: the engine
-//! would never evict the weightless and would drop the too heavy in silence.
+//! A key is stored with its hash, which the callers have computed already; the expiry wheel can
+//! then have hashes alone. Weights are at least one and fit a shard, which the callers ensure: the
+//! engine would never evict the weightless and would drop the too heavy in silence.
 
 use std::cell::RefCell;
 use std::hash::Hash;
@@ -18,9 +18,9 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::tier::local::stored_key::{ByHash, COPIED, Copying, LookupKey, PassThrough, StoredKey};
 
-/// What a slot tells the engine.
+/// The weight of a slot, for the engine.
 pub(crate) trait Weigh {
-    /// At least one, at most [`Engine::max_weight`].
+    /// Returns the weight: at least one, at most [`Engine::max_weight`].
     fn weight(&self) -> u32;
 }
 
@@ -30,29 +30,29 @@ pub(crate) struct Engine<K, S> {
     max_weight: u64,
 }
 
-/// How large an engine is to be.
+/// The size that an engine is built for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// The largest sum of weights.
     pub(crate) capacity: u64,
-    /// How many entries are expected.
+    /// The number of entries that are expected.
     pub(crate) entries: u64,
     /// The largest weight that is expected of one entry.
     pub(crate) largest: u64,
 }
 
-/// What a put made leave.
+/// The entries that a put has displaced.
 pub(crate) struct Outgoing<K, S> {
-    /// What was under the same key.
+    /// The entry that was under the same key.
     pub(crate) replaced: Option<(K, S)>,
-    /// What made room: mostly one, for which nothing is allocated.
+    /// The entry evicted for the new one. Mostly there is only one, for which nothing is allocated.
     evicted: Option<(K, S)>,
     more: Vec<(K, S)>,
     evicting: bool,
 }
 
 impl<K, S> Outgoing<K, S> {
-    /// What made room.
+    /// Returns the entries that were evicted for the new one.
     pub(crate) fn into_evicted(self) -> impl Iterator<Item = (K, S)> {
         self.evicted.into_iter().chain(self.more)
     }
@@ -61,7 +61,7 @@ impl<K, S> Outgoing<K, S> {
 impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     pub(crate) fn new(shape: Shape) -> Self {
         let shards = shape.shards();
-        // Rounded down, so that the parts never add up to more than the capacity.
+        // The part is rounded down, so that the parts never add up to more than the capacity.
         let part = (shape.capacity / shards).max(1);
         let options = OptionsBuilder::new()
             .shards(usize::try_from(shards).unwrap_or(1))
@@ -79,7 +79,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.max_weight
     }
 
-    /// Finds, and counts as a use.
+    /// Returns the slot, and counts a use.
     #[inline]
     pub(crate) fn get<Q>(&self, hash: u64, key: &Q) -> Option<S>
     where
@@ -88,12 +88,12 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.get(&LookupKey { hash, key })
     }
 
-    /// Counts a use of what is under this hash.
+    /// Counts a use of the entry under this hash.
     pub(crate) fn touch(&self, hash: u64) {
         drop(self.cache.get(&ByHash::nth(hash, 0)));
     }
 
-    /// Finds without counting as a use.
+    /// Returns the slot without counting a use.
     pub(crate) fn peek<Q>(&self, hash: u64, key: &Q) -> Option<S>
     where
         Q: ?Sized + Equivalent<K>,
@@ -101,7 +101,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.peek(&LookupKey { hash, key })
     }
 
-    /// Looks at the slot itself, under the shard's exclusive lock, without counting as a use.
+    /// Calls `look` with the slot itself, under the shard's exclusive lock, without counting a use.
     pub(crate) fn view<Q, R>(&self, hash: u64, key: &Q, look: impl FnOnce(&S) -> R) -> Option<R>
     where
         Q: ?Sized + Equivalent<K>,
@@ -121,7 +121,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         outgoing
     }
 
-    /// Puts only where the key is now, which does not count as a use. The slot comes back if not.
+    /// Puts only if the key is there now, without counting a use. The slot comes back if not.
     pub(crate) fn swap(&self, hash: u64, key: K, slot: S) -> Result<Outgoing<K, S>, (K, S)> {
         let mut outgoing = Outgoing::default();
         let stored = StoredKey { hash, key };
@@ -139,15 +139,16 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         Some((removed.0.key, removed.1))
     }
 
-    /// Shows all slots with this hash to `is_dead`, one lock each, and hands out those it condemns.
+    /// Calls `is_dead` with each slot with this hash, one lock each, and gives the dead ones to
+    /// `take`.
     pub(crate) fn remove_dead(
         &self,
         hash: u64,
         mut is_dead: impl FnMut(&S) -> bool,
         mut take: impl FnMut(K, S),
     ) {
-        // There is nearly always one. The others, of keys that collide, are told apart by their
-        // place, which stays while nothing is removed before them.
+        // There is nearly always one slot. Slots of colliding keys are told apart by their place,
+        // which stays while nothing is removed before them.
         let mut place = 0;
         loop {
             match self.cache.remove_if(&ByHash::nth(hash, place), &mut is_dead) {
@@ -160,7 +161,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         }
     }
 
-    /// Copies of all keys with this hash: there is nearly always one.
+    /// Returns copies of all keys with this hash: there is nearly always one.
     pub(crate) fn keys_by_hash(&self, hash: u64) -> Vec<K>
     where
         K: Clone,
@@ -171,9 +172,9 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         asked.keys.into_inner()
     }
 
-    /// Walks over copies of the slots with their keys' hashes, no lock held between two.
+    /// Walks over copies of the slots with their keys' hashes, with no lock held between two.
     ///
-    /// What is there all the while is met.
+    /// A slot that is there all the while is met.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u64, S)>
     where
         K: Clone,
@@ -181,14 +182,15 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.iter().map(|(stored, slot)| (stored.hash, slot))
     }
 
-    /// The same over the hashes alone, whatever a key or a value does when it is copied or dropped.
+    /// Like [`slots`](Self::slots), over the hashes alone. A key or a value that panics when it is
+    /// copied or dropped does not stop the walk.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = u64>
     where
         K: Clone,
     {
         let mut entries = self.cache.iter();
         std::iter::from_fn(move || {
-            // The engine moves on before it copies, and a key's copy notes the hash before all else.
+            // The engine moves on before it copies, and a key's copy first notes the hash.
             let step = AssertUnwindSafe(|| entries.next().is_some());
             match catch_unwind(step) {
                 Ok(false) => None,
@@ -197,7 +199,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         })
     }
 
-    /// The same over copies of the keys.
+    /// Like [`slots`](Self::slots), over copies of the keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)>
     where
         K: Clone,
@@ -205,7 +207,7 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         self.cache.iter().map(|(stored, _)| (stored.hash, stored.key))
     }
 
-    /// Makes room for so many more entries at once.
+    /// Allocates for this many more entries at once.
     pub(crate) fn reserve(&self, entries: usize) {
         self.cache.reserve(entries);
     }
@@ -225,8 +227,8 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
 }
 
 impl Shape {
-    /// A power of two that depends on nothing but the shape: the same program evicts the same on
-    /// four cores and on sixty-four.
+    /// Returns the number of shards: a power of two that depends on nothing but the shape. The same
+    /// program evicts the same entries on four cores and on sixty-four.
     fn shards(self) -> u64 {
         let is_roomy = |shards: &u64| {
             self.entries / shards >= MIN_SHARD_ENTRIES
@@ -236,7 +238,7 @@ impl Shape {
     }
 }
 
-/// What the engine admits to a shard of this size, and so what it will not drop by itself.
+/// Returns the largest weight that the engine admits to a shard of this size without dropping it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -262,7 +264,7 @@ impl<K, S: Weigh> Weighter<StoredKey<K>, S> for ByWeight {
     }
 }
 
-/// Tells a replacement, which the engine reports like an eviction, from one: only an eviction is
+/// Tells a replacement from an eviction, which the engine reports alike: only an eviction is
 /// announced first.
 #[derive(Clone, Copy)]
 struct Watch;
@@ -414,7 +416,7 @@ mod tests {
         let mut hashes: Vec<u64> = engine.hashes().collect();
         hashes.sort_unstable();
         assert_eq!(hashes, (0..20).collect::<Vec<_>>());
-        // What is dropped with the engine fails as well.
+        // The drops of the engine's own values would fail as well.
         std::mem::forget(engine);
     }
 

@@ -1,4 +1,4 @@
-//! Finding entries: the fast path of a hit, and the closer look.
+//! Finds entries: the fast path of a hit, and the closer look.
 
 use std::hash::Hash;
 
@@ -16,14 +16,14 @@ where
     V: Clone + Send + Sync + 'static,
     N: EntryMetadata,
 {
-    /// The value of a hit, or the key's hash for what comes after a miss.
+    /// Returns the value of a hit, or the key's hash for the steps after a miss.
     #[inline]
     pub(crate) fn hit<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<V, u64> {
         let hash = self.hash(key);
         self.get(hash, key).ok_or(hash)
     }
 
-    /// The value, if it needs no closer look. Counts a hit; starts the idle time anew.
+    /// Returns the value, if it needs no closer look. Counts a hit; starts the idle time anew.
     #[inline]
     pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
         if let Some(idle) = self.idle {
@@ -34,7 +34,7 @@ where
         Some(found)
     }
 
-    /// The same for a reader who leaves no trace.
+    /// Like [`get`](Self::get), but counts nothing and does not start the idle time anew.
     pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
         if let Some(idle) = self.idle {
             idle.reader(self.clock.coarse(), false).announce();
@@ -42,10 +42,10 @@ where
         self.judge(hash, key, || self.engine.peek(hash, key))
     }
 
-    /// Looks closer at an entry that is not dead, under its shard's lock: briefly, and without
-    /// calling the cache. Leaves no trace.
+    /// Calls `look` with an entry that is not dead, under its shard's lock: `look` must be short
+    /// and not call the cache. Counts nothing and does not start the idle time anew.
     ///
-    /// The time is read when the entry is found. By an earlier one, a copy that came meanwhile and
+    /// The time is read when the entry is found. By an earlier time, a copy that came meanwhile and
     /// was stale already would be fresh.
     pub(crate) fn look<Q: ?Sized + Lookup<K>, R>(
         &self,
@@ -57,7 +57,7 @@ where
         self.engine.view(hash, key, look).flatten()
     }
 
-    /// The value of the copy that `find` makes, if it needs no closer look.
+    /// Returns the value of the copy that `find` makes, if it needs no closer look.
     #[inline]
     fn judge<Q: ?Sized + Lookup<K>>(
         &self,
@@ -66,7 +66,7 @@ where
         find: impl FnOnce() -> Option<Slot<V, N>>,
     ) -> Option<V> {
         let mut found = find();
-        // By reference: a slot that is moved is copied, for which a hit would wait.
+        // The comparison borrows the slot: a moved slot is copied, and a hit would wait for that.
         if found.as_ref()?.settled() != self.marks.changes() {
             found = self.settle(hash, key);
         }
@@ -76,7 +76,7 @@ where
         None
     }
 
-    /// A copy of an entry that the changes of marks since were no concern of; it is settled now.
+    /// Settles an entry that no change of marks since has touched, and returns a copy of it.
     #[cold]
     fn settle<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Slot<V, N>> {
         let settle =

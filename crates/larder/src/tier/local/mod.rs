@@ -1,8 +1,8 @@
 //! The local tier: typed values in this process.
 //!
-//! Lock order: the flight stripe of the caller, then the engine's shard; the wheel's lock is a leaf,
-//! taken alone. The user's code that may run under a shard's lock is `Eq`, `Clone` and a clock that
-//! was injected, all of which the engine survives if they panic.
+//! Lock order: the flight stripe of the caller, then the engine's shard; the wheel's lock is a
+//! leaf, taken alone. The user's code that may run under a shard's lock is `Eq`, `Clone` and an
+//! injected clock. The engine survives a panic of any of them.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
@@ -35,13 +35,13 @@ mod sweep;
 mod sweep_lock;
 mod wheel;
 
-/// Typed values, bounded, with lives, tags and an epoch. `N` is a note that its owner keeps with an
-/// entry.
+/// Typed values, bounded, with lives, tags and an epoch. `N` is metadata that the tier's owner
+/// keeps with an entry.
 pub(crate) struct LocalTier<K, V, N: EntryMetadata = ()> {
     engine: Engine<K, Slot<V, N>>,
     marks: Marks,
     clock: LocalClock,
-    // The fast form leaves keys in order in a few shards, in one process of a thousand.
+    // The hasher's fast form leaves keys in order in a few shards, in one process of a thousand.
     hasher: foldhash::quality::RandomState,
     idle: Option<Idle>,
     grace: Duration,
@@ -80,25 +80,25 @@ where
         })
     }
 
-    /// The one hash of a key: for the engine, the flights and the wheel.
+    /// Returns the one hash of a key: for the engine, the flights and the wheel.
     #[inline]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
 
-    /// The grace of an entry that has none of its own.
+    /// Returns the grace of an entry that has none of its own.
     pub(crate) const fn grace(&self) -> Duration {
         self.grace
     }
 
-    /// What the value weighs. Runs the user's weigher: call it before any lock is taken.
+    /// Returns the weight of the value. Runs the user's weigher: call it before any lock is taken.
     pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
-        // The engine would keep what weighs nothing for ever.
+        // The engine would keep a weightless entry for ever.
         self.weigher.as_ref().map_or(1, |weigher| weigher(key, value).max(1))
     }
 
-    /// Puts an entry in the place of what is under its key. What is dead already, or too heavy,
-    /// leaves nothing there.
+    /// Puts an entry in the place of the one under its key. An entry that is dead already, or too
+    /// heavy, leaves nothing there.
     pub(crate) fn put(&self, hash: u64, key: K, candidate: Candidate<V, N>) -> Dropped<K, V> {
         let now = self.clock.now();
         let is_dead = !self.keeps
@@ -115,9 +115,9 @@ where
         self.collect(outgoing, now)
     }
 
-    /// Gives an entry that is not dead another life, and a note if there is one; keeps its value,
-    /// tags and idle time. Whether it was there. The caller holds the key's stripe lock, so that no
-    /// write comes between; nobody is told.
+    /// Gives an entry that is not dead another life, and metadata if there is any; keeps its value,
+    /// tags and idle time. Returns true if the entry was there. The caller holds the key's stripe
+    /// lock, so that no write comes between; no listener is told.
     pub(crate) fn retime<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
@@ -133,7 +133,7 @@ where
         })
     }
 
-    /// Puts what `alter` makes of an entry that is not dead in its place, quietly.
+    /// Replaces an entry that is not dead by the result of `alter`, without telling listeners.
     fn alter<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
@@ -157,7 +157,7 @@ where
                 }
                 (true, dropped)
             }
-            // It has been evicted meanwhile.
+            // The entry has been evicted meanwhile.
             Err((key, slot)) => {
                 dropped.add_quietly(key, Some(slot.value));
                 (false, dropped)
@@ -165,7 +165,7 @@ where
         }
     }
 
-    /// An entry that is not dead, as the draft that would put it again.
+    /// Copies an entry that is not dead, as a candidate that would put it again.
     fn copy(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Candidate<V, N>> {
         let view = self.view(slot, now)?;
         Some(Candidate {
@@ -179,7 +179,7 @@ where
         })
     }
 
-    /// Removes the key's entry; the value comes back if it was fresh.
+    /// Removes the key's entry and returns its value if it was fresh.
     pub(crate) fn remove<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
@@ -203,8 +203,8 @@ where
         (Some(slot.value), dropped)
     }
 
-    /// What this process knows of invalidations. What one of them ends is freed without being asked
-    /// for.
+    /// Returns the marks: invalidations as this process knows them. Entries that one of them ends
+    /// are freed without being asked for.
     pub(crate) const fn marks(&self) -> &Marks {
         &self.marks
     }
@@ -222,13 +222,13 @@ where
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, K)> {
         let mut keys = self.engine.keys();
         std::iter::from_fn(move || {
-            // Whoever walks may read in between.
+            // The thread that walks may read in between.
             Reader::NOBODY.announce();
             keys.next()
         })
     }
 
-    /// How many entries there are, those that are dead and not yet freed included.
+    /// Returns the number of entries, including those that are dead and not yet freed.
     pub(crate) fn len(&self) -> usize {
         self.engine.len()
     }
@@ -257,7 +257,7 @@ where
         })
     }
 
-    /// Why an entry is dead, if it is.
+    /// Returns the cause of an entry's death, if it is dead.
     fn death(&self, slot: &Slot<V, N>, now: Timestamp) -> Option<Cause> {
         if self.due(slot, now) <= now {
             Some(Cause::Expired)
@@ -268,7 +268,8 @@ where
         }
     }
 
-    /// When an entry will be dead by its time or its idle time, unless it is used.
+    /// Returns the time at which an entry will be dead by its life or its idle time, unless it is
+    /// used.
     fn due(&self, slot: &Slot<V, N>, now: Timestamp) -> Timestamp {
         let kept_until = slot.kept_until(self.grace);
         match self.idle {
@@ -280,7 +281,8 @@ where
     fn slot(&self, candidate: Candidate<V, N>, last_used: u32, now: Timestamp) -> Slot<V, N> {
         let mut attend_at = candidate.attend_at.min(candidate.fresh_until);
         if attend_at <= now {
-            // Whatever the coarse clock says: on a machine that starves it lags behind.
+            // The coarse clock lags behind on a machine that is short of CPU; zero does not depend
+            // on it.
             attend_at = Timestamp::ZERO;
         }
         let is_plain = attend_at == candidate.fresh_until
@@ -301,7 +303,7 @@ where
         Slot::new(value, attend_at, settled, last_used, brief.unwrap_or_default(), meta)
     }
 
-    /// Removes what a draft that is not stored would have replaced.
+    /// Removes the entry that a candidate which is not stored would have replaced.
     fn refuse(
         &self,
         hash: u64,

@@ -1,4 +1,4 @@
-//! What a snapshot takes out of the local tier, and gives back to another.
+//! Copies of entries for snapshots, and the way back into another local tier.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::slot::{Reader, Slot, UNTRACKED};
 use crate::tier::local::{Candidate, LocalTier};
 
-/// An entry that is not dead, as the draft that would put it again.
+/// A copy of an entry that is not dead, as a candidate that would put it again.
 pub(crate) struct EntryCopy<V, N> {
     pub(crate) candidate: Candidate<V, N>,
-    /// The time from its last use on; zero where that is not tracked.
+    /// The time since the last use; zero where that is not tracked.
     pub(crate) idle: Duration,
 }
 
@@ -22,11 +22,11 @@ where
     V: Clone + Send + Sync + 'static,
     N: EntryMetadata,
 {
-    /// The hashes of all entries, those used last first. It takes 16 bytes for each. One that several
-    /// keys have is there as often.
+    /// Returns the hashes of all entries, those used last first. Each takes 16 bytes. A hash that
+    /// several keys have is there once for each.
     ///
     /// Times since the last use that differ by less than a 32nd count as one. Entries of such a
-    /// class stay in the engine's own order, in which it is quickest to come back for them.
+    /// class stay in the engine's own order, in which copying them later is quickest.
     pub(crate) fn hottest(&self) -> Vec<u64> {
         Reader::NOBODY.announce();
         let now = self.clock.now();
@@ -39,22 +39,24 @@ where
         found.into_iter().map(|(hash, _)| hash).collect()
     }
 
-    /// The keys with this hash.
+    /// Returns the keys with this hash.
     pub(crate) fn keys_by_hash(&self, hash: u64) -> Vec<K> {
         self.engine.keys_by_hash(hash)
     }
 
-    /// Copies what is under this key, if it is not dead by now, as it counts from `began`.
+    /// Copies the entry under this key, if it is not dead by now, with its times as they were at
+    /// `began`.
     ///
-    /// What a mark has made stale comes as stale by its time, and only if it has a grace of its own:
-    /// whoever puts it again knows nothing of the mark.
+    /// An entry that a mark has made stale is copied as stale by its time, and only if it has a
+    /// grace of its own: a tier that puts it again knows nothing of the mark.
     pub(crate) fn copy_since(
         &self,
         hash: u64,
         key: &K,
         began: Timestamp,
     ) -> Option<EntryCopy<V, N>> {
-        // It has been used since, maybe so long after `began` that its ticks would be those of long ago.
+        // A use after `began` may be so much later that, counted from `began`, its ticks would wrap
+        // to those of a use long ago.
         let now = self.clock.coarse().max(began);
         let copy = |slot: &Slot<V, N>| {
             let candidate = self.unmarked(slot, began, now)?;
@@ -82,10 +84,10 @@ where
         if is_marked { self.stale(candidate, began) } else { Some(candidate) }
     }
 
-    /// The same, no longer fresh; none if it has no grace.
+    /// Returns the candidate as no longer fresh; none if it has no grace.
     fn stale(&self, candidate: Candidate<V, N>, now: Timestamp) -> Option<Candidate<V, N>> {
         let grace = match candidate.fresh_until {
-            // Of what never ends the grace is not written down.
+            // The grace of an entry that never ends is not stored with it.
             Timestamp::FAR => self.grace,
             until => candidate.kept_until.since(until),
         };
@@ -94,13 +96,14 @@ where
     }
 }
 
-/// Puts entries of a snapshot into a tier that nobody else has yet, as long as there is room.
+/// A writer that puts entries of a snapshot into a tier that nobody else uses yet, while capacity
+/// is left.
 pub(crate) struct Refill<'a, K, V, N: EntryMetadata> {
     tier: &'a LocalTier<K, V, N>,
     pub(crate) now: Timestamp,
-    /// The weight that there is room for.
+    /// The weight that still fits.
     free: u64,
-    /// How many entries the engine is prepared for.
+    /// The number of entries the engine is prepared for.
     reserved: u64,
 }
 
@@ -110,12 +113,13 @@ where
     V: Clone + Send + Sync + 'static,
     N: EntryMetadata,
 {
-    /// The tier.
+    /// Returns the tier.
     pub(crate) const fn tier(&self) -> &LocalTier<K, V, N> {
         self.tier
     }
 
-    /// Prepares the engine for what is said to come: not all at once, since it may not be true.
+    /// Prepares the engine for the entries that are announced: not all at once, since the number
+    /// may be wrong.
     pub(crate) fn expect(&mut self, come: u64, more: u64) {
         if come >= self.reserved {
             let entries = more.min((come + 1).saturating_mul(TRUST)).min(self.free);
@@ -124,8 +128,8 @@ where
         }
     }
 
-    /// Puts an entry, which was used so often; whether it is there now. Nobody is told of what it
-    /// evicts.
+    /// Puts an entry that was used this often. Returns true if it is there now. No listener is told
+    /// of entries that it evicts.
     pub(crate) fn put(&mut self, hash: u64, key: K, copied: EntryCopy<V, N>, uses: u64) -> bool {
         let (tier, now) = (self.tier, self.now);
         let EntryCopy { candidate, idle } = copied;
@@ -142,7 +146,7 @@ where
         let outgoing = tier.engine.put(hash, key, slot);
         tier.schedule(hash, due, outgoing.replaced.as_ref(), now);
         self.free -= weight;
-        // The engine learns of uses that only another process has seen; the tier does not.
+        // The engine counts uses that only another process has made; the tier does not.
         Reader::NOBODY.announce();
         for _ in 0..uses {
             tier.engine.touch(hash);
@@ -151,13 +155,13 @@ where
     }
 }
 
-/// The class of an idle time: exact below 64 ticks, then to a 32nd.
+/// Returns the class of an idle time: exact below 64 ticks, then to a 32nd.
 const fn class(ticks: u32) -> u32 {
     let shift = (u32::BITS - ticks.leading_zeros()).saturating_sub(6);
     (shift << 6) + (ticks >> shift)
 }
 
-/// Room is made at once for this many times what has come.
+/// The engine is prepared at once for this many times the entries that have come.
 const TRUST: u64 = 15;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Puts that depend on what is there.
+//! Puts that depend on the entry that is there.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ where
     V: Clone + Send + Sync + 'static,
     N: EntryMetadata,
 {
-    /// Takes the draft and puts it with these tags, if it is wanted in the place of the fresh value
-    /// or of none. The caller holds the key's stripe lock.
+    /// Takes the candidate and puts it with these tags, if `wanted` accepts the fresh value that is
+    /// there, or none. The caller holds the key's stripe lock.
     ///
-    /// The marks are seen before a fresh value is judged and after a missing one is. So what is put
-    /// has been there before a change that ended the fresh value, and ends with it; and what was
-    /// put because a change had ended another value is newer than that change. What is there is
-    /// judged by the marks themselves: their count alone lags behind a change under way, whose
-    /// versions are seen already.
+    /// The marks are read before a fresh value is judged and after a missing one is. A change that
+    /// ended the fresh value therefore comes after the new entry's marks and ends that entry too.
+    /// An entry put because a change had ended another value is newer than that change. The value
+    /// that is there is judged by the marks themselves: their count alone lags behind a change
+    /// under way, whose versions can be read already.
     pub(crate) fn put_if(
         &self,
         hash: u64,

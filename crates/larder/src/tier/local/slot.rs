@@ -1,4 +1,4 @@
-//! How the local tier keeps an entry.
+//! Entries as the local tier stores them.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::engine::Weigh;
 use crate::tier::marks::here::{Marks, TagGeneration};
 
-/// A value and what every hit needs to know of it, inline: the value's size and 24 bytes, and what
-/// most metadata follows from.
+/// A value and the data that every hit needs, inline: the value's size and 24 bytes.
 pub(super) struct Slot<V, N: EntryMetadata> {
     pub(super) value: V,
     pub(super) meta: Option<Box<Meta<N>>>,
     brief: N::Brief,
-    /// Nanoseconds. Atomic, because it is put off while others read.
+    /// Nanoseconds. Atomic, because the time is put off while other threads read.
     pub(super) attend_at: AtomicU64,
-    /// The count of changes of marks up to which it is known to be untouched.
+    /// The count of changes of marks up to which the entry is known to be untouched.
     settled: AtomicU32,
     last_used: AtomicU32,
 }
 
-/// The rest, present only where it does not follow from the slot and the tier's settings.
+/// The other data of an entry, present only where it does not follow from the slot and the tier's
+/// settings.
 pub(super) struct Meta<N> {
     pub(super) fresh_until: Timestamp,
     pub(super) kept_until: Timestamp,
@@ -61,12 +61,12 @@ impl<V, N: EntryMetadata> Slot<V, N> {
         Timestamp::from_nanos(self.attend_at.load(Ordering::Relaxed))
     }
 
-    /// Without metadata an entry needs a closer look exactly when it stops being fresh.
+    /// Returns the end of freshness. Without metadata it is the time of the first closer look.
     pub(super) fn fresh_until(&self) -> Timestamp {
         self.meta.as_ref().map_or_else(|| self.attend_at(), |meta| meta.fresh_until)
     }
 
-    /// Without metadata an entry is kept for the tier's own grace.
+    /// Returns the end of the entry. Without metadata it is kept for the tier's own grace.
     pub(super) fn kept_until(&self, grace: Duration) -> Timestamp {
         let derived = || self.fresh_until().after(grace);
         self.meta.as_ref().map_or_else(derived, |meta| meta.kept_until)
@@ -87,7 +87,8 @@ impl<V, N: EntryMetadata> Slot<V, N> {
         self.last_used.load(Ordering::Relaxed)
     }
 
-    /// What has become of it by invalidations alone. Notes up to where nothing has.
+    /// Returns the entry's life by invalidations alone. Notes the count up to which nothing touched
+    /// it.
     pub(super) fn marked(&self, marks: &Marks) -> Life {
         let (life, settled) = marks.settle(self.settled(), self.all_tags());
         self.settled.store(settled, Ordering::Relaxed);
@@ -98,15 +99,16 @@ impl<V, N: EntryMetadata> Slot<V, N> {
         self.tags().map(|tags| &**tags).unwrap_or_default()
     }
 
-    /// Whether a reader that sees only the copy must be sent to look closer.
+    /// True if a reader that gets only the copy must look closer.
     #[inline]
     fn needs_attention(&self) -> bool {
         self.last_used() != UNTRACKED && Reader::current().has_missed(&self.last_used)
     }
 }
 
-/// The copy that a reader gets. It is made under the engine's lock: the metadata stays behind, and
-/// what can be judged only there is judged, with the verdict in `attend_at`. A copy is never put.
+/// The copy that a reader gets. It is made under the engine's lock. The metadata stays behind. A
+/// judgement that is possible only there is made there, with its result in `attend_at`. A copy is
+/// never put.
 impl<V: Clone, N: EntryMetadata> Clone for Slot<V, N> {
     #[inline]
     fn clone(&self) -> Self {
@@ -130,19 +132,19 @@ impl<V, N: EntryMetadata> Weigh for Slot<V, N> {
     }
 }
 
-/// Who reads, for a `clone` that takes no arguments. Set only where idle time is tracked.
+/// The reader, for a `clone` that takes no arguments. Set only where idle time is tracked.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
-    /// Ticks of [`Idle`].
+    /// The time of the read, in ticks of [`Idle`].
     pub(super) now: u32,
-    /// The idle time, in ticks, that ends an entry.
+    /// The idle time that ends an entry, in ticks.
     pub(super) limit: u32,
-    /// Whether reading is a use.
+    /// True if the read counts as a use.
     pub(super) uses: bool,
 }
 
 impl Reader {
-    /// Whoever walks over entries: they are not used by it, and are judged elsewhere.
+    /// The reader of a walk over entries: it does not use them, and they are judged elsewhere.
     pub(super) const NOBODY: Self = Self { now: 0, limit: u32::MAX, uses: false };
 
     #[inline]
@@ -155,7 +157,7 @@ impl Reader {
         READER.get()
     }
 
-    /// Whether the entry's idle time has run out; if not, a use starts it anew.
+    /// True if the entry's idle time has run out; if not, a use starts it anew.
     #[inline]
     fn has_missed(self, last_used: &AtomicU32) -> bool {
         let last = last_used.load(Ordering::Relaxed);
@@ -174,7 +176,7 @@ thread_local! {
     static READER: Cell<Reader> = const { Cell::new(Reader::NOBODY) };
 }
 
-/// How idle time is measured: in ticks that fit 32 bits for longer than the limit.
+/// The unit of idle time: ticks that fit 32 bits for longer than the limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
     tick_nanos: u64,
@@ -189,7 +191,7 @@ impl Idle {
         Self { tick_nanos, limit: limit.max(1) }
     }
 
-    /// Tracks uses, and ends nothing.
+    /// Tracks uses, and ends no entry.
     pub(super) const fn endless() -> Self {
         Self { tick_nanos: ENDLESS_TICK_NANOS, limit: u32::MAX }
     }
@@ -206,18 +208,18 @@ impl Idle {
         Reader { now: self.tick(now), limit: self.limit, uses }
     }
 
-    /// The ticks since it was used.
+    /// Returns the ticks since the last use.
     pub(super) const fn ticks_since(self, last_used: u32, now: Timestamp) -> u32 {
         idle_ticks(self.tick(now), last_used)
     }
 
-    /// The time since it was used, to the tick.
+    /// Returns the time since the last use, to the tick.
     pub(super) fn time_since(self, last_used: u32, now: Timestamp) -> Duration {
         let ticks = u64::from(self.ticks_since(last_used, now));
         Duration::from_nanos(ticks.saturating_mul(self.tick_nanos))
     }
 
-    /// The tick of a use so long ago, or of the longest that can still be told.
+    /// Returns the tick of a use so long ago, or of the longest idle time that can still be told.
     pub(super) fn tick_before(self, now: Timestamp, idle: Duration) -> u32 {
         let nanos = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
         let ticks = u32::try_from(nanos.div_ceil(self.tick_nanos)).unwrap_or(u32::MAX);
@@ -225,7 +227,7 @@ impl Idle {
         if tick == UNTRACKED { tick - 1 } else { tick }
     }
 
-    /// When an entry that was used then is idle for too long.
+    /// Returns the time at which an entry with this last use will have been idle for too long.
     pub(super) fn due(self, last_used: u32, now: Timestamp) -> Timestamp {
         if self.limit == u32::MAX {
             return Timestamp::FAR;
@@ -237,8 +239,8 @@ impl Idle {
     }
 }
 
-/// The ticks since the last use. Of two threads' coarse readings the older may come second: a use a
-/// little ahead is one of now.
+/// Returns the ticks since the last use. Of two threads' coarse readings the older may come second:
+/// a use a little in the future counts as one of now.
 #[inline]
 const fn idle_ticks(now: u32, last_used: u32) -> u32 {
     let idle = now.wrapping_sub(last_used);
@@ -247,20 +249,20 @@ const fn idle_ticks(now: u32, last_used: u32) -> u32 {
 
 const MAX_AHEAD: u32 = 1 << 16;
 
-/// Half of what ticks count to before they wrap.
+/// Half of the range of ticks before they wrap.
 const LONGEST_TOLD: u32 = 1 << 31;
 
-/// A tenth of a second: most uses of a hot entry are no writes.
+/// A tenth of a second: most uses of a hot entry write nothing.
 const ENDLESS_TICK_NANOS: u64 = 100_000_000;
 
 /// The `last_used` of an entry whose idle time is not tracked.
 pub(super) const UNTRACKED: u32 = u32::MAX;
 
-/// A millisecond: finer makes every use a write.
+/// A millisecond: a shorter tick would make every use a write.
 const MIN_TICK_NANOS: u64 = 1_000_000;
 
-/// The most ticks an idle time is divided into: about twelve days of milliseconds, a quarter of
-/// what ticks count to before they wrap.
+/// The most ticks an idle time is divided into: about twelve days of milliseconds, a quarter of the
+/// range of ticks before they wrap.
 const MAX_LIMIT: u64 = 1 << 30;
 
 const _: () =

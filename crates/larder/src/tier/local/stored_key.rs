@@ -1,11 +1,11 @@
-//! Keys as the engine stores and finds them: with the hash that their caller has made.
+//! Keys as the engine stores and finds them: with the hash that the caller has computed.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use equivalent::Equivalent;
 
-/// A key as it is stored.
+/// A key as the engine stores it.
 pub(super) struct StoredKey<K> {
     pub(super) hash: u64,
     pub(super) key: K,
@@ -37,7 +37,7 @@ impl<K: Eq> PartialEq for StoredKey<K> {
 
 impl<K: Eq> Eq for StoredKey<K> {}
 
-/// A key as it is asked for.
+/// A key as a caller asks for it.
 pub(super) struct LookupKey<'a, Q: ?Sized> {
     pub(super) hash: u64,
     pub(super) key: &'a Q,
@@ -56,7 +56,7 @@ impl<K, Q: ?Sized + Equivalent<K>> Equivalent<StoredKey<K>> for LookupKey<'_, Q>
     }
 }
 
-/// The key at some place among those with one hash.
+/// A search for a key by its place among the keys with one hash.
 pub(super) struct ByHash {
     pub(super) hash: u64,
     skip: Cell<usize>,
@@ -85,7 +85,8 @@ impl<K> Equivalent<StoredKey<K>> for ByHash {
     }
 }
 
-/// No key: it takes copies of those with one hash while the engine compares it with them.
+/// A search that finds no key: it copies all keys with one hash while the engine compares it with
+/// them.
 pub(super) struct Copying<K> {
     pub(super) hash: u64,
     pub(super) keys: RefCell<Vec<K>>,
@@ -106,7 +107,7 @@ impl<K: Clone> Equivalent<StoredKey<K>> for Copying<K> {
     }
 }
 
-/// Hashes what is a hash already.
+/// A hasher for hashes: passes them through.
 #[derive(Clone, Copy)]
 pub(super) struct PassThrough;
 

@@ -1,7 +1,7 @@
-//! Freeing what is dead, without being asked for.
+//! Sweeps: the local tier frees dead entries without being asked.
 //!
-//! What is dead by time is found by the wheel. What a change of a tag or of everything has ended is
-//! found by a walk over all entries, in steps, which begins after each such change.
+//! The wheel finds entries that are dead by time. Entries that a change of a tag or of everything
+//! has ended are found by a walk over all entries, in steps, which begins after each such change.
 
 use std::hash::Hash;
 use std::sync::Weak;
@@ -18,7 +18,7 @@ use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::slot::{Reader, Slot};
 use crate::tier::local::sweep_lock::{SweepLock, Swept};
 
-/// Whether a sweep makes way for others.
+/// The pace of a sweep: with pauses for other threads, or without.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
     Gentle,
@@ -31,12 +31,12 @@ where
     V: Clone + Send + Sync + 'static,
     N: EntryMetadata,
 {
-    /// Frees what is dead by now, and waits for what others are freeing.
+    /// Frees the entries that are dead by now, and waits for the sweeps of other threads.
     pub(crate) fn sweep(&self) {
         self.sweep_at(Pace::AtOnce);
     }
 
-    /// The same, unless another sweep is under way; whether it did.
+    /// Like [`sweep`](Self::sweep), unless another sweep is under way. Returns true if it swept.
     pub(crate) fn try_sweep(&self) -> bool {
         let turn = SweepLock::try_take(&self.sweeps.lock);
         turn.map(|turn| self.sweep_in(turn, Pace::AtOnce)).is_some()
@@ -59,7 +59,7 @@ where
         step.dropped.deliver();
     }
 
-    /// Looks at all entries if a change has ended some of them or the wheel is to be made anew.
+    /// Visits all entries if a change has ended some of them or the wheel is to be made anew.
     fn walk(&self, swept: &mut Swept, step: &mut Step<K, V>) {
         let began = self.clock.now();
         let has_ended = swept.endings != self.marks.endings();
@@ -69,11 +69,12 @@ where
         if !is_due && !swept.is_wheel_partial {
             return;
         }
-        // Before the count is read: what is ended after that wakes the janitor again.
+        // The flag is cleared before the count is read: a change after that wakes the janitor
+        // again.
         self.sweeps.woken_in.store(0, Ordering::SeqCst);
         let endings = self.marks.endings();
         if swept.is_wheel_partial {
-            // Cleared first: whoever puts from here on either pushes, or is met by this walk.
+            // The wheel is cleared first: a put from here on either pushes, or is met by this walk.
             self.wheel.clear();
         }
         let mut hashes = self.engine.hashes();
@@ -91,7 +92,8 @@ where
         *swept = Swept { endings, is_wheel_partial: false, next_walk };
     }
 
-    /// Takes what is dead under this hash. With `is_place_gone` the rest gets a place in the wheel.
+    /// Takes the dead entries under this hash. With `is_place_gone` the others get a place in the
+    /// wheel.
     fn visit(&self, hash: u64, is_place_gone: bool, step: &mut Step<K, V>) {
         let now = self.clock.now();
         let mut next = Timestamp::FAR;
@@ -112,7 +114,7 @@ where
         step.end();
     }
 
-    /// Keeps the wheel's promise for what has just been put.
+    /// Keeps the wheel's invariant for an entry that has just been put.
     pub(super) fn schedule(
         &self,
         hash: u64,
@@ -130,7 +132,7 @@ where
         self.keep_swept();
     }
 
-    /// Has what a change has just ended freed soon.
+    /// Makes a sweep free soon the entries that a change has just ended.
     pub(super) fn sweep_soon(&self) {
         self.keep_swept();
         let is_system = matches!(self.clock, LocalClock::System);
@@ -140,7 +142,7 @@ where
         }
     }
 
-    /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
+    /// Ensures that sweeps run: by the clock, if it drives them, or by the janitor.
     #[inline]
     fn keep_swept(&self) {
         if !self.sweeps.is_kept.load(Ordering::Relaxed) {
@@ -172,14 +174,15 @@ where
 {
     fn sweep(&self) {
         self.sweep_at(match &self.clock {
-            // The janitor's turn: others may need this core, or a shard, more urgently.
+            // The janitor sweeps gently: other threads may need this core, or a shard, more
+            // urgently.
             LocalClock::System => Pace::Gentle,
             LocalClock::Injected(_) => Pace::AtOnce,
         });
     }
 }
 
-/// What a sweep has taken and not yet freed.
+/// The entries that a sweep has taken and not yet freed.
 struct Step<K, V> {
     dropped: Dropped<K, V>,
     visited: usize,
@@ -187,7 +190,8 @@ struct Step<K, V> {
 }
 
 impl<K, V> Step<K, V> {
-    /// After so many entries they are freed, and others come first for a moment.
+    /// Counts a visit. After each `STEP` entries the taken ones are freed, and a gentle sweep
+    /// pauses.
     fn end(&mut self) {
         self.visited += 1;
         if self.visited.is_multiple_of(STEP) {
@@ -199,21 +203,21 @@ impl<K, V> Step<K, V> {
     }
 }
 
-/// The wheel is made anew when it holds this many hashes for each entry, and `MIN_LITTERED` more.
+/// The wheel is made anew when it has this many hashes for each entry, and `MIN_LITTERED` more.
 const MAX_LITTER: usize = 2;
 const MIN_LITTERED: usize = 1 << 14;
 
-/// How many entries a sweep looks at before it frees what was dead among them.
+/// The number of entries that a sweep visits before it frees the dead ones among them.
 const STEP: usize = 1024;
 
-/// How long the janitor rests after each step: a million entries take a quarter of a second more.
+/// The janitor's rest after each step: a million entries take a quarter of a second more.
 const REST: Duration = Duration::from_micros(20);
 
-/// The janitor rests this many times as long as its walk took: where something is invalidated all
-/// the time, walks take a tenth of one core.
+/// The janitor's rest after a walk, in lengths of the walk: where something is invalidated all the
+/// time, walks take a tenth of one core.
 const RESTS_PER_WALK: u32 = 9;
 
-/// But no longer than this, also after a listener that was slow.
+/// The longest rest after a walk, also after a slow listener.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

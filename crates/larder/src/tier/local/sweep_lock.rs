@@ -1,4 +1,4 @@
-//! Sweeps of one tier take turns.
+//! The lock that lets only one sweep of a tier run at a time.
 
 use std::cell::Cell;
 use std::sync::TryLockError;
@@ -8,26 +8,26 @@ use larder_core::Timestamp;
 use crate::support::sync::atomic::{AtomicBool, AtomicU32};
 use crate::support::sync::{Mutex, MutexGuard, lock};
 
-/// What the sweeps of a tier share.
+/// The state that the sweeps of a tier share.
 #[derive(Default)]
 pub(super) struct Sweeps {
-    /// Whether somebody sweeps without being asked to.
+    /// True if the clock or the janitor sweeps this tier without being asked.
     pub(super) is_kept: AtomicBool,
-    /// The process whose janitor has been woken for a walk that has not begun; zero for none. A forked
-    /// child's has not been.
+    /// The process whose janitor has been woken for a walk that has not begun; zero for none. The
+    /// janitor of a forked child has not been woken.
     pub(super) woken_in: AtomicU32,
-    /// Held by whoever sweeps, also while listeners run: a sweep ends when what others have taken
-    /// is told, too.
+    /// The sweep lock, also held while listeners run: a sweep ends only when the listeners know of
+    /// the entries that others have taken, too.
     pub(super) lock: Mutex<Swept>,
 }
 
-/// How far sweeps have come.
+/// The progress of sweeps.
 pub(super) struct Swept {
-    /// The count of endings up to which all entries have been looked at.
+    /// The count of endings up to which all entries have been visited.
     pub(super) endings: u64,
-    /// Whether the wheel has been emptied to be made anew, and lacks entries.
+    /// True if the wheel has been emptied to be made anew, and lacks entries.
     pub(super) is_wheel_partial: bool,
-    /// When the janitor may walk again.
+    /// The time from which on the janitor may walk again.
     pub(super) next_walk: Timestamp,
 }
 
@@ -37,15 +37,16 @@ impl Default for Swept {
     }
 }
 
-/// A sweep under way: one at a time, whose end the others wait for.
+/// A sweep under way: one at a time, and the others wait for its end.
 pub(super) struct SweepLock<'a> {
     pub(super) swept: MutexGuard<'a, Swept>,
     was_inside: bool,
 }
 
 impl<'a> SweepLock<'a> {
-    /// Within a sweep it does not wait: a listener or the end of a value has asked, and may be what
-    /// the other one waits for. None then: what is dead is about to be freed.
+    /// Takes the lock. Inside a sweep it does not wait: a listener or the drop of a value has
+    /// asked, and the other sweep may wait for that very thread. Returns none then: the dead
+    /// entries are about to be freed.
     pub(super) fn take(turn: &'a Mutex<Swept>) -> Option<Self> {
         match Self::try_take(turn) {
             None if INSIDE.get() => None,
@@ -74,6 +75,6 @@ impl Drop for SweepLock<'_> {
 }
 
 thread_local! {
-    /// Whether this thread sweeps.
+    /// True while this thread sweeps.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }

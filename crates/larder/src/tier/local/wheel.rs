@@ -1,10 +1,10 @@
-//! When which hash is to be looked at again.
+//! The times at which hashes are to be visited again.
 //!
-//! Buckets of hashes by tick, with no copies of keys. Invariant: every entry that can become dead by
-//! time has its hash in a bucket at most as late as the tick of its death. So an entry that is
-//! replaced by one that dies later, or whose life is extended, pushes nothing: the old place comes
-//! first and leads to the new one. A place whose entry is gone is noticed when its turn comes, or
-//! when there are so many that the wheel is made anew.
+//! The wheel has buckets of hashes by tick, with no copies of keys. Invariant: every entry that can
+//! become dead by time has its hash in a bucket at most as late as the tick of its death. An entry
+//! that is replaced by one that dies later, or whose life is extended, therefore pushes nothing:
+//! the old place comes first and leads to the new one. A place whose entry is gone is noticed when
+//! its tick comes, or when there are so many that the wheel is made anew.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use larder_core::Timestamp;
 use crate::support::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::sync::{Mutex, lock};
 
-/// The buckets, in a few parts so that writers meet seldom. Its locks are leaves.
+/// The buckets, in a few parts so that writers seldom wait for each other. The locks are leaves.
 pub(super) struct Wheel {
     parts: [Mutex<BTreeMap<u64, Vec<u64>>>; PARTS],
     len: AtomicUsize,
@@ -24,12 +24,12 @@ impl Wheel {
         Self { parts: Default::default(), len: AtomicUsize::new(0) }
     }
 
-    /// How many hashes there are, those of entries that are gone included.
+    /// Returns the number of hashes, including those of entries that are gone.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Has the hash looked at as soon as this time has come.
+    /// Schedules a visit of the hash for this time.
     pub(super) fn push(&self, hash: u64, due: Timestamp) {
         let tick = due.as_nanos().div_ceil(TICK_NANOS);
         self.len.fetch_add(1, Ordering::Relaxed);
@@ -44,14 +44,14 @@ impl Wheel {
             (*first.key() <= now.as_nanos() / TICK_NANOS).then(|| first.remove())
         })?;
         self.len.fetch_sub(hashes.len(), Ordering::Relaxed);
-        // Keys that share a hash are looked at together: pushing each again for each of them
-        // would double their number every time.
+        // Keys that share a hash are visited together: a push for each of them would double their
+        // number every time.
         hashes.sort_unstable();
         hashes.dedup();
         Some(hashes)
     }
 
-    /// Forgets all. The caller then pushes every entry that is there.
+    /// Removes all hashes. The caller then pushes every entry that is there.
     pub(super) fn clear(&self) {
         for part in &self.parts {
             let buckets = std::mem::take(&mut *lock(part));

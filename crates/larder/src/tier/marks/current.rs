@@ -1,4 +1,4 @@
-//! Marks as the authority has them, and what they make of a record.
+//! Marks as the authority has them, and the lives that they leave to records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::tier::marks::here::Generation;
 pub(crate) struct Current {
     pub(crate) epoch: Epoch,
     pub(crate) tags: Vec<TagVersion>,
-    /// The same as this process counts them, taken in the same step.
+    /// The marks as this process counts them, taken in the same step.
     pub(crate) generation: Generation,
-    /// When the oldest of them was asked for.
+    /// The time at which the oldest of the marks was asked for.
     pub(crate) checked: Timestamp,
 }
 
 impl Current {
-    /// Adds tags that were read later. One that is there already stays as it was.
+    /// Adds tags that were read later. A tag that is there already stays as it was.
     pub(crate) fn add_tags(&mut self, tags: Vec<TagVersion>, generation: &Generation) {
         for tag in tags {
             if self.tags.iter().all(|there| there.name != tag.name) {
@@ -31,7 +31,7 @@ impl Current {
     }
 }
 
-/// How old an answer may be.
+/// The age that an answer may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
     /// Asked for during this call.
@@ -40,16 +40,16 @@ pub(crate) enum Age {
     Checked,
 }
 
-/// Which part of a mark a change makes anew.
+/// The part of a mark that a change makes anew.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MarkChange {
-    /// What it marks is nothing from now on.
+    /// All records with the mark count as nothing from now on.
     Hard,
-    /// What it marks is stale from now on.
+    /// All records with the mark are stale from now on.
     Soft,
 }
 
-/// A record's life, by its times and by the marks: the worse of the two.
+/// Returns a record's life, by its times and by the marks: the worse of the two.
 pub(crate) fn life(header: &Header, current: &Current) -> Life {
     match (standing(header, current), header.times.life()) {
         (Some(MarkChange::Hard), _) | (_, Life::Dead) => Life::Dead,
@@ -58,17 +58,17 @@ pub(crate) fn life(header: &Header, current: &Current) -> Life {
     }
 }
 
-/// Whether a mark has changed since a record's load.
+/// True if a mark has changed since a record's load.
 pub(crate) fn is_marked(header: &Header, current: &Current) -> bool {
     standing(header, current).is_some()
 }
 
-/// What has changed since a record's load: it is nothing after a hard change, stale after a soft
-/// one.
+/// Returns the worst change of a mark since a record's load: the record is nothing after a hard
+/// change, stale after a soft one.
 fn standing(header: &Header, current: &Current) -> Option<MarkChange> {
     let is_bare = header.epoch == Epoch::NONE && header.tags.is_empty();
     if matches!(header.kind, Kind::Counter | Kind::Lease) && is_bare {
-        // It was made without a cache, and knows of no epoch.
+        // The record was made without a cache, and knows of no epoch.
         return None;
     }
     let now = |name: &Bytes| current.tags.iter().find(|tag| tag.name == *name);
@@ -82,12 +82,12 @@ fn standing(header: &Header, current: &Current) -> Option<MarkChange> {
     soft.then_some(MarkChange::Soft)
 }
 
-/// How long the local copy of a record may go without comparing its marks.
+/// Returns the time from which on the marks of a record's local copy must be compared.
 pub(crate) fn marks_due(checked: Timestamp, every: Duration) -> Timestamp {
     checked.after(every)
 }
 
-/// The names of a record's tags.
+/// Returns the names of a record's tags.
 pub(crate) fn names(header: &Header) -> Result<Vec<Arc<str>>> {
     let name = |tag: &TagVersion| std::str::from_utf8(&tag.name).map(Arc::from);
     let names: std::result::Result<_, _> = header.tags.iter().map(name).collect();

@@ -1,16 +1,17 @@
-//! What this process knows of invalidations: of everything, and of tags.
+//! Invalidations as this process knows them: of everything, and of tags.
 //!
 //! An entry keeps the versions of its tags as they were when its load began, and the count of all
-//! changes, and is no longer what it was as soon as one of its tags differs, or everything has been
-//! changed since. So an invalidation is a few additions, however many entries it hits, and a load it
-//! overtakes cannot store anything that counts.
+//! changes. The entry is out of date as soon as one of its tags has another version, or everything
+//! has been changed since. An invalidation therefore takes a few additions, however many entries it
+//! ends, and a load that it overtakes cannot store anything that counts.
 //!
-//! A hit compares the count alone. Where it has grown, a closer look at the tags tells whether that
-//! was this entry's concern; if not, it is settled up to that count.
+//! A hit compares the count alone. Where the count has grown, a comparison of the tags tells
+//! whether the changes concerned this entry; if not, the entry is settled up to the new count.
 //!
-//! Invariants: a change is there before it is counted, and who judges reads the count first. So what
-//! is settled up to a count has been untouched by all the changes that it counts. Who finds that
-//! something is no longer fresh waits until the change is counted: nobody sees it and then not.
+//! Invariants: a change is made before it is counted, and a reader reads the count before it
+//! judges. An entry settled up to a count is therefore untouched by all the changes that it counts.
+//! A reader that finds an entry no longer fresh waits until the change is counted: no reader
+//! notices a change and then misses it again.
 
 use std::collections::HashMap;
 
@@ -19,21 +20,22 @@ use larder_core::Life;
 use crate::support::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::support::sync::{Arc, Mutex, RwLock, lock, read, write};
 
-/// The epoch and the versions of all tags that somebody holds on to.
+/// The epoch and the versions of all tags that are referenced.
 #[derive(Default)]
 pub(crate) struct Marks {
-    /// The count of all changes. It wraps, and is compared so.
+    /// The count of all changes. It wraps, and comparisons allow for that.
     changes: AtomicU32,
-    /// The counts of the last changes of everything. Low half: what was seen before is not fresh.
-    /// High half: what was seen before is dead. One word, so that nobody sees the one without the
-    /// other.
+    /// The counts of the last changes of everything. Low half: entries from before are not fresh.
+    /// High half: entries from before are dead. Both are in one word, so that no reader gets one
+    /// without the other.
     epochs: AtomicU64,
     tag_changes: AtomicU64,
-    /// Counts the changes that end entries, each after it has been made.
+    /// The count of changes that end entries, each counted after it is made.
     endings: AtomicU64,
-    /// Called after each of them, with no lock of this table held.
+    /// A function that is called after each of them, with no lock of this table taken.
     on_ending: Option<Box<dyn Fn() + Send + Sync>>,
-    /// Held while a change is made and counted. A leaf: who holds it takes no other lock.
+    /// The lock under which a change is made and counted. It is a leaf: no other lock is taken
+    /// under it.
     counting: Mutex<()>,
     table: RwLock<Table>,
 }
@@ -47,8 +49,8 @@ struct Table {
 /// One tag with its versions: each change makes another one.
 pub(crate) struct TagCell {
     name: Arc<str>,
-    /// High half: the hard version; low half: the soft one. One word, so that a hit compares once.
-    /// Should the soft one ever overflow, it counts as a hard change, which is safe.
+    /// High half: the hard version; low half: the soft one. Both are in one word, so that a hit
+    /// compares once. An overflow of the soft one would count as a hard change, which is safe.
     versions: AtomicU64,
 }
 
@@ -68,42 +70,42 @@ pub(crate) struct TagGeneration {
 }
 
 impl Marks {
-    /// Marks whose owner is told after each change that ends entries.
+    /// Makes marks that call `on_ending` after each change that ends entries.
     pub(crate) fn telling(on_ending: impl Fn() + Send + Sync + 'static) -> Self {
         Self { on_ending: Some(Box::new(on_ending)), ..Self::default() }
     }
 
-    /// How many changes have ended entries. A walk that begins after this is read meets all that
-    /// they ended.
+    /// Returns the count of changes that have ended entries. A walk that begins after this is read
+    /// meets all entries that they ended.
     pub(crate) fn endings(&self) -> u64 {
         self.endings.load(Ordering::SeqCst)
     }
 
-    /// Grows with every change of everything, hard or soft.
+    /// Returns the epoch, which grows with every change of everything, hard or soft.
     #[inline]
     pub(crate) fn epoch(&self) -> u32 {
         low(self.epochs.load(Ordering::Acquire))
     }
 
-    /// The count of all changes. What is settled up to it is as it was.
+    /// Returns the count of all changes. An entry settled up to it is unchanged.
     #[inline]
     pub(crate) fn changes(&self) -> u32 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// The oldest epoch that is not dead. Grows with every hard change of everything.
+    /// Returns the oldest epoch that is not dead. It grows with every hard change of everything.
     #[inline]
     pub(crate) fn floor(&self) -> u32 {
         high(self.epochs.load(Ordering::Acquire))
     }
 
-    /// Grows with every change of a tag, hard or soft, before the tag's own version does: who reads
-    /// versions first and this count second cannot miss a change in between.
+    /// Returns the count of tag changes, hard or soft. It grows before the tag's own version does:
+    /// a reader that reads versions first and this count second cannot miss a change in between.
     pub(crate) fn tag_changes(&self) -> u64 {
         self.tag_changes.load(Ordering::SeqCst)
     }
 
-    /// Removes from a table all tags that no entry, load or fetch holds.
+    /// Removes from a table all tags to which no entry, load or fetch has a reference.
     pub(crate) fn retain_held<T>(&self, tags: &mut HashMap<Arc<str>, T>) {
         let table = read(&self.table);
         let is_held =
@@ -111,43 +113,43 @@ impl Marks {
         tags.retain(|tag, _| is_held(tag));
     }
 
-    /// The count of changes, and after it these tags' versions.
+    /// Returns the count of changes, and after it these tags' versions.
     pub(crate) fn see(&self, tags: &[Arc<str>]) -> Generation {
         let changes = self.changes();
         Generation { changes, tags: (!tags.is_empty()).then(|| self.see_tags(tags)) }
     }
 
-    /// Everything that was loaded or inserted before counts as nothing.
+    /// Makes all entries that were loaded or inserted before count as nothing.
     pub(crate) fn invalidate_all(&self) {
         self.count(HARD, |change, _| Some((change, change)));
     }
 
-    /// Everything that was loaded or inserted before is stale.
+    /// Makes all entries that were loaded or inserted before stale.
     pub(crate) fn mark_all_stale(&self) {
         self.count(SOFT, |change, floor| Some((change, floor)));
     }
 
-    /// What has the tag and was loaded or inserted before counts as nothing.
+    /// Makes entries with the tag that were loaded or inserted before count as nothing.
     pub(crate) fn invalidate_tag(&self, tag: &str) {
         self.change_tag(tag, HARD);
     }
 
-    /// What has the tag and was loaded or inserted before is stale.
+    /// Makes entries with the tag that were loaded or inserted before stale.
     pub(crate) fn mark_tag_stale(&self, tag: &str) {
         self.change_tag(tag, SOFT);
     }
 
-    /// Whether nothing hard has happened to what was seen.
+    /// True if no hard change has ended the generation.
     pub(crate) fn is_current(&self, generation: &Generation) -> bool {
         self.life(generation) != Life::Dead
     }
 
-    /// What has become of something loaded when this was seen: fresh means nothing has.
+    /// Returns the life of an entry of this generation: fresh means that no change has touched it.
     pub(crate) fn life(&self, generation: &Generation) -> Life {
         self.life_of(generation.changes, generation.tags.as_deref().unwrap_or_default())
     }
 
-    /// The same of what is settled up to this count and has these tags.
+    /// Returns the life of an entry that is settled up to this count and has these tags.
     pub(crate) fn life_of(&self, settled: u32, tags: &[TagGeneration]) -> Life {
         let epochs = self.epochs.load(Ordering::Acquire);
         let life = if is_before(settled, high(epochs)) || tags.iter().any(TagGeneration::is_dead) {
@@ -157,12 +159,12 @@ impl Marks {
         } else {
             return Life::Fresh;
         };
-        // The change may not be counted yet, and others hit by the count alone.
+        // The change may not be counted yet, and other readers hit by the count alone.
         drop(lock(&self.counting));
         life
     }
 
-    /// The same, and up to which count it is settled by now.
+    /// Like [`life_of`](Self::life_of), with the count up to which the entry is settled now.
     pub(crate) fn settle(&self, settled: u32, tags: &[TagGeneration]) -> (Life, u32) {
         let changes = self.changes();
         match self.life_of(settled, tags) {
@@ -173,7 +175,7 @@ impl Marks {
 
     fn change_tag(&self, tag: &str, change: u64) {
         self.tag_changes.fetch_add(1, Ordering::SeqCst);
-        // A tag without a cell has been seen by nobody who is still there.
+        // A tag without a cell is referenced by no entry and no load.
         let cell = read(&self.table).cells.get(tag).cloned();
         if let Some(cell) = cell {
             self.count(change, |_, _| {
@@ -183,12 +185,12 @@ impl Marks {
         }
     }
 
-    /// Makes a hard or a soft change and counts it. `make` is given its count and the floor, and says what becomes of
-    /// the epoch and the floor, if anything does.
+    /// Makes a hard or a soft change and counts it. `make` gets the count of the change and the
+    /// floor, and returns the new epoch and floor if they change.
     fn count(&self, kind: u64, make: impl FnOnce(u32, u32) -> Option<(u32, u32)>) {
         let counting = lock(&self.counting);
         let change = self.changes().wrapping_add(1);
-        // Counts are told apart over half of their range: what is older goes.
+        // Counts can be ordered over half of their range only: older entries are ended.
         let forgets = change.is_multiple_of(OLDEST).then_some((change, change));
         let epochs = make(change, self.floor());
         if let Some((epoch, floor)) = forgets.or(epochs) {
@@ -218,7 +220,7 @@ impl Marks {
 impl Table {
     fn cell(&mut self, tag: &Arc<str>) -> &Arc<TagCell> {
         if self.cells.len() >= self.prune_at {
-            // Cells leave and are found under this lock only, so one that nobody else holds now
+            // Cells leave and are found under this lock only, so a cell without other references
             // can be forgotten: no entry or load will ask for its versions.
             self.cells.retain(|_, cell| Arc::strong_count(cell) > 1);
             self.prune_at = (self.cells.len() * 2).max(MIN_PRUNED);
@@ -234,7 +236,7 @@ impl TagCell {
 }
 
 impl Generation {
-    /// The same with more tags, which were seen later: the count stays.
+    /// Returns the generation with more tags, which were read later: the count stays.
     pub(crate) fn with_tags_of(self, later: &Self) -> Self {
         let tags = match (&self.tags, &later.tags) {
             (Some(tags), Some(more)) => Some(tags.iter().chain(more.iter()).cloned().collect()),
@@ -243,7 +245,7 @@ impl Generation {
         Self { tags, ..self }
     }
 
-    /// The tags.
+    /// Returns the names of the tags.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         self.tags.iter().flat_map(|tags| tags.iter()).map(|tag| Arc::clone(tag.name())).collect()
     }
@@ -254,7 +256,7 @@ impl TagGeneration {
         Self { cell: Arc::clone(cell), versions: cell.versions.load(Ordering::SeqCst) }
     }
 
-    /// The tag.
+    /// Returns the name of the tag.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.cell.name
     }
@@ -272,10 +274,10 @@ impl TagGeneration {
 const HARD: u64 = 1 << 32;
 const SOFT: u64 = 1;
 
-/// How many changes a count is told from its like.
+/// The largest distance at which the order of two counts is known.
 const OLDEST: u32 = 1 << 31;
 
-/// Whether one count comes before another: they are at most half of their range apart.
+/// True if one count comes before the other: they are at most half of their range apart.
 const fn is_before(one: u32, other: u32) -> bool {
     one != other && other.wrapping_sub(one) <= OLDEST
 }
@@ -289,7 +291,7 @@ const fn high(word: u64) -> u32 {
     low(word >> 32)
 }
 
-/// The size below which the table is not searched for forgotten tags.
+/// The size below which the table is not searched for unreferenced tags.
 const MIN_PRUNED: usize = 1024;
 
 #[cfg(all(test, not(shuttle)))]

@@ -1,12 +1,12 @@
-//! What this process knows of the marks at the authority.
+//! The marks of the authority, as far as this process knows them.
 //!
 //! Invariants: a fetched mark is installed only if this process has not changed the mark since the
-//! fetch began. After its own change a mark is asked for again, because another process's change
-//! may have come after; what was written stays for comparison.
+//! fetch began. After a change of its own, this process asks for the mark again, because another
+//! process's change may have come after; the written mark stays for comparison.
 //!
-//! A tag is forgotten only while nobody here holds it: no local copy, no load, no fetch. So no copy
-//! is left that could not be compared, and no fetch that began before a change is still under way,
-//! which would put the old version back once the change is forgotten.
+//! A tag is forgotten only while this process has no reference to it: no local copy, no load, no
+//! fetch. So no copy is left that could not be compared. Nor is a fetch under way that began before
+//! a change: it would put the old version back once the change is forgotten.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,40 +17,40 @@ use crate::support::rule::{Rule, holds};
 use crate::tier::marks::current::Current;
 use crate::tier::marks::here::{Generation, Marks};
 
-/// What is known of the namespace's marks.
+/// The known marks of the namespace.
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) epoch: Known<Epoch>,
     tags: HashMap<Arc<str>, Known<TagVersion>>,
-    /// Counts own changes of the marks: never goes back.
+    /// The count of this process's own changes of marks. It never goes back.
     changes: u64,
-    /// The size at which tags that nobody holds are forgotten.
+    /// The size at which unreferenced tags are forgotten.
     forget_at: usize,
 }
 
 /// A mark, as far as it is known.
 pub(crate) struct Known<T> {
     pub(crate) value: Option<T>,
-    /// When it was asked for; zero if it must be asked for again.
+    /// The time at which the mark was asked for; zero if it must be asked for again.
     checked: Timestamp,
-    /// The table's count at the last own change.
+    /// The table's count at the last change by this process.
     changed: u64,
-    /// Until when it lives at the authority: zero if that is not known.
+    /// The time until which the mark lives at the authority: zero if that is not known.
     lasts: Timestamp,
 }
 
 /// Marks as the authority had them.
 pub(crate) struct Fetched {
-    /// When they were asked for.
+    /// The time at which the marks were asked for.
     pub(crate) began: Timestamp,
     pub(crate) epoch: Epoch,
-    /// Each tag, and until when it lives there.
+    /// Each tag, and the time until which it lives there.
     pub(crate) tags: Vec<(TagVersion, Timestamp)>,
 }
 
 impl Table {
-    /// What is known, if all of it is recent enough; else how much has been changed here so far, and
-    /// the tags are held until they are fetched.
+    /// Returns the known marks, if all of them are recent enough. If not, returns the count of own
+    /// changes so far, and keeps a reference to the tags until they are fetched.
     pub(crate) fn answer(
         &mut self,
         marks: &Marks,
@@ -79,7 +79,7 @@ impl Table {
         }
     }
 
-    /// Takes over what was fetched, when `before` changes had been made here.
+    /// Installs fetched marks. This process had made `before` changes when the fetch began.
     pub(crate) fn install(
         &mut self,
         marks: &Marks,
@@ -110,7 +110,7 @@ impl Table {
         }
     }
 
-    /// What is known of a tag, and the count of own changes, the one that is to be noted included.
+    /// Returns the known mark of a tag, and the count of own changes with the new one.
     pub(crate) fn change(
         &mut self,
         marks: &Marks,
@@ -126,7 +126,7 @@ impl Table {
         self.changes
     }
 
-    /// Those of these versions that are not known to live until then.
+    /// Returns those of these versions that are not known to live until then.
     pub(crate) fn ending_before<'a>(
         &self,
         tags: &'a [TagVersion],
@@ -140,7 +140,7 @@ impl Table {
         tags.iter().filter(ends).collect()
     }
 
-    /// Notes until when a version lives at the authority.
+    /// Notes the time until which a version lives at the authority.
     pub(crate) fn lasts(&mut self, tag: &TagVersion, until: Timestamp) {
         let known = std::str::from_utf8(&tag.name).ok().and_then(|name| self.tags.get_mut(name));
         if let Some(known) = known.filter(|known| known.value.as_ref() == Some(tag)) {
@@ -151,12 +151,12 @@ impl Table {
     fn make_room(&mut self, marks: &Marks, wanted: usize) {
         if self.tags.len() + wanted > self.forget_at.max(LEAST_KEPT) {
             self.forget(marks);
-            // Each time as many have come as are looked through.
+            // Each search follows as many new tags as there are tags to search.
             self.forget_at = (self.tags.len() + wanted) * 2;
         }
     }
 
-    /// Forgets the tags that nobody here holds.
+    /// Forgets the tags to which this process has no reference.
     pub(crate) fn forget(&mut self, marks: &Marks) {
         if holds(Rule::ForgetUnheld) {
             marks.retain_held(&mut self.tags);
@@ -178,7 +178,7 @@ impl<T> Known<T> {
         self.value.as_ref().filter(|_| self.checked >= oldest)
     }
 
-    /// Whether what was asked for at `began`, after `before` changes, is news.
+    /// True if an answer asked for at `began`, after `before` own changes, is news.
     fn takes(&self, began: Timestamp, before: u64) -> bool {
         !holds(Rule::InstallGuard) || (self.changed <= before && self.checked <= began)
     }
@@ -187,8 +187,8 @@ impl<T> Known<T> {
         (self.value, self.checked, self.lasts) = (Some(value), checked, lasts);
     }
 
-    /// Notes an own change; what it wrote, if that is sure, is what the next answer is compared
-    /// with.
+    /// Notes a change by this process. The written value, if it is sure, is compared with the next
+    /// answer.
     pub(crate) fn changed_here(&mut self, written: Option<T>, changes: u64) {
         self.value = written.or_else(|| self.value.take());
         (self.checked, self.lasts) = (Timestamp::ZERO, Timestamp::ZERO);

@@ -13,7 +13,7 @@ use crate::tier::shared::remote::Remote;
 /// The last tier, and what this process knows of its marks.
 pub(crate) struct Authority {
     pub(crate) remote: Remote,
-    /// How long the epoch and a tag are believed without asking again.
+    /// The time for which the epoch and a tag are believed without asking again.
     pub(crate) tag_check: Duration,
     pub(crate) table: Arc<Mutex<Table>>,
     swap: Swap<AnyBackend>,
@@ -26,14 +26,14 @@ impl Authority {
         Self { remote, tag_check, table: Arc::default(), swap }
     }
 
-    /// The same authority, asked through `backend`: what is known of it is shared.
+    /// Returns this authority, asked through `backend`. Its table of known marks is shared.
     pub(crate) fn through(&self, backend: impl Backend) -> Self {
         let (remote, table) = (self.remote.through(backend), Arc::clone(&self.table));
         Self { remote, table, swap: self.swap.clone(), ..*self }
     }
 
-    /// Changes that depend on what is there: one for the cache, so that its changes of one key wait
-    /// for each other instead of competing.
+    /// Changes that depend on the record that is there. The cache has one `Swap`, so that its
+    /// changes of one key wait for each other instead of competing.
     pub(crate) const fn swap(&self) -> &Swap<AnyBackend> {
         &self.swap
     }

@@ -1,7 +1,7 @@
 //! Reading and changing marks at the authority.
 //!
-//! The sequence and the epoch never expire, a tag does: see `tag_life.rs`. A mark that was lost is made
-//! anew, which invalidates.
+//! The sequence and the epoch never expire, a tag does: see `tag_life.rs`. A lost mark is made
+//! anew, which invalidates all entries that have it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,12 @@ use crate::tier::marks::known::Fetched;
 use crate::tier::marks::record::{LEAST_LIFE, epoch_mark, lost_if_damaged, mark, tag_mark};
 use crate::tier::shared::authority::Authority;
 
-/// Retries of a fetch or mint that was raced. Each needs another change at the same moment.
+/// The number of tries to fetch or to make a mark. A try fails only if another change happens at
+/// the same moment.
 pub(super) const TRIES: usize = 8;
 
 impl Authority {
-    /// The epoch and these tags. Those that the authority does not have are made.
+    /// Returns the epoch and these tags. Tags that the authority does not have are made.
     pub(crate) async fn current(
         &self,
         marks: &Marks,
@@ -34,7 +35,7 @@ impl Authority {
         self.current_for(marks, tags, age, LEAST_LIFE).await
     }
 
-    /// The same. Tags that are made live for so long.
+    /// Like [`current`](Self::current); tags that are made live this long.
     pub(super) async fn current_for(
         &self,
         marks: &Marks,
@@ -50,7 +51,7 @@ impl Authority {
                 Timestamp::from_nanos(due.as_nanos().saturating_add(1))
             }
         };
-        // Whoever fetches tags holds them, so that they are not forgotten meanwhile.
+        // The fetch keeps a reference to its tags, so that they are not forgotten meanwhile.
         let mut pinned = None;
         for _ in 0..TRIES {
             let before = match lock(&self.table).answer(marks, tags, oldest, &mut pinned) {
@@ -67,8 +68,8 @@ impl Authority {
         Err(contended("read marks"))
     }
 
-    /// The marks that a record is judged by which was asked for at `asked`. Remembered ones may be older
-    /// than the record's: before they condemn it, they are asked for again.
+    /// Returns the marks to judge a record that was asked for at `asked`. Remembered marks may be
+    /// older than the record's: before they condemn the record, they are asked for again.
     pub(crate) async fn judging(
         &self,
         marks: &Marks,
@@ -84,13 +85,13 @@ impl Authority {
         Ok(current)
     }
 
-    /// The tag sequence: it changes before and with every change of any tag.
+    /// Returns the tag sequence, which changes before and with every change of any tag.
     pub(crate) async fn sequence(&self) -> Result<Version> {
         let key = self.remote.key(Class::Sequence, "");
         Ok(self.read_or_make(&key, mark(Vec::new(), Epoch::NONE, NEVER)).await?.version)
     }
 
-    /// Changes a tag at the authority; its mark as it is now.
+    /// Changes a tag at the authority and returns its mark as it is now.
     pub(crate) async fn write_tag(&self, tag: &str, change: MarkChange) -> Result<Header> {
         let key = self.remote.key(Class::Tag, tag);
         let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
@@ -102,7 +103,7 @@ impl Authority {
         renew().await
     }
 
-    /// A tag has changed at the authority, to this mark if that is known: it changes here as well.
+    /// Changes a tag here after its change at the authority, to this mark if the mark is known.
     pub(crate) fn tag_changed(
         &self,
         marks: &Marks,
@@ -113,7 +114,7 @@ impl Authority {
         let version = mark.and_then(|header| header.tags.first());
         let mut table = lock(&self.table);
         let (known, changes) = table.change(marks, &Arc::from(tag));
-        // Between what was known and what is written another process may have changed it hard.
+        // Another process may have changed the tag hard between the known mark and the written one.
         let is_other = |then: &TagVersion| version.is_some_and(|now| now.hard != then.hard);
         if change == MarkChange::Hard || known.value.as_ref().is_some_and(is_other) {
             marks.invalidate_tag(tag);
@@ -128,13 +129,12 @@ impl Authority {
         applied(self.remote.write(&key, mark(Vec::new(), Epoch::NONE, NEVER), Expect::Any).await)
     }
 
-    /// Changes the epoch at the authority; its mark as it is now.
+    /// Changes the epoch at the authority and returns its mark as it is now.
     pub(crate) async fn write_epoch(&self, change: MarkChange) -> Result<Header> {
         self.renew(&self.remote.key(Class::Epoch, ""), change, epoch_mark).await
     }
 
-    /// The epoch has changed at the authority, to this mark if that is known: it changes here as
-    /// well.
+    /// Changes the epoch here after its change at the authority, to this mark if the mark is known.
     pub(crate) fn epoch_changed(&self, marks: &Marks, change: MarkChange, mark: Option<&Header>) {
         let epoch = mark.map(|header| header.epoch);
         let mut table = lock(&self.table);
@@ -148,8 +148,8 @@ impl Authority {
         table.epoch.changed_here(epoch, changes);
     }
 
-    /// Writes a mark anew: whatever is there for a hard change, over what is there for a soft one.
-    /// What was written.
+    /// Writes a mark anew and returns its header. A hard change overwrites any record; a soft
+    /// change is made from the record that is there and overwrites only that one.
     async fn renew(
         &self,
         key: &Key,
@@ -173,7 +173,7 @@ impl Authority {
         Err(contended("write a mark"))
     }
 
-    /// A mark's header. Damaged bytes count as a mark that was lost: it is made anew over them.
+    /// Reads a mark's header. Damaged bytes count as a lost mark, which is made anew over them.
     async fn read_mark(&self, key: &Key) -> Result<Option<Header>> {
         lost_if_damaged(self.remote.read(key).await)
     }
@@ -199,7 +199,7 @@ impl Authority {
         for (tag, there) in tags.iter().zip(there) {
             let Some(mut header) = there.or_else(|| minted.next()) else { break };
             if header.tags.is_empty() {
-                // Somebody else's record: as good as lost.
+                // The record is not a tag's: as good as lost.
                 let make = |there: Option<&Header>| tag_mark(tag, there, life);
                 header =
                     self.renew(&self.remote.key(Class::Tag, tag), MarkChange::Hard, make).await?;
@@ -210,7 +210,7 @@ impl Authority {
         Ok(fetched)
     }
 
-    /// Makes tags that are missing; those that others have made meanwhile are adopted.
+    /// Makes missing tags; tags that other processes have made meanwhile are adopted.
     async fn make_tags(&self, tags: &[&Arc<str>], life: Duration) -> Result<Vec<Header>> {
         if tags.is_empty() {
             return Ok(Vec::new());
@@ -234,7 +234,8 @@ impl Authority {
         Ok(headers)
     }
 
-    /// Reads a mark; one that is missing is made, and who loses that race adopts the winner's.
+    /// Reads a mark and makes it if it is missing. If another process makes it first, that one is
+    /// adopted.
     async fn read_or_make(&self, key: &Key, made: Record) -> Result<Header> {
         if let Some(header) = self.read_mark(key).await? {
             return Ok(header);

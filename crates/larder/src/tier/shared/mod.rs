@@ -1,4 +1,4 @@
-//! The shared tier with types: records in and out of values.
+//! The shared tier with types: turns records into values and back.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,18 +32,18 @@ pub(crate) struct Shared<V> {
     pub(crate) authority: Authority,
     codec: Arc<dyn Codec<V>>,
     value_type: u32,
-    /// How long a local copy may go without being compared.
+    /// The time for which a local copy may be used without being compared.
     pub(crate) local_cap: Duration,
-    /// Whether damage and outages are errors and not misses.
+    /// True if damage and outages are errors and not misses.
     pub(crate) strict: bool,
     observer: Observer,
-    /// Leases of loads that have ended here, while they are taken back: nobody waits for them.
+    /// Leases of loads that have ended here, while they are taken back: no caller waits for them.
     ended: Arc<Mutex<HashSet<Version>>>,
 }
 
-/// What the authority has under a key.
+/// The authority's record under a key, judged.
 pub(crate) enum Found<V> {
-    /// A value or an absence, fresh or stale, how the local tier may hold it, and its record.
+    /// A value or an absence, fresh or stale, as the local tier may keep it, and its record.
     Usable(Entry<V>, Record),
     /// Nothing to serve, but a record to write over: a lease, a counter, dead by a mark, or
     /// undecodable.
@@ -68,7 +68,7 @@ impl Drop for EndedLeases {
 }
 
 impl<V> Found<V> {
-    /// What can be served, and the record to write over.
+    /// Returns the entry that can be served, and the header of the record to write over.
     pub(crate) fn into_parts(self) -> (Option<Entry<V>>, Option<Header>) {
         match self {
             Self::Usable(entry, record) => (Some(entry), Some(record.header)),
@@ -77,7 +77,7 @@ impl<V> Found<V> {
         }
     }
 
-    /// What can be served.
+    /// Returns the entry that can be served.
     pub(crate) fn into_entry(self) -> Option<Entry<V>> {
         match self {
             Self::Usable(entry, _) => Some(entry),
@@ -98,18 +98,18 @@ impl<V: 'static> Shared<V> {
         Self { authority, codec, value_type, local_cap, strict, observer, ended }
     }
 
-    /// Notes that the loads of these leases have ended, until what comes back is dropped.
+    /// Notes that the loads of these leases have ended, until the returned guard is dropped.
     pub(crate) fn note_ended(&self, leases: Vec<Version>) -> EndedLeases {
         lock(&self.ended).extend(leases.iter().copied());
         EndedLeases { ended: Arc::clone(&self.ended), leases }
     }
 
-    /// Whether a lease is of a load that has ended here.
+    /// True if the lease belongs to a load that has ended here.
     pub(crate) fn is_ended(&self, lease: Version) -> bool {
         lock(&self.ended).contains(&lease)
     }
 
-    /// The same tier, asked through `backend`.
+    /// Returns this tier, asked through `backend`.
     pub(crate) fn through(&self, backend: impl Backend) -> Self {
         Self {
             authority: self.authority.through(backend),
@@ -125,13 +125,13 @@ impl<V: 'static> Shared<V> {
         self.authority.remote.key(Class::Entry, &key.to_text())
     }
 
-    /// Reads the key and judges what is there, by marks of this age. `known` is a local copy: it is
+    /// Reads the key and judges its record, by marks of this age. `known` is a local copy: it is
     /// not decoded again.
     ///
     /// Damaged bytes count as nothing, with an event.
     ///
     /// # Errors
-    /// What keeps the authority or its marks from being read; in strict mode also damaged bytes.
+    /// An error of reading the authority or its marks; in strict mode also damaged bytes.
     pub(crate) async fn find(
         &self,
         key: &Key,
@@ -180,14 +180,14 @@ impl<V: 'static> Shared<V> {
         };
         let mut entry = self.entry(content, life, &record.header, &current, began);
         if let Some(known) = known {
-            // How its loads have fared here: the record does not know.
+            // The record does not know how the entry's loads have fared here.
             entry.metadata.failures = known.metadata.failures;
             entry.metadata.retry_at = known.metadata.retry_at;
         }
         Ok(Found::Usable(entry, record))
     }
 
-    /// Whether the codec is the one that wrote this value, and the value of its type, or of none.
+    /// True if this codec wrote the value, and the value has this cache's type, or none.
     pub(crate) fn is_own(&self, header: &Header) -> bool {
         let types = (header.value_type, self.value_type);
         let is_of_type = types.0 == 0 || types.1 == 0 || types.0 == types.1;
@@ -202,7 +202,8 @@ impl<V: 'static> Shared<V> {
         Ok(())
     }
 
-    /// How the local tier may hold a copy of this record, read or written since `began`.
+    /// Returns the entry that the local tier may keep of this record, read or written since
+    /// `began`.
     pub(crate) fn entry(
         &self,
         content: Content<V>,
@@ -218,7 +219,8 @@ impl<V: 'static> Shared<V> {
         let verified =
             if holds(Rule::TrustedSinceAsked) { began } else { self.authority.remote.clock.now() };
         metadata.copy_due = verified.after(self.local_cap);
-        // What a mark has made stale is stale here from the start: its own marks are those of now.
+        // A record that a mark has made stale is stale here from the start: the entry's own marks
+        // are those of now.
         let is_marked = life != Life::Fresh && times.life() == Life::Fresh;
         let fresh_left = if is_marked { Duration::ZERO } else { times.fresh_left() };
         let lives = (fresh_left, times.kept_left());
@@ -226,7 +228,7 @@ impl<V: 'static> Shared<V> {
         Entry { life, is_marked, ..entry }
     }
 
-    /// A record of this value for this key.
+    /// Makes a record of this value for this key.
     ///
     /// # Errors
     /// [`Codec`](ErrorKind::Codec) if it cannot be encoded, [`NoSpace`](ErrorKind::NoSpace) if the
@@ -277,7 +279,8 @@ impl<V: 'static> Shared<V> {
 const FOREIGN: &str = "the key has a value of another type, codec or kind: caches that hold different \
     things need a namespace each";
 
-/// Runs a codec. A panic of its is a failure of its: the lease of the load must still be given up.
+/// Runs a codec. A panic of the codec counts as its failure: the load's lease must still be given
+/// up.
 fn guarded<T>(operation: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let panicked = |_| Err(Error::new(ErrorKind::Codec, operation, "the codec panicked"));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)

@@ -1,4 +1,4 @@
-//! Freeing at the authority what marks have ended: a backend knows nothing of marks.
+//! Frees the authority's records that marks have ended: a backend knows nothing of marks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::tier::shared::authority::Authority;
 use crate::tier::shared::scan::{Met, Scan};
 
 impl Authority {
-    /// Deletes the entries of the namespace that a change of the epoch or of a tag has ended; how
-    /// many. None where the backend cannot list keys.
+    /// Deletes the entries of the namespace that a change of the epoch or of a tag has ended, and
+    /// returns their number. Deletes none where the backend cannot list keys.
     ///
-    /// Each is deleted by its version: what takes its place meanwhile stays. Leases are left to
-    /// their loads, and end by themselves.
+    /// Each is deleted by its version, so a record that takes its place meanwhile stays. Leases are
+    /// left to their loads, and end by themselves.
     pub(crate) async fn purge_ended(&self) -> Result<u64> {
         if !self.remote.backend().capabilities().scan {
             return Ok(0);
@@ -53,9 +53,9 @@ impl Authority {
         Ok(count)
     }
 
-    /// The marks of these records, asked for after the records were met: an earlier answer would
-    /// condemn what was stored under newer marks. Marks that are missing are not made here: what
-    /// had them is dead.
+    /// Reads the marks of these records after the records were read: by an earlier answer, records
+    /// stored under newer marks would be deleted. Missing marks are not made here: their records
+    /// are dead.
     async fn marks_of(&self, page: &[Met]) -> Result<Current> {
         let tags: BTreeSet<Arc<str>> =
             page.iter().flat_map(|met| names(&met.header).unwrap_or_default()).collect();

@@ -1,4 +1,5 @@
-//! One backend as a tier: its names, its time and its calls, none of which takes for ever.
+//! One backend as a tier: its names, its time and its calls, each of which ends within a time
+//! limit.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,9 +14,9 @@ use crate::support::clock::LocalClock;
 use crate::support::runtime::{Sleep, before};
 use crate::support::sync::lock;
 
-/// How long one sample of the store's clock is reckoned from.
+/// The time for which one sample of the store's clock is used.
 const CLOCK_SAMPLE: Duration = Duration::from_secs(60);
-/// A sample that took longer says too little.
+/// The longest time that a sample may take. A slower one is too inexact.
 const CLOCK_ERROR: Duration = Duration::from_millis(500);
 
 /// A backend, with the names of this cache's records in it.
@@ -24,15 +25,16 @@ pub(crate) struct Remote {
     namespace: Namespace,
     mangler: Option<Mangler>,
     pub(crate) clock: LocalClock,
-    /// How long one call of the backend takes at most: it is wrapped to keep to that.
+    /// The time limit of one call of the backend. The backend is wrapped in a layer that keeps to
+    /// it.
     pub(crate) timeout: Duration,
     sample: Arc<Mutex<Option<Sample>>>,
 }
 
-/// Makes the name of an entry at the backend of its key's text.
+/// Makes an entry's name at the backend from its key's text.
 pub(crate) type Mangler = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
-/// When the store's clock was asked, and what it said.
+/// The time at which the store's clock was asked, and its answer.
 type Sample = (Timestamp, Option<StoreTime>);
 
 impl Remote {
@@ -47,7 +49,7 @@ impl Remote {
         Self { backend, namespace, mangler, clock, timeout, sample: Arc::default() }
     }
 
-    /// The same tier, asked through `backend`.
+    /// Returns this tier, asked through `backend`.
     pub(super) fn through(&self, backend: impl Backend) -> Self {
         Self {
             backend: AnyBackend::new(backend),
@@ -69,9 +71,9 @@ impl Remote {
         }
     }
 
-    /// The name beside an entry where a load over this version leaves its lease.
+    /// Returns the name beside an entry where a load over this version leaves its lease.
     ///
-    /// It says what the entry's own name says: a mangled key stays mangled.
+    /// The name contains the entry's own name: a mangled key stays mangled.
     pub(crate) fn beside(&self, entry: &Key, version: Version) -> Key {
         let class = self.namespace.class_prefix(Class::Entry);
         let name = entry.name().strip_prefix(class.as_slice()).unwrap_or(entry.name());
@@ -112,13 +114,13 @@ impl Remote {
         one("retime", self.backend.retime(std::slice::from_ref(&retime)).await)
     }
 
-    /// Has the backend connected.
+    /// Makes the backend connect.
     pub(crate) async fn connect(&self) -> Result<()> {
         unless_lacking(self.backend.incarnation().await.map(drop))
     }
 
-    /// Frees so many dead records of the store; how many there were. Whoever asks for it is told if the
-    /// store cannot.
+    /// Frees at most this many dead records of the store and returns their number. The error of a
+    /// store that cannot do so is returned.
     pub(crate) async fn purge(&self, limit: usize) -> Result<usize> {
         self.backend.purge(limit).await
     }
@@ -127,8 +129,8 @@ impl Remote {
         unless_lacking(self.backend.close().await)
     }
 
-    /// The store's clock, reckoned from a sample that is at most a minute old. Zero if the store
-    /// did not tell it within half a second; it is not asked again within the minute.
+    /// Returns the store's clock, reckoned from a sample that is at most a minute old. Zero if the
+    /// store did not answer within half a second; it is not asked again within the minute.
     pub(crate) async fn store_now(&self) -> StoreTime {
         let now = self.clock.now();
         let sample = *lock(&self.sample);
@@ -143,7 +145,7 @@ impl Remote {
     }
 }
 
-/// What a store lacks that need not have it, comes to nothing.
+/// Turns the error of an optional call that the store does not support into success.
 fn unless_lacking(answer: Result<()>) -> Result<()> {
     match answer {
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),

@@ -11,12 +11,12 @@ use crate::tier::marks::current::{Age, life, names};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::authority::Authority;
 
-/// The records that a pattern means. Leases are met too; what is written meanwhile may be met or
-/// not, and what is there all the while is met at least once.
+/// A walk over the records that a pattern matches. Leases are among them. A record that is written
+/// meanwhile may be met or not; a record that is there all the while is met at least once.
 #[derive(Clone)]
 pub(crate) struct Scan {
     pattern: Pattern,
-    /// What the names still to be walked begin with.
+    /// The beginnings of the names that are still to be walked.
     prefixes: Vec<Vec<u8>>,
     cursor: Option<Bytes>,
 }
@@ -30,22 +30,22 @@ pub(crate) struct Met {
 }
 
 impl Met {
-    /// Whether it is something that a user has stored.
+    /// True if the record is one that a user has stored: a value or a number.
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self.header.kind, Kind::Value | Kind::Counter)
     }
 }
 
 impl Scan {
-    /// The entries that a pattern means.
+    /// Begins a walk over the entries that a pattern matches.
     pub(crate) fn new(authority: &Authority, pattern: Pattern) -> Self {
         Self::of(authority, Class::Entry, pattern)
     }
 
-    /// The records of one class that a pattern means.
+    /// Begins a walk over the records of one class that a pattern matches.
     pub(super) fn of(authority: &Authority, class: Class, pattern: Pattern) -> Self {
         let class = authority.remote.namespace().class_prefix(class);
-        // A name that holds the whole key has neither spaces nor control characters.
+        // A name that contains the whole key has neither spaces nor control characters.
         let literal = pattern.literal_prefix().as_bytes();
         let plain = literal.iter().take_while(|&&byte| byte > b' ' && byte != 0x7f).copied();
         let whole = class.iter().copied().chain([b':']).chain(plain).collect();
@@ -54,7 +54,7 @@ impl Scan {
         Self { pattern, prefixes: vec![named(b'~'), named(b'#'), whole], cursor: None }
     }
 
-    /// The next page, which may be empty; none after the last.
+    /// Returns the next page, which may be empty; none after the last.
     pub(crate) async fn page(&mut self, authority: &Authority) -> Result<Option<Vec<Met>>> {
         let Some(prefix) = self.prefixes.last() else { return Ok(None) };
         let page = authority.remote.backend().scan(prefix, self.cursor.take(), PAGE).await?;
@@ -73,7 +73,7 @@ impl Scan {
 }
 
 impl Authority {
-    /// The lives of these records, by their times and by their marks.
+    /// Returns the lives of these records, by their times and by their marks.
     pub(crate) async fn lives(&self, marks: &Marks, records: &[Met]) -> Result<Vec<Life>> {
         let mut lives = Vec::with_capacity(records.len());
         let mut left = records;
@@ -96,7 +96,7 @@ impl Authority {
     }
 }
 
-/// From how many tags on no other record is judged together with those before.
+/// The number of tags from which on no further record joins the records that are judged together.
 const TAGS_AT_ONCE: usize = 1_000;
 
 const PAGE: usize = 1_000;

@@ -1,13 +1,15 @@
 //! How long tags live at the authority.
 //!
-//! A tag's record dies as others do, and then a new one is made with other versions: what had the
-//! tag is dead with it. So a tag must outlive what has it. Whoever stores or lengthens an entry
-//! first extends its tags' lives, by their versions: a tag that has changed or died since it was
-//! read is not extended, and the entry is not stored. Writing the tag's record again instead would
-//! bring back a version that somebody has changed meanwhile.
+//! A tag's record dies as other records do. A tag made anew has other versions, so every entry that
+//! has the tag is then dead too. A tag must therefore outlive its entries. Before an entry is
+//! stored or its life lengthened, its tags' lives are extended, by their versions: a tag that has
+//! changed or died since it was read is not extended, and the entry is not stored. Writing the
+//! tag's record again instead would bring back a version that another process has changed
+//! meanwhile.
 //!
-//! An extension may cut another one short, if both were computed from the same record. Whoever reads
-//! an entry and finds too little left extends again; in the worst case the entry dies early.
+//! An extension may cut another one short, if both were computed from the same record. A reader of
+//! an entry that finds too little life left extends the tags again; in the worst case the entry
+//! dies early.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use crate::tier::shared::marks::TRIES;
 use crate::tier::shared::scan::Scan;
 
 impl Authority {
-    /// The marks as they are now, with tags that live at least this long.
+    /// Returns the marks as they are now, with tags that live at least this long.
     pub(crate) async fn capture(
         &self,
         marks: &Marks,
@@ -47,8 +49,8 @@ impl Authority {
         Err(contended("extend a tag"))
     }
 
-    /// Makes tags live at least this long, in one call for all that do not; false if one of them has
-    /// changed or died since this version of it was read.
+    /// Makes tags live at least this long, in one call for all that do not. Returns false if one of
+    /// them has changed or died since this version of it was read.
     pub(crate) async fn extend(&self, tags: &[TagVersion], life: Duration) -> Result<bool> {
         if tags.is_empty() || life.is_zero() || !holds(Rule::ExtendTags) {
             return Ok(true);
@@ -74,13 +76,13 @@ impl Authority {
         Ok(are_extended || !holds(Rule::RefusedExtension))
     }
 
-    /// Extends the tags of an entry that has been read, if their lives have been cut short. If that
+    /// Extends the tags of an entry that was read, if their lives have been cut short. If that
     /// fails, the entry dies early.
     pub(crate) async fn keep_tags(&self, tags: &[TagVersion], left: Duration) {
         let _ = self.extend(tags, left).await;
     }
 
-    /// Whether all these tags are known to live at least this long.
+    /// True if all these tags are known to live at least this long.
     pub(crate) fn outlive(&self, tags: &[TagVersion], life: Duration) -> bool {
         self.ending_within(tags, life).is_empty()
     }
@@ -89,11 +91,11 @@ impl Authority {
         lock(&self.table).ending_before(tags, self.remote.clock.now().after(life))
     }
 
-    /// Gives an end to tags without one that no entry has any more. An entry that is stored meanwhile
-    /// has an hour in which whoever reads it extends its tags again.
+    /// Gives an end to tags that live without end and that no entry has any more. An entry that is
+    /// stored meanwhile has an hour in which its readers extend its tags again.
     ///
     /// # Errors
-    /// The backend's: some of the tags may then have an end.
+    /// Errors of the backend: some of the tags may then have an end.
     pub(crate) async fn end_unnamed(&self) -> Result<()> {
         let capabilities = self.remote.backend().capabilities();
         if !capabilities.scan || !capabilities.conditional {
@@ -119,7 +121,7 @@ impl Authority {
         }
     }
 
-    /// Gives an end to those of these tags that no entry has.
+    /// Gives an end to each of these tags that no entry has.
     async fn end(&self, mut tags: HashMap<Bytes, TagVersion>) -> Result<()> {
         if tags.is_empty() {
             return Ok(());
@@ -139,7 +141,7 @@ impl Authority {
             for (tag, outcome) in tags.into_iter().zip(outcomes) {
                 match outcome {
                     Outcome::Done => table.lasts(tag, began.after(LEAST_LIFE)),
-                    // It has changed, and has an end by that.
+                    // The tag has changed, and that change has given it an end.
                     Outcome::Refused(_) => {}
                     Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
                 }
@@ -160,7 +162,7 @@ impl Authority {
         }
         let retime = |tag: &&TagVersion| Retime {
             key: key(tag),
-            // A tag's soft version is that of its record.
+            // A tag's soft version is the version of its record.
             version: tag.soft,
             token: None,
             times,
@@ -169,11 +171,12 @@ impl Authority {
     }
 }
 
-/// How many tags are looked for in one walk over all entries.
+/// The number of tags that one walk over all entries looks for.
 const ENDED_AT_ONCE: usize = 10_000;
 
-/// The life that a tag is given for an entry of this life: rounded, so that it is seldom extended,
-/// and at most four times as long, unless that is less than the shortest.
+/// Returns the life that a tag gets for an entry of this life. It is rounded up, so that a tag is
+/// seldom extended, and is at most four times as long, unless that is below the shortest life of a
+/// tag.
 fn lasting(life: Duration) -> Duration {
     let nanos = life.as_nanos().saturating_mul(2).next_power_of_two();
     let lasting = u64::try_from(nanos).map_or(NEVER, Duration::from_nanos);
