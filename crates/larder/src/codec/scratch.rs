@@ -1,4 +1,4 @@
-//! Encoding into a buffer that each thread keeps, because a value's size is known only afterwards.
+//! Encoding into a buffer that each thread keeps: a value's size is known only after it is encoded.
 
 use std::cell::Cell;
 
@@ -9,11 +9,11 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A larger buffer is not kept: what is in it is handed out as it is.
+/// The largest buffer that is kept. A larger one becomes the result itself.
 const LARGEST: usize = 64 << 10;
 
-/// What `write` writes, in a piece of memory of its own. A value that encodes others meanwhile finds
-/// an empty buffer.
+/// Returns the bytes that `write` writes, in memory of their own. A value that encodes others
+/// meanwhile finds an empty buffer.
 pub(super) fn encode(write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Bytes> {
     let mut buffer = SCRATCH.take();
     buffer.clear();
@@ -26,7 +26,8 @@ pub(super) fn encode(write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<B
     bytes
 }
 
-/// What a serializer's failure is. Its source is left out: its text may quote the value.
+/// Turns a serializer's failure into an error. Its source is left out: its text may quote the
+/// value.
 pub(super) fn has_no_form<E>(_: E) -> Error {
     Error::new(ErrorKind::Codec, "encode", "the value has no such form")
 }

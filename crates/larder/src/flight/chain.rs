@@ -1,10 +1,10 @@
-//! Which load waits for which, so that a cycle is an error and not a hang.
+//! The graph of loads that wait for other loads, so that a cycle is an error and not a hang.
 //!
-//! Code that runs inside a load knows it. When such code waits for another flight, the wait becomes
-//! an edge of a graph; a wait that would close a cycle is refused instead. All edges are made and
-//! searched under one lock, so of two loads that are about to wait for each other one sees the other's
-//! edge. It is a leaf: code inside a load takes it, and a flight that takes the place of an older one
-//! does under its stripe's lock.
+//! Code that runs inside a load knows that load. When such code waits for another flight, the wait
+//! becomes an edge of a graph; a wait that would close a cycle is refused instead. All edges are
+//! made and searched under one lock, so of two loads that are about to wait for each other one
+//! finds the other's edge. The lock is a leaf. It is taken by code inside a load and, under its
+//! stripe's lock, by a flight that takes the place of an older one.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -27,21 +27,21 @@ thread_local! {
 #[derive(Clone, Default)]
 pub(crate) struct Link(Arc<Mutex<Waits>>);
 
-/// The loads that one waits for, by their addresses, and how often: a batch waits for many.
+/// The loads that one load waits for, by their addresses, and how often: a batch waits for many.
 type Waits = BTreeMap<usize, (Link, usize)>;
 
-/// The wait would never end: the other load waits, in the end, for this one.
+/// The error of a wait that would never end: the other load waits, in the end, for this one.
 #[derive(Debug)]
 pub(crate) struct Cycle;
 
-/// A wait under way. Dropping it takes the edge back.
+/// A wait under way. Dropping it removes the edge.
 pub(crate) struct Waiting {
     from: Link,
     to: Link,
 }
 
 impl Link {
-    /// The load that this code runs inside, if any.
+    /// Returns the load that this code runs inside, if any.
     pub(crate) fn current() -> Option<Self> {
         CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
@@ -63,14 +63,14 @@ impl Link {
         Ok(Waiting { from: self.clone(), to: other.clone() })
     }
 
-    /// Whether this load is `other`, or waits in the end for it.
+    /// True if this load is `other`, or waits in the end for it.
     pub(crate) fn waits_for(&self, other: &Self) -> bool {
         let _graph = GRAPH.lock().unwrap_or_else(PoisonError::into_inner);
         self.reaches(other)
     }
 
-    /// Visits each load once: loads that wait for several form diamonds, and the ways through a row
-    /// of them double with each.
+    /// True if this load is `target`, or waits in the end for it. Visits each load once: loads that
+    /// wait for several form diamonds, and the number of ways doubles with each diamond in a row.
     fn reaches(&self, target: &Self) -> bool {
         let mut visited = HashSet::new();
         let mut todo = vec![self.clone()];
@@ -119,14 +119,14 @@ impl Drop for Restore {
     }
 }
 
-/// Does nothing on a thread that is ending, where destructors still may use a cache: they run
-/// inside no load.
+/// Sets the current load and returns the one before. Does nothing on a thread that is ending, where
+/// destructors still may use a cache: they run inside no load.
 fn swap_current(link: Option<Link>) -> Option<Link> {
     CURRENT.try_with(|current| current.replace(link)).ok().flatten()
 }
 
 pin_project! {
-    /// A loader's future, which knows its load whenever it runs.
+    /// A loader's future that knows its load whenever it runs.
     pub(crate) struct Inside<F> {
         link: Link,
         #[pin]
@@ -164,7 +164,7 @@ mod tests {
         assert!(c.wait_for(&a).is_ok());
     }
 
-    /// Searching every way through these took longer than anyone would wait.
+    /// A search along every way through these loads took longer than any caller would wait.
     #[test]
     fn a_row_of_diamonds_is_searched_in_no_time() {
         let rows: Vec<[Link; 2]> = (0..60).map(|_| Default::default()).collect();
@@ -180,7 +180,7 @@ mod tests {
         assert!(rows[59][1].wait_for(&rows[0][0]).is_ok());
     }
 
-    /// Taking back the first of so many waits searched all the others.
+    /// Removing the first of so many waits searched all the others.
     #[test]
     fn a_load_waits_for_a_hundred_thousand_others_in_no_time() {
         let load = Link::default();

@@ -1,18 +1,18 @@
-//! One load per key, shared by all who ask: the local fence.
+//! One load per key, shared by all callers: the local fence.
 //!
-//! Each key that is being loaded has a *flight* in the table. Whoever changes a key cuts its flight
-//! loose under the same lock as the change itself, and a load stores its result, under that lock
-//! again, only if the table still holds its flight. So after a change no earlier load can store,
-//! however the two are scheduled; and later callers, who no longer find the flight, start their
-//! own. The flight that was cut still answers those who joined it before.
+//! Each key that is being loaded has a *flight* in the table. A change of a key removes its flight
+//! from the table under the same lock as the change itself, and a load stores its result, under
+//! that lock again, only if the table still has its flight. After a change no earlier load can
+//! therefore store, however the two are scheduled; and later callers, which no longer find the
+//! flight, start their own. A removed flight still answers the callers that joined it before.
 //!
 //! Invariants:
 //! - a stripe's lock is held while the change or the store runs, and for nothing else; the lock
 //!   order is stripe, then engine shard; a flight's own lock is a leaf;
-//! - a flight ends exactly once, landed or abandoned, whatever becomes of its ticket;
-//! - wakers run and drop outside all locks; a follower that goes away takes its waker with it.
+//! - a flight ends exactly once, landed or abandoned, even if its ticket is dropped;
+//! - wakers run and drop outside all locks; a dropped follower takes its waker with it.
 //!
-//! There is no clock, runtime or await in here, so that every schedule can be explored (`shuttle/`).
+//! This file has no clock, runtime or await, so that every schedule can be explored (`shuttle/`).
 
 use std::hash::Hash;
 
@@ -23,17 +23,19 @@ pub(crate) use crate::flight::follower::Follower;
 use crate::flight::follower::{Flight, Phase};
 use crate::support::sync::{Arc, Mutex, lock};
 
-/// The flights of a cache, by key. `O` is how a load ends, `I` what joiners judge it by.
+/// The flights of a cache, by key. `O` is the outcome of a load, `I` the data that joiners judge it
+/// by.
 pub(crate) struct Flights<K, O, I> {
     stripes: Box<[Mutex<Stripe<K, O, I>>]>,
 }
 
 type Stripe<K, O, I> = HashTable<KeyState<K, O, I>>;
 
-/// A flight that the table no longer holds. Its end is the user's code: it is dropped unlocked.
+/// A flight that has left the table. Dropping it may run the user's code, so it is dropped
+/// unlocked.
 type Cut<O, I> = Option<Arc<Flight<O, I>>>;
 
-/// What the table knows of one key: its flight, and the writes that are under way.
+/// The table's state of one key: its flight, and the writes that are under way.
 struct KeyState<K, O, I> {
     hash: u64,
     key: K,
@@ -43,42 +45,43 @@ struct KeyState<K, O, I> {
 
 /// The writes of one key that are under way.
 struct Writes {
-    /// What their marks find them by: unlike `Eq` of the key it cannot panic in a destructor.
+    /// The identity by which write marks find their writes: unlike `Eq` of the key it cannot panic
+    /// in a destructor.
     token: Arc<()>,
     under_way: u32,
     changes: u64,
 }
 
-/// What to do with the flight that a caller meets.
+/// The decision of a caller about the flight that it meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meet {
-    /// Wait for its outcome.
+    /// Wait for the flight's outcome.
     Follow,
-    /// It is no longer valid: start another in its place.
+    /// The flight is no longer valid: start another in its place.
     Replace,
-    /// Neither: let it fly.
+    /// Neither wait nor replace: leave the flight alone.
     Leave,
 }
 
-/// What a caller got.
+/// The result of joining.
 pub(crate) enum Join<K: Hash + Eq, O, I> {
-    /// It leads a new flight and must publish.
+    /// The caller leads a new flight and must publish.
     Lead(Ticket<K, O, I>),
-    /// It waits for another's.
+    /// The caller waits for another caller's flight.
     Follow(Follower<O, I>),
-    /// It asked to leave the flight alone.
+    /// The caller asked to leave the flight alone.
     Left,
 }
 
 impl<K: Hash + Eq, O, I> Flights<K, O, I> {
-    /// A table of this many stripes, at least one.
+    /// Makes a table of this many stripes, at least one.
     pub(crate) fn new(stripes: usize) -> Self {
         let stripes = (0..stripes.max(1)).map(|_| Mutex::new(HashTable::new())).collect();
         Self { stripes }
     }
 
-    /// Joins the key's flight as `meet` decides, or starts one that is judged by what `info` makes,
-    /// which is given what the flight is judged by whose place it takes.
+    /// Joins the key's flight as `meet` decides, or starts one with the result of `info`. `info`
+    /// gets the info of the flight that is replaced, if there is one.
     pub(crate) fn join<Q>(
         self: &Arc<Self>,
         hash: u64,
@@ -113,7 +116,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         Join::Lead(Ticket { flights: Arc::clone(self), hash, flight })
     }
 
-    /// Changes the key: cuts its flight loose and applies the change in one step.
+    /// Changes the key: removes its flight from the table and applies the change in one step.
     pub(crate) fn change<Q, R>(&self, hash: u64, key: &Q, apply: impl FnOnce() -> R) -> R
     where
         Q: ?Sized + Equivalent<K>,
@@ -126,7 +129,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         result
     }
 
-    /// The same for who has the key to give away.
+    /// Like [`change`](Self::change), for a caller that gives the key away.
     pub(crate) fn change_owned<R>(&self, hash: u64, key: K, apply: impl FnOnce(K) -> R) -> R {
         let mut stripe = lock(self.stripe(hash));
         let cut = Self::cut(&mut stripe, hash, |known| known.key == key);
@@ -136,7 +139,8 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         result
     }
 
-    /// Changes the key if `apply` makes a change: only then is its flight cut loose. Whether it did.
+    /// Changes the key if `apply` makes a change: only then is its flight removed from the table.
+    /// Returns the change, if there was one.
     pub(crate) fn change_if<Q, R>(
         &self,
         hash: u64,
@@ -157,8 +161,8 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         result
     }
 
-    /// Looks at or quietly changes the key, leaving its flight alone: for changes of life that
-    /// make no loaded value wrong.
+    /// Reads or quietly changes the key, leaving its flight alone: for changes of life that make no
+    /// loaded value wrong.
     pub(crate) fn hold<R>(&self, hash: u64, apply: impl FnOnce() -> R) -> R {
         let _stripe = lock(self.stripe(hash));
         apply()
@@ -177,7 +181,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         WriteMark { flights: Arc::clone(self), hash, token: Some(token), changes }
     }
 
-    /// The keys that are being loaded or written, with their hashes.
+    /// Returns the keys that are being loaded or written, with their hashes.
     pub(crate) fn keys(&self) -> Vec<(u64, K)>
     where
         K: Clone,
@@ -189,7 +193,7 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         keys
     }
 
-    /// How many keys have a flight or a write under way. For tests and idle checks.
+    /// Returns the number of keys with a flight or a write under way. For tests and idle checks.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.stripes.iter().map(|stripe| lock(stripe).len()).sum()
@@ -210,8 +214,8 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
         flight
     }
 
-    /// Cuts the key's flight and takes one write out of the table; how many changes the key had
-    /// seen before.
+    /// Removes the key's flight and takes one write out of the table. Returns the number of changes
+    /// that the key had before.
     fn leave_write(
         stripe: &mut Stripe<K, O, I>,
         hash: u64,
@@ -230,7 +234,8 @@ impl<K: Hash + Eq, O, I> Flights<K, O, I> {
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<Stripe<K, O, I>> {
-        // The high half: the table inside a stripe takes its buckets from the low bits.
+        // The stripe comes from the high half of the hash: the table inside a stripe takes its
+        // buckets from the low bits.
         let index = (hash >> 32) % self.stripes.len() as u64;
         self.stripes.get(usize::try_from(index).unwrap_or(0)).expect("there is at least one stripe")
     }
@@ -258,7 +263,7 @@ pub(crate) struct Ticket<K: Hash + Eq, O, I> {
 }
 
 impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
-    /// The flight's info, by which joiners judge it.
+    /// Returns the flight's info, by which joiners judge it.
     pub(crate) fn info(&self) -> &I {
         &self.flight.info
     }
@@ -268,13 +273,13 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
         Follower::new(&self.flight)
     }
 
-    /// Holds out an outcome for followers who cannot wait until the end, and wakes them.
+    /// Offers an outcome to followers that cannot wait until the end, and wakes them.
     pub(crate) fn offer(&self, outcome: O) {
         self.flight.offer(outcome);
     }
 
     /// Ends the flight. `store` runs, under the stripe's lock, only if nothing has changed the key
-    /// since the flight began; its result comes back then.
+    /// since the flight began; its result is returned then.
     pub(crate) fn publish<R>(self, outcome: O, store: impl FnOnce(&O) -> R) -> Option<R> {
         let mut stripe = lock(self.flights.stripe(self.hash));
         let stored = self.leave(&mut stripe).then(|| store(&outcome));
@@ -283,7 +288,7 @@ impl<K: Hash + Eq, O, I> Ticket<K, O, I> {
         stored
     }
 
-    /// Takes the flight out of the table; whether it was still there.
+    /// Takes the flight out of the table. Returns true if it was still there.
     fn leave(&self, stripe: &mut Stripe<K, O, I>) -> bool {
         let Ok(mut entry) = stripe.find_entry(self.hash, |known| known.holds(&self.flight)) else {
             return false;
@@ -312,8 +317,8 @@ impl Writes {
     }
 }
 
-/// A change under way: between its first step, at an authority, and its last, here. Dropping it
-/// before that counts as a change too, since the authority may have taken the first.
+/// A change under way: between its first step, at an authority, and its last, here. A drop before
+/// the last step counts as a change too, since the authority may have taken the first.
 pub(crate) struct WriteMark<K: Hash + Eq, O, I> {
     flights: Arc<Flights<K, O, I>>,
     hash: u64,
@@ -322,7 +327,7 @@ pub(crate) struct WriteMark<K: Hash + Eq, O, I> {
 }
 
 impl<K: Hash + Eq, O, I> WriteMark<K, O, I> {
-    /// Cuts the key's flight and applies the last step, which learns whether nothing else has
+    /// Removes the key's flight and applies the last step. `apply` is told whether nothing else has
     /// changed the key since the mark was made.
     pub(crate) fn finish<R>(mut self, apply: impl FnOnce(bool) -> R) -> R {
         let token = self.token.take();
@@ -485,7 +490,7 @@ mod tests {
         assert_eq!(table.len(), 0);
     }
 
-    /// Dropping the waker under the flight's lock hung here.
+    /// A drop of the waker under the flight's lock hung here.
     #[test]
     fn the_last_waker_of_a_task_may_drop_another_follower() {
         #[expect(dead_code, reason = "it is there to be dropped")]

@@ -1,7 +1,7 @@
-//! One flight, and those who wait for it.
+//! One flight, and the followers that wait for it.
 //!
-//! A flight's lock is a leaf. Wakers run and are dropped outside of it: the last waker of a task may drop
-//! the task, and with it another follower.
+//! A flight's lock is a leaf. Wakers run and are dropped outside of it: dropping the last waker of
+//! a task may drop the task, and with it another follower.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -38,7 +38,7 @@ impl<O, I> Flight<O, I> {
         !matches!(lock(&self.state).phase, Phase::Flying)
     }
 
-    /// Holds out an outcome for followers who cannot wait until the end, and wakes them.
+    /// Offers an outcome to followers that cannot wait until the end, and wakes them.
     pub(super) fn offer(&self, outcome: O) {
         let mut state = lock(&self.state);
         let earlier = state.offered.replace(outcome);
@@ -61,7 +61,7 @@ impl<O, I> Flight<O, I> {
 /// Waits for a flight's outcome: none if it was abandoned, and the follower may lead instead.
 ///
 /// # Cancel safety
-/// Dropping it leaves the flight and the other followers alone.
+/// Dropping a follower leaves the flight and the other followers alone.
 pub(crate) struct Follower<O, I> {
     flight: Arc<Flight<O, I>>,
     place: Option<usize>,
@@ -72,14 +72,14 @@ impl<O, I> Follower<O, I> {
         Self { flight: Arc::clone(flight), place: None }
     }
 
-    /// The flight's info, by which joiners judge it.
+    /// Returns the flight's info, by which joiners judge it.
     pub(crate) fn info(&self) -> &I {
         &self.flight.info
     }
 }
 
 impl<O: Clone, I> Follower<O, I> {
-    /// The outcome that the leader holds out meanwhile.
+    /// Returns the outcome that the leader offers meanwhile.
     pub(crate) fn offered(&self) -> Option<O> {
         lock(&self.flight.state).offered.clone()
     }
@@ -98,7 +98,8 @@ impl<O: Clone, I> Future for Follower<O, I> {
                 let (place, earlier) = state.place_waker(self.place, context.waker());
                 self.place = Some(place);
                 drop(state);
-                // The last waker of a task may drop the task, and with it a follower of ours.
+                // Dropping the last waker of a task may drop the task, and with it another follower
+                // of this flight.
                 drop(earlier);
                 Poll::Pending
             }
@@ -121,7 +122,7 @@ impl<O, I> Drop for Follower<O, I> {
 
 impl<O> State<O> {
     /// Keeps the waker in the follower's own place, so that 10,000 followers cost no search, and
-    /// gives back the one that it replaces.
+    /// returns the waker that it replaces.
     fn place_waker(&mut self, place: Option<usize>, waker: &Waker) -> (usize, Option<Waker>) {
         let place = place.or_else(|| self.free.pop()).unwrap_or(self.wakers.len());
         match self.wakers.get_mut(place) {

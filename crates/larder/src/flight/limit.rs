@@ -1,23 +1,23 @@
-//! How many loaders run at once.
+//! A limit on the loaders that run at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::support::runtime::{Permit, Semaphore, Slice};
 
-/// Slots with permits: a load takes one of its key's slot.
+/// Slots with permits: a load takes a permit of its key's slot.
 #[derive(Clone)]
 pub(crate) struct LoadLimit {
     slots: Arc<[Semaphore]>,
 }
 
 impl LoadLimit {
-    /// So many loaders at once.
+    /// Allows this many loaders at once.
     pub(crate) fn at_most(loads: usize) -> Self {
         Self { slots: Arc::new([Semaphore::new(loads.min(Semaphore::MAX_PERMITS))]) }
     }
 
-    /// One loader at once for all keys that share one of so many slots.
+    /// Allows one loader at once for all keys that share one of this many slots.
     pub(crate) fn slots(count: usize) -> Self {
         Self { slots: (0..count).map(|_| Semaphore::new(1)).collect() }
     }
@@ -27,8 +27,8 @@ impl LoadLimit {
         self.slots.get(self.slot(hash))?.acquire().await.ok()
     }
 
-    /// Waits for the permits of a load of many keys. In order of the slots, so that no two such loads
-    /// wait for each other.
+    /// Waits for the permits of a load of many keys, in the order of the slots, so that no two such
+    /// loads wait for each other.
     pub(crate) async fn all(&self, hashes: impl Iterator<Item = u64>) -> Vec<Permit<'_>> {
         let (mut slots, mut slice) = (BTreeSet::new(), Slice::begin());
         for hash in hashes {

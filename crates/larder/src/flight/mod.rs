@@ -1,4 +1,4 @@
-//! Flights: one load per key and process, and what callers may take of one.
+//! Flights: one load per key and process, and the values that callers may take of it.
 
 pub(crate) mod chain;
 pub(crate) mod flights;

@@ -1,11 +1,11 @@
-//! How a flight ends, and which of its values a caller may take.
+//! The end of a flight, and the values of it that a caller may take.
 //!
-//! A value that was there before the flight's own loader ran carries its marks and its death: an
-//! offer to those who do not wait, a copy of the backend's record, the fallback of a failed load. It
-//! may have died since it was found, and the caller may have come after the change that ended it. So
-//! it is judged again here, and nowhere else, at the moment at which a caller takes it. The one
-//! exception are callers who came before the flight began to look: what it found answers them, as a
-//! read does that takes a while.
+//! A value that was there before the flight's own loader ran carries its marks and its death. It is
+//! an offer to callers that do not wait, a copy of the backend's record, or the fallback of a
+//! failed load. It may have died since it was found, and the caller may have come after the change
+//! that ended it. It is therefore judged again here, and nowhere else, at the moment at which a
+//! caller takes it. The one exception are callers that came before the flight began to read: they
+//! get the value that it found, as from a read that takes a while.
 
 use larder_core::{Error, Life, Timestamp};
 
@@ -13,65 +13,65 @@ use crate::support::rule::{Rule, holds};
 use crate::tier::entry::{Content, Entry};
 use crate::tier::marks::here::Marks;
 
-/// How a flight ends.
+/// The outcome of a flight.
 #[derive(Clone)]
 pub(crate) enum Landed<V> {
-    /// With a value or absence that its loader made: for all who joined it in time.
+    /// A value or absence that the loader made: for all callers that joined in time.
     Loaded(Content<V>),
-    /// With a value or absence that was fresh when the flight found it.
+    /// A value or absence that was fresh when the flight found it.
     Found(Entry<V>),
-    /// With a stale value, for all who wait: no load is due yet, or it takes too long for them.
+    /// A stale value, for all callers that wait: no load is due yet, or it takes too long for them.
     Stale(Entry<V>),
-    /// With a failure, and the stale value that callers get in its place.
+    /// A failure, and the stale value that callers get in its place.
     FellBack(Entry<V>, Error),
-    /// With nothing: there was no load.
+    /// No value: there was no load.
     Miss,
-    /// With a failure of the load, or of the shared tier.
+    /// A failure of the load, or of the shared tier.
     Failed(Error),
 }
 
-/// What a caller gets of a flight.
+/// The part of a flight's outcome that one caller gets.
 pub(crate) enum Taken<V> {
     Fresh(Content<V>),
     /// A value that was fresh when it was found, and is stale by now.
     Aged(Content<V>),
     /// A stale value in the place of a fresh one.
     Stale(Content<V>),
-    /// Nothing.
+    /// No value.
     Nothing,
-    /// Nothing that counts for this caller: the next look may find more.
+    /// No value that counts for this caller: its next read may find more.
     Again,
-    /// Something whose marks must be compared with the backend's first.
+    /// A value whose marks must be compared with the backend's first.
     Due(Landed<V>),
     Failed(Error),
 }
 
-/// How a found value stands for one caller.
+/// The validity of a found value for one caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Validity {
     Fresh,
     Stale,
-    /// Its marks must be compared with the backend's first.
+    /// The value's marks must be compared with the backend's first.
     Due,
     /// The copy must be compared with the backend's record first.
     Old,
     Dead,
 }
 
-/// By what a caller judges the values of a flight.
+/// The data by which a caller judges the values of a flight.
 pub(crate) struct Judge<'a> {
     pub(crate) marks: &'a Marks,
     pub(crate) now: Timestamp,
-    /// When the caller's call began.
+    /// The start of the caller's call.
     pub(crate) arrived: Timestamp,
-    /// When the flight began.
+    /// The start of the flight.
     pub(crate) began: Timestamp,
-    /// Whether the caller has compared the marks, so that those that are known here are of now.
+    /// True if the caller has compared the marks, so that the known ones are current.
     pub(crate) are_marks_checked: bool,
 }
 
 impl Judge<'_> {
-    /// What the caller gets of a flight that has ended.
+    /// Returns the part of an ended flight's outcome that the caller gets.
     pub(crate) fn take<V>(&self, landed: Landed<V>) -> Taken<V> {
         match landed {
             Landed::Loaded(content) => Taken::Fresh(content),
@@ -87,7 +87,7 @@ impl Judge<'_> {
             Landed::FellBack(entry, error) => match self.standing(&entry) {
                 Validity::Fresh | Validity::Stale => Taken::Stale(entry.content),
                 Validity::Due => Taken::Due(Landed::FellBack(entry, error)),
-                // The next look compares it, and no other load is due yet.
+                // The caller's next read compares the copy, and no other load is due yet.
                 Validity::Old => Taken::Again,
                 Validity::Dead => Taken::Failed(error),
             },
@@ -96,7 +96,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What the caller gets of a stale value that is offered while its load goes on.
+    /// Returns the part that the caller gets of a stale value that is offered while its load goes
+    /// on.
     pub(crate) fn take_offer<V>(&self, entry: Entry<V>) -> Taken<V> {
         match self.standing(&entry) {
             Validity::Fresh | Validity::Stale => Taken::Stale(entry.content),
@@ -105,7 +106,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A stale value that the caller itself has found.
+    /// Returns a stale value that the caller itself has found, if the caller may take it.
     pub(crate) fn take_stale<V>(&self, entry: Entry<V>) -> Option<Content<V>> {
         match self.take_offer(entry) {
             Taken::Stale(content) => Some(content),
@@ -139,7 +140,7 @@ impl Judge<'_> {
 }
 
 impl<V: Clone> Landed<V> {
-    /// How a flight ends with this value, which it has found.
+    /// Returns the outcome of a flight that has found this value.
     pub(crate) fn found(entry: &Entry<V>) -> Self {
         match entry.life {
             Life::Fresh => Self::Found(entry.clone()),

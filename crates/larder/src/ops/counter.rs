@@ -92,7 +92,7 @@ impl<B> fmt::Debug for Counter<B> {
     }
 }
 
-/// What the record counts; none if it counts as missing.
+/// Returns the record's number; none if the record counts as missing.
 fn number(record: &Record) -> Result<Option<i64>> {
     match record.header.kind {
         Kind::Lease | Kind::Absent => Ok(None),

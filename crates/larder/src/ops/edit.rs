@@ -1,4 +1,4 @@
-//! Edits: changes that leave an entry's value as it is, or take it away. Pure functions of its times.
+//! Edits: changes that leave an entry's value as it is, or remove it. Pure functions of its times.
 //!
 //! `LocalCache`, `Cache` and `Swap` decide by them, so that a verb means the same everywhere.
 
@@ -8,46 +8,47 @@ use larder_core::{Kind, Life, NEVER, Record, Times, Version};
 
 use crate::ops::step::Step;
 
-/// A change of an entry that needs no new value. A new ttl begins now, so `touch` begins that one anew.
+/// A change of an entry that needs no new value. A new ttl begins now, so `touch` restarts the
+/// entry's ttl.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Edit {
-    /// Takes the entry away.
+    /// Removes the entry.
     Remove,
     /// Ends the entry's freshness: it is kept for its own grace, and dies no later than before.
     MarkStale,
     /// Gives a fresh entry this ttl, with its own grace.
     SetTtl(Duration),
-    /// Lets a fresh entry's life begin anew, as long as it was.
+    /// Restarts a fresh entry's life at its old length.
     Touch,
     /// Gives an entry this ttl, with its own grace, also if it is stale.
     Revive(Duration),
 }
 
-/// An entry as an edit sees it.
+/// The state of an entry that an edit decides by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
     pub(crate) times: Times,
-    /// Its life by its times and its marks.
+    /// The entry's life by its times and its marks.
     pub(crate) life: Life,
-    /// Whether a mark has made it stale before its time.
+    /// True if a mark has made the entry stale before its time.
     pub(crate) is_marked: bool,
     pub(crate) is_absent: bool,
 }
 
-/// What becomes of an entry.
+/// The result of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edited {
-    /// It stays as it is.
+    /// The entry stays as it is.
     Kept,
-    /// It goes.
+    /// The entry is removed.
     Removed,
-    /// It is stale and has these times: loads that began before do not replace it.
+    /// The entry is stale and has these times: loads that began before do not replace it.
     Stale(Times),
-    /// It has these times.
+    /// The entry has these times.
     Retimed(Times),
 }
 
-/// The same record as a new write.
+/// Returns the record as a new write.
 pub(crate) fn renewed(record: &Record) -> Record {
     let mut record = record.clone();
     record.header.version = Version::next();
@@ -56,7 +57,8 @@ pub(crate) fn renewed(record: &Record) -> Record {
 }
 
 impl Subject {
-    /// A record without marks. A lease is no entry.
+    /// Returns the state of a record without marks. None for a lease, which is no entry, and for a
+    /// dead record.
     pub(crate) fn of(record: &Record) -> Option<Self> {
         let header = &record.header;
         let (life, is_absent) = (header.times.life(), header.kind == Kind::Absent);
@@ -66,9 +68,9 @@ impl Subject {
 }
 
 impl Edit {
-    /// What becomes of the entry that is there, or of what is there in the place of one.
+    /// Applies the edit to the entry that is there, or to the lease or dead entry in its place.
     ///
-    /// The grace of an entry without end is not written down: it gets the default one.
+    /// The grace of an entry without end is not stored: the entry gets the default grace.
     pub(crate) fn of(self, there: Option<Subject>, default_grace: Duration) -> Edited {
         let Some(there) = there.filter(|there| self.fits(there)) else { return self.otherwise() };
         let Times { fresh_for, kept_for, .. } = there.times;
@@ -78,7 +80,8 @@ impl Edit {
             Self::Remove => Edited::Removed,
             Self::MarkStale => {
                 let left = grace.min(there.times.kept_left());
-                // Fresh for no time: a store's clock that is set back makes nothing fresh again.
+                // The entry is fresh for no time: a store's clock that is set back makes nothing
+                // fresh again.
                 let times = Times::new(Duration::ZERO, left);
                 if left.is_zero() { Edited::Removed } else { Edited::Stale(times) }
             }
@@ -90,7 +93,7 @@ impl Edit {
         }
     }
 
-    /// Whether the edit is made to an entry like this. A known absence can only be taken away, and a
+    /// True if the edit applies to an entry like this. A known absence can only be removed, and a
     /// value that a mark has made stale cannot be revived: its mark stays.
     pub(crate) fn fits(self, there: &Subject) -> bool {
         match self {
@@ -101,7 +104,8 @@ impl Edit {
         }
     }
 
-    /// What becomes of a lease, of an entry that a mark has ended, and of one that does not fit.
+    /// Returns the result for a lease, for an entry that a mark has ended, and for an entry that
+    /// does not fit.
     const fn otherwise(self) -> Edited {
         match self {
             Self::Remove | Self::MarkStale => Edited::Removed,
@@ -111,7 +115,7 @@ impl Edit {
 }
 
 impl Edited {
-    /// The same for the record that is there.
+    /// Returns the step that makes this edit to the record that is there.
     pub(crate) fn step(self, there: Option<&Record>) -> Step {
         match (self, there) {
             (Self::Removed, _) => Step::Delete,

@@ -1,4 +1,4 @@
-//! Turns of the changes of a key.
+//! Key locks: the order of the changes of one key in this process.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -8,14 +8,14 @@ use larder_core::Key;
 
 use crate::support::sync::{Mutex, lock};
 
-/// Lets the changes of one key in this process go one after another, in the order of arrival.
+/// Lets the changes of one key in this process run one after another, in the order of arrival.
 ///
-/// Without it they would refuse each other: of many that change one key over a network, all but
-/// one would have come in vain each time.
+/// Without key locks the changes would refuse each other: of many changes of one key over a
+/// network, all but one would have been sent in vain each time.
 #[derive(Default)]
 pub(super) struct KeyLocks(Mutex<Queues>);
 
-/// By key, whoever has the turn first. An empty queue is removed.
+/// The waiters of each key; the first one has the key lock. An empty queue is removed.
 #[derive(Default)]
 struct Queues {
     next_id: u64,
@@ -27,7 +27,7 @@ struct Waiter {
     waker: Option<Waker>,
 }
 
-/// A place in the queue; dropping it, at any time, lets the next one have its turn.
+/// A place in the queue. Dropping it, at any time, lets the next waiter have the key lock.
 pub(super) struct KeyLock<'a> {
     key_locks: &'a KeyLocks,
     key: &'a Key,
@@ -35,7 +35,7 @@ pub(super) struct KeyLock<'a> {
 }
 
 impl KeyLocks {
-    /// A place behind all who came before.
+    /// Takes a place behind all earlier waiters.
     pub(super) fn enter<'a>(&'a self, key: &'a Key) -> KeyLock<'a> {
         let mut queues = lock(&self.0);
         queues.next_id += 1;
@@ -46,7 +46,7 @@ impl KeyLocks {
 }
 
 impl KeyLock<'_> {
-    /// Waits until all who came before are gone.
+    /// Waits until all earlier waiters are gone.
     pub(super) async fn wait(&self) {
         poll_fn(|cx| self.poll(cx)).await;
     }
@@ -59,7 +59,7 @@ impl KeyLock<'_> {
         }
         let own = queue.iter_mut().find(|waiter| waiter.id == self.id);
         let old = own.and_then(|own| own.waker.replace(cx.waker().clone()));
-        // A waker may run code when it is dropped: not under the lock.
+        // A waker may run code when it is dropped, so it is dropped without the lock.
         drop(queues);
         drop(old);
         Poll::Pending

@@ -84,7 +84,8 @@ impl<B: Backend> Swap<B> {
         Self { backend, clock, key_locks: Arc::default(), patience: NEVER }
     }
 
-    /// The same for a caller who has so little time: in an outage, one lost answer is enough.
+    /// Returns this `Swap` for a caller with so little time: in an outage, one lost answer is
+    /// enough.
     pub(crate) fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
@@ -113,12 +114,12 @@ impl<B: Backend> Swap<B> {
         Err(contended("update"))
     }
 
-    /// Waits for the key's turn. For a change that finds out by itself what is there.
+    /// Waits for the key lock. For a change that reads by itself the record that is there.
     pub(crate) async fn attempts<'a>(&'a self, key: &'a Key) -> Result<Attempts<'a, B>> {
         self.require_conditional()?;
         let key_lock = self.key_locks.enter(key);
-        // A turn saves tries in vain and nothing else: whoever has it may need the very thread that
-        // waits for it here.
+        // The wait is bounded: a key lock only saves tries in vain, and its owner may need the very
+        // thread that waits for it here.
         unless(self.clock.sleep(LONGEST_TURN), key_lock.wait()).await;
         Ok(Attempts { swap: self, key, tries: self.tries(), _key_lock: Some(key_lock) })
     }
@@ -200,7 +201,8 @@ impl<B: Backend> Swap<B> {
         Ok(self.update(key, decide).await?.is_change())
     }
 
-    /// What is there. What cannot be decoded is nothing: `Absent` is met by it.
+    /// Returns the record that is there. Undecodable bytes count as none: the store takes them as
+    /// absent.
     pub(super) async fn read(&self, key: &Key) -> Result<Option<Record>> {
         match self.backend.read_one(key).await {
             Err(error) if error.kind() == ErrorKind::Codec => Ok(None),
@@ -208,7 +210,8 @@ impl<B: Backend> Swap<B> {
         }
     }
 
-    /// Applies one step to exactly what was read; false if something else is there by now.
+    /// Applies one step to exactly the record that was read. Returns false if another is there by
+    /// now.
     pub(super) async fn apply(
         &self,
         key: &Key,
@@ -243,7 +246,7 @@ impl<B> fmt::Debug for Swap<B> {
     }
 }
 
-/// The tries of one change, each over what is there by then.
+/// The tries of one change, each over the record that is there by then.
 pub(crate) struct Attempts<'a, B> {
     swap: &'a Swap<B>,
     key: &'a Key,
@@ -252,15 +255,16 @@ pub(crate) struct Attempts<'a, B> {
 }
 
 impl<B: Backend> Attempts<'_, B> {
-    /// Waits until the next try is due; false if there is none.
+    /// Waits until the next try is due. Returns false if there is none.
     pub(crate) async fn next(&mut self) -> bool {
         self.tries.next(&*self.swap.clock).await
     }
 
-    /// Applies one step to exactly what was read; false if something else is there by now.
+    /// Applies one step to exactly the record that was read. Returns false if another is there by
+    /// now.
     ///
-    /// A step whose answer is lost is sent again, as it is: a write is applied once at most, and a new life
-    /// given twice is the same. Not so where the time for that is over.
+    /// A step whose answer is lost is sent again, as it is: a write is applied once at most, and a
+    /// new life given twice is the same. It is not sent again once `patience` is over.
     pub(crate) async fn apply(
         &mut self,
         backend: &impl Backend,
@@ -322,7 +326,7 @@ async fn send(
     Ok(outcomes.into_iter().next().unwrap_or_else(|| Outcome::Unknown(missing())))
 }
 
-/// What a refusal after a lost answer means: the refused change may have been applied before.
+/// Interprets a refusal after a lost answer: the refused change may have been applied before.
 fn judge(
     step: &Step,
     before: Option<&Header>,
@@ -332,9 +336,9 @@ fn judge(
     let there = there.map(|header| header.version);
     match step {
         _ if is_own(step, there) => Ok(true),
-        // Only its token has changed: neither the lost one nor this one is applied.
+        // Only the record's token has changed: neither the lost change nor this one is applied.
         _ if there.is_some() && there == before.map(|header| header.version) => Ok(false),
-        // Applied twice is applied once.
+        // A new life that was applied twice is the same as one applied once.
         Step::Retime(_) => Ok(false),
         _ => Err(lost),
     }
@@ -352,10 +356,10 @@ fn is_value(record: &Record) -> bool {
     matches!(record.header.kind, Kind::Value | Kind::Counter)
 }
 
-/// How long a change waits for those of the same key that came before it in this process.
+/// The time that a change waits for earlier changes of the same key in this process.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
 
-/// The error of a change that others were faster than at every try.
+/// Returns the error of a change that lost to other changes at every try.
 pub(crate) fn contended(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "others changed it at every try")
 }

@@ -41,7 +41,7 @@ impl Tries {
     }
 }
 
-/// Between half and all of it.
+/// Returns a duration between half and all of `most`.
 pub(super) fn jittered(most: Duration) -> Duration {
     (most / 2).mul_f64(1.0 + random::unit())
 }
@@ -71,7 +71,7 @@ mod tests {
 
     use super::{Tries, jittered};
 
-    /// How many tries there are, and the time that they sleep in all.
+    /// Returns the number of tries, and the time that they sleep in all.
     fn exhaust(scope: Scope) -> (u32, Duration) {
         let clock = ManualClock::new();
         let start = clock.now();
