@@ -29,11 +29,11 @@ struct Recorder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Moment {
     told: Told,
-    /// None at the beginning.
+    /// The end of the change; none at its beginning.
     ending: Option<Ending>,
-    /// How many changes the backend was asked for by then.
+    /// The number of changes that the backend was asked for by then.
     asked: usize,
-    /// What the local tier serves of the key 1.
+    /// The value that the local tier serves for the key 1.
     served: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ fn asked(backend: &Faulty<MemoryBackend>) -> usize {
         .sum()
 }
 
-/// A cache whose changes are noted, alone or over a backend.
+/// Makes a cache with a recorder of its changes, alone or over a backend.
 fn cache(backend: Option<Faulty<MemoryBackend>>) -> (Cache<u64, u64>, Arc<Recorder>) {
     let builder = Cache::builder().ttl(Duration::from_secs(60)).grace(Duration::from_secs(60));
     let builder = match backend.clone() {
@@ -98,8 +98,8 @@ fn backend() -> Faulty<MemoryBackend> {
     Faulty::new(MemoryBackend::new(clock.clone()), clock)
 }
 
-/// All verbs that change something, each over a fresh value 10 under the key 1, and the message that
-/// it has to tell.
+/// Calls one verb, of all that change something, over a fresh value 10 under the key 1. Returns the
+/// message that the verb must tell.
 async fn call(cache: &Cache<u64, u64>, verb: usize) -> Option<Told> {
     let text = str::to_owned;
     let key = Message::Key(text("1"));
@@ -123,7 +123,7 @@ async fn call(cache: &Cache<u64, u64>, verb: usize) -> Option<Told> {
     })
 }
 
-/// What the local tier may serve of a value 10 when such a verb is over.
+/// True if the local tier may serve this after such a verb, where the value was 10.
 const fn is_followed(verb: usize, served: Option<u64>) -> bool {
     match verb {
         // The new value, or nothing.

@@ -1,4 +1,4 @@
-//! Changes at the authority that depend on what is there, in a bounded loop.
+//! Changes at the authority that depend on the record that is there, in a bounded loop.
 
 use larder_core::{Key, Record, Result};
 
@@ -10,8 +10,9 @@ use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
 
 impl<V: Clone + 'static> Shared<V> {
-    /// Does what `decide` says about the usable value that is there and its record. There is none
-    /// for leases and for what is dead by a mark; the change still replaces exactly that.
+    /// Takes the step that `decide` chooses for the usable value that is there and its record. A
+    /// lease and a record dead by a mark have no usable value; the change still replaces exactly
+    /// that record.
     ///
     /// # Errors
     /// The backend's. [`Unavailable`](ErrorKind::Unavailable) if others were faster 16 times.
@@ -35,7 +36,8 @@ impl<V: Clone + 'static> Shared<V> {
                     return Ok((entry, false));
                 }
                 (Step::Retime(times), Some(header)) => {
-                    // Those of now: a soft change since it was written leaves it there, stale.
+                    // These are the marks of now: a soft change since the record was written leaves
+                    // it there, stale.
                     let tags = names(header)?;
                     let current = self.authority.current(marks, &tags, Age::Checked).await?;
                     if !self.authority.extend(&current.tags, times.kept_left()).await? {

@@ -1,4 +1,4 @@
-//! Keys by a pattern: those of a page that count, and clearing all of them.
+//! Keys by a pattern: listing those of a page, and clearing all of them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::tier::shared::Shared;
 use crate::tier::shared::scan::{Met, Scan};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Drops all keys that the pattern means; how many of them counted.
+    /// Removes all keys that match the pattern, and returns how many of them counted.
     pub(crate) async fn clear(self: &Arc<Self>, text: &str, allow_stale: bool) -> Result<u64> {
         let pattern = Pattern::parse(text)?;
         let message: Message<&K, &str> = Message::Pattern(text);
@@ -38,13 +38,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.change(message, (), alone, there).await.map(|(cleared, _)| cleared)
     }
 
-    /// Whether the key counts.
+    /// True if the key counts for a listing.
     pub(crate) fn is_listed(&self, hash: u64, key: &K, allow_stale: bool) -> bool {
         let is_listed = |life| is_listed(life, allow_stale);
         self.life(hash, key).is_some_and(is_listed)
     }
 
-    /// The keys of the next page of a walk; none after the last.
+    /// Returns the keys of the next page of a walk; none after the last.
     pub(crate) async fn page(
         &self,
         shared: &Shared<V>,
@@ -61,7 +61,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Ok(page.map(|page| page.iter().filter_map(|met| K::from_text(&met.text)).collect()))
     }
 
-    /// What of a page counts.
+    /// Returns the records of a page that count.
     async fn listed(
         &self,
         shared: &Shared<V>,
@@ -74,7 +74,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Ok(page)
     }
 
-    /// Drops the keys here, and cuts the flights of keys that are not here yet; how many counted.
+    /// Removes the keys here, and the flights of keys that are not here yet. Returns how many
+    /// counted.
     pub(super) fn clear_here(&self, pattern: &Pattern, allow_stale: bool) -> u64 {
         let mut cleared = 0;
         let is_meant = |key: &K| pattern.matches(&key.to_text());
@@ -82,14 +83,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             cleared += u64::from(self.is_listed(hash, &key, allow_stale));
             self.drop_here(&key);
         };
-        // Flights first: what has landed before is met by the walk.
+        // Flights come first: the walk meets the entries of flights that have landed before it.
         let flights = self.flights.keys().into_iter();
         flights.filter(|(_, key)| is_meant(key)).for_each(&mut drop);
         self.local.keys().filter(|(_, key)| is_meant(key)).for_each(drop);
         cleared
     }
 
-    /// Deletes the keys at the authority, leases as well; how many counted.
+    /// Deletes the keys at the authority, leases as well, and returns how many counted.
     async fn clear_there(
         &self,
         shared: &Shared<V>,
@@ -110,7 +111,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             cleared += counted.len() as u64;
         }
         if pattern.is_everything() {
-            // What was written behind the walk is as old as what it met.
+            // A record written behind the walk is as old as the records that it met.
             let written = shared.authority.write_epoch(MarkChange::Hard).await;
             self.stack.epoch_changed(self.local.marks(), MarkChange::Hard, written.as_ref().ok());
             written?;

@@ -23,7 +23,7 @@ use crate::tier::marks::here::Generation;
 use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
-/// A number that the local tier holds, or what else is there.
+/// The local entry under a counter's key: a number, a value or nothing.
 enum There {
     Number(i64, Timestamp, Generation),
     Value,
@@ -31,7 +31,7 @@ enum There {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Adds to the number under the key; the sum.
+    /// Adds to the number under the key and returns the sum.
     pub(crate) async fn add<Q>(
         self: &Arc<Self>,
         key: &Q,
@@ -53,7 +53,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.change(Message::Key(key), (), alone, there).await?.0
     }
 
-    /// The number under the key; none if there is none.
+    /// Returns the number under the key; none if there is none.
     pub(crate) async fn counted<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<i64>> {
         let key = key.to_key();
         let Some(shared) = self.stack.below() else {
@@ -111,7 +111,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let candidate = Candidate {
                 value: Content::Counter(*added.as_ref().ok()?),
                 weight: 1,
-                // No hit on a value ever finds it.
+                // A hit on a value never finds a number.
                 attend_at: Timestamp::ZERO,
                 fresh_until: until,
                 kept_until: until,
@@ -132,7 +132,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) -> Result<i64> {
         let (authority, marks) = (&shared.authority, self.local.marks());
         let (fresh_for, _) = lives(settings, Ttl::Default, self.now(), || 0.0);
-        // A number has the tags that it started with: those that turn up are asked for.
+        // A number keeps the tags that it started with. Its record may have tags besides those
+        // asked for; they are asked for in the next try.
         let mut tags = settings.tags().to_vec();
         let mut are_extended = false;
         for _ in 0..TRIES {
@@ -163,7 +164,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             };
             authority.swap().update(key, decide).await?;
             if starts {
-                // Before it is written, its tags are made to live as long.
+                // The tags are made to live as long as the number before the number is written.
                 are_extended = authority.extend(&first.header.tags, fresh_for).await?;
                 if !are_extended {
                     authority.current(marks, &tags, Age::Now).await?;
@@ -179,7 +180,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 }
 
-/// What the record counts; none if it counts as missing.
+/// Returns the record's number; none if the record counts as missing.
 fn counted(record: &Record, current: &Current) -> Result<Option<i64>> {
     let header = &record.header;
     match header.kind {
@@ -193,7 +194,7 @@ fn counted(record: &Record, current: &Current) -> Result<Option<i64>> {
     }
 }
 
-/// A number's first record.
+/// Makes a number's first record.
 fn first(fresh_for: Duration, current: &Current, settings: &Settings) -> Record {
     let mut record = Record::counter(0, Times::new(fresh_for, fresh_for));
     let is_own =
@@ -203,7 +204,7 @@ fn first(fresh_for: Duration, current: &Current, settings: &Settings) -> Record 
     record
 }
 
-/// The record's tags that were not asked for.
+/// Returns the record's tags that were not asked for.
 fn unknown_tags(record: &Record, current: &Current) -> Vec<Arc<str>> {
     let is_known = |name: &str| current.tags.iter().any(|tag| tag.name == name.as_bytes());
     let mut names = names(&record.header).unwrap_or_default();
@@ -211,7 +212,7 @@ fn unknown_tags(record: &Record, current: &Current) -> Vec<Arc<str>> {
     names
 }
 
-/// How often a number is tried with the tags that turn up meanwhile.
+/// The number of tries to add with tags that turn up meanwhile.
 const TRIES: usize = 16;
 
 fn sum(number: i64, by: i64) -> Result<i64> {

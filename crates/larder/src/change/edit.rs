@@ -18,7 +18,7 @@ use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Drops the key everywhere.
+    /// Removes the key everywhere.
     pub(crate) async fn invalidate<Q>(self: &Arc<Self>, key: &Q) -> Result<Reach>
     where
         Q: ?Sized + Lookup<K>,
@@ -39,7 +39,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.change(message, (), alone, there).await.map(|((), reach)| reach)
     }
 
-    /// Makes an edit to what is under the key; what it was made to, as it was before.
+    /// Makes an edit to the entry under the key. Returns the entry as it was before, if the edit
+    /// was made to it.
     pub(crate) async fn edit<Q>(
         self: &Arc<Self>,
         key: &Q,
@@ -68,17 +69,18 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         edit: Edit,
     ) -> Alone<'a, Q, Option<Entry<V>>> {
         let (entry, is_stale) = self.edit_here(key, Some(settings), edit);
-        // Whether or not it is here: a snapshot may have it.
+        // The listeners are told also if the entry is not here: a snapshot may have it.
         let message = match edit {
             Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => Some(Message::Key(key)),
             Edit::MarkStale => {
                 // The settings give an entry without end its grace, here and in a snapshot.
                 let is_endless = entry.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
                 let is_kept = is_stale && (!is_endless || settings.grace >= self.endless_grace());
-                // As stale it would come back for a grace of its own.
+                // If told as stale, the entry would come back from a snapshot for a grace of its
+                // own.
                 Some(if is_kept { Message::StaleKey(key) } else { Message::Key(key) })
             }
-            // It only lengthens a life.
+            // A touch only lengthens a life.
             Edit::Touch => None,
         };
         (entry, message)
@@ -94,7 +96,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let decide = |there: Option<(&Entry<V>, &Record)>| {
             let subject = there.map(|(entry, record)| {
                 let there = entry.subject(self.now());
-                // Of what is stale only the record says since when.
+                // Only the record of a stale entry says since when it is stale.
                 let times = Times { age: there.times.age, ..record.header.times };
                 Subject { times, ..there }
             });
@@ -102,9 +104,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         };
         let changed = shared.change(name, self.local.marks(), decide).await;
         let follow = match (edit, &changed) {
-            // A life that is not changed makes no load wrong. The copy may be of what is gone.
+            // An unchanged life makes no load wrong. The copy may be of a record that is gone.
             (Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_), Ok((_, false))) => Follow::Forget,
-            // Whatever the authority said: here it is no longer what it was.
+            // Whatever the authority answered, the local entry may be out of date.
             _ => Follow::Apply(Known::options(settings)),
         };
         let result = changed.map(|(entry, _)| {
@@ -114,7 +116,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Answer { result, follow }
     }
 
-    /// Makes an edit here; what it was made to, and whether that is stale now.
+    /// Makes an edit here. Returns the entry that it was made to, and true if that is stale now.
     pub(super) fn edit_here<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
@@ -128,7 +130,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let there = self.outline(hash, key);
             let subject = there.as_ref().map(|there| there.subject(now));
             let edited = edit.of(subject, grace);
-            // A copy that is not returned would end under the stripe's lock.
+            // A copy that is not returned would be dropped under the stripe's lock.
             let fits = subject.is_some_and(|it| edit.fits(&it));
             let entry = fits.then(|| self.look(hash, key)).flatten();
             let dropped = match edited {
@@ -147,8 +149,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             (entry, dropped, matches!(edited, Edited::Stale(_)))
         };
         let (entry, dropped, is_stale) = match edit {
-            // What a load under way brings is older than the mark; a change of life is no reason
-            // to refuse it.
+            // A value from a load under way is older than the edit. A change of life is no reason
+            // to refuse such a value.
             Edit::Remove | Edit::MarkStale => self.flights.change(hash, key, apply),
             Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_) => self.flights.hold(hash, apply),
         };
@@ -156,7 +158,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         (entry, is_stale)
     }
 
-    /// How long a snapshot keeps a stale value that had no end.
+    /// Returns how long a snapshot keeps a stale value that had no end.
     fn endless_grace(&self) -> Duration {
         self.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.grace())
     }

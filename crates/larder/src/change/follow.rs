@@ -1,4 +1,4 @@
-//! How the local tier follows a change that the authority was asked for.
+//! The local step of a change that the authority was asked for.
 
 use std::hash::Hash;
 
@@ -19,25 +19,26 @@ use crate::tier::local::Candidate;
 use crate::tier::marks::current::MarkChange;
 use crate::tier::message::Message;
 
-/// The local step of a change, by the answer of the authority.
+/// The local step of a change, chosen by the answer of the authority.
 pub(crate) enum Follow<K: Hash + Eq, V> {
-    /// As every process does that is told of the change.
+    /// The step that every process makes that is told of the change.
     Apply(Known),
-    /// The copy of the new value takes its place, unless something else has changed the key since
-    /// the write began. None where nothing is kept.
+    /// The copy of the new value is put, unless another change has touched the key since the write
+    /// began. None where nothing is kept.
     Put(WriteMark<K, Landed<V>, FlightInfo>, Option<Candidate<Content<V>, Metadata>>),
-    /// The copy goes, and loads under way go on: they are not wrong, and it may be.
+    /// The copy is removed, and loads under way go on: the loads are not wrong, and the copy may
+    /// be.
     Forget,
-    /// Nothing is to be done: the authority has changed nothing.
+    /// No step: the authority has changed nothing.
     Nothing,
 }
 
-/// What only the process that makes a change knows of it.
+/// The part of a change that only its own process knows.
 #[derive(Default)]
 pub(crate) struct Known {
     /// The options of the call.
     pub(crate) settings: Option<Settings>,
-    /// The mark as it was written. None if it was not, or nobody knows.
+    /// The mark as it was written. None if it was not written, or that is not known.
     pub(crate) mark: Option<Header>,
 }
 
@@ -74,8 +75,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Makes a change in the local tier, of this process or of another: no later read here yields
-    /// what was there, and no load under way brings it back.
+    /// Makes a change in the local tier, of this process or of another: no later read here returns
+    /// the earlier value, and no load under way brings it back.
     pub(crate) fn apply<Q: ?Sized + Lookup<K>>(&self, message: Message<&Q, &str>, known: Known) {
         let Known { settings, mark } = known;
         let (marks, mark) = (self.local.marks(), mark.as_ref());
@@ -96,7 +97,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Drops the key here, cutting its flight.
+    /// Removes the key here, and its flight from the table.
     pub(super) fn drop_here<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
         let hash = self.local.hash(key);
         let dropped = self.flights.change(hash, key, || self.local.remove(hash, key));

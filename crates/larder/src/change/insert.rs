@@ -1,4 +1,4 @@
-//! Inserts: a new value in the place of what is there, or if what is there allows it.
+//! Inserts: a new value, whatever entry is there or if that entry allows it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Stores a value in the place of what is there.
+    /// Stores a value in the place of any entry.
     pub(crate) async fn insert(
         self: &Arc<Self>,
         key: K,
@@ -41,8 +41,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.change(Message::Key(&key), content, alone, there).await.map(|((), reach)| reach)
     }
 
-    /// Stores a value if what is there is wanted so; whether it did. A fresh value counts as being
-    /// there.
+    /// Stores a value if `wanted` accepts the fresh value that is there, or none. Returns true if
+    /// it stored the value.
     pub(crate) async fn insert_where<F>(
         self: &Arc<Self>,
         key: K,
@@ -94,7 +94,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, candidate) }
     }
 
-    /// Whether it stored the value. `is_touched` says whether what was there may be gone.
+    /// Returns true if it stored the value. Sets `is_touched` if the earlier record may be gone.
     async fn run_where(
         &self,
         name: &Key,
@@ -113,7 +113,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
                 (Ok(Tried::Unstorable(error)), _) => {
                     return Err(self.not_stored(error, Outcome::Done));
                 }
-                // The next try deletes what is there: it must not pass for the value.
+                // The next try deletes the record that is there: it must not pass for the value.
                 (Err(error), None) if error.kind() == ErrorKind::NoSpace => refused = Some(error),
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(before)) => {
@@ -124,9 +124,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Err(Error::new(ErrorKind::Unavailable, "insert", "marks were changed at every try"))
     }
 
-    /// The record is made with marks that were asked for before what is there is judged. If they
-    /// have changed by then, it would count as nothing, and what it takes the place of may be there
-    /// no longer: it is made anew.
+    /// The record is made with marks that were asked for before the record that is there is judged.
+    /// If the marks have changed by then, the new record would count as nothing, and the value that
+    /// it replaces may be there no longer: the record is made anew.
     async fn try_where(
         &self,
         name: &Key,
@@ -154,8 +154,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
                 _ if !is_wanted => (Step::Keep, Tried::Kept),
                 _ if is_outdated => (Step::Keep, Tried::Outdated),
                 Ok(Some(record)) => (Step::Write(record.clone()), Tried::Done),
-                // Without a life nothing is kept, and what was there goes; so it does if what was
-                // to take its place cannot be stored.
+                // A value without a life is not kept, and the earlier record is removed. It is also
+                // removed if the value in its place cannot be stored.
                 Ok(None) => (Step::Delete, Tried::Done),
                 Err(error) => (Step::Delete, Tried::Unstorable(error.clone())),
             };
@@ -167,7 +167,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         changed.map(|_| tried)
     }
 
-    /// Writes at the authority; how the local tier may hold a copy, none if nothing is kept.
+    /// Writes at the authority. Returns the entry that the local tier may keep, none if nothing is
+    /// kept.
     async fn write(&self, name: &Key, content: Content<V>) -> Result<Option<Entry<V>>, Unwritten> {
         let authority = &self.shared.authority;
         let times = self.times();
@@ -188,7 +189,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Ok(Some(copy.with_refresh(self.settings)))
     }
 
-    /// Deletes what is there: it must not pass for the value that could not be stored.
+    /// Deletes the record that is there: it must not pass for the value that could not be stored.
     async fn take_back(&self, name: &Key, error: Error) -> Unwritten {
         let deleted = match self.shared.authority.remote.delete(name, Expect::Any).await {
             Outcome::Refused(_) => Outcome::Failed(refused()),
@@ -197,7 +198,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Unwritten::Refused(self.not_stored(error, deleted))
     }
 
-    /// What a caller is told whose value could not be stored.
+    /// Returns the error for a caller whose value could not be stored.
     fn not_stored(&self, error: Error, deleted: Outcome) -> Error {
         let is_gone = deleted.is_done();
         self.inner.tell_not_stored(&error, deleted);
@@ -215,7 +216,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
         Times::new(fresh_for, kept_for)
     }
 
-    /// The marks as they are now, with tags that live at least as long as the value.
+    /// Returns the marks as they are now, with tags that live at least as long as the value.
     async fn capture(&self, times: Times) -> Result<Current> {
         let (marks, tags) = (self.inner.local.marks(), self.settings.tags());
         self.shared.authority.capture(marks, tags, times.kept_for).await
@@ -237,25 +238,25 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     }
 }
 
-/// What an insert that depends on what is there has come to.
+/// The result of one try of a conditional insert.
 enum Tried {
     Done,
-    /// Something else is there than was wanted: nothing is changed.
+    /// The value that is there was not wanted: nothing is changed.
     Kept,
     /// Marks have changed meanwhile: nothing is changed.
     Outdated,
-    /// The value cannot be stored. What was there is gone.
+    /// The value cannot be stored. The earlier record is gone.
     Unstorable(Error),
 }
 
-/// How often an insert is judged anew over marks that change.
+/// The number of tries of a conditional insert whose marks change.
 const TRIES: usize = 16;
 
-/// Why an insert is not at the authority.
+/// The reason why an inserted value is not at the authority.
 enum Unwritten {
     /// The value cannot be stored.
     Refused(Error),
-    /// The authority did not say that it took it.
+    /// The authority did not confirm the write.
     Lost(Error),
 }
 

@@ -1,8 +1,9 @@
-//! Changes: one path for all that is done to entries, at the authority first and then here.
+//! Changes: one path for all changes of entries, at the authority first and then here.
 //!
-//! Order: the listeners are told that a change begins; the authority makes it, or does not; the local
-//! tier follows, whatever the authority said; the listeners are told that the change is over. Where
-//! no tier stands below the local one, that is the authority, and there is one step less.
+//! Order: the listeners are told that a change begins; the authority makes it, or does not; the
+//! local tier follows, whatever the authority answered; the listeners are told that the change is
+//! over. Where no tier is below the local one, the local tier is the authority, and there is one
+//! step less.
 
 use std::sync::Arc;
 
@@ -27,20 +28,20 @@ mod marks;
 mod put;
 pub(crate) mod reach;
 
-/// A change as the local tier has made it where that is the authority: its answer, and what the
-/// listeners have to know of it. None if nothing has changed for them.
+/// A change made by a local tier that is the authority: its answer, and the message to the
+/// listeners. No message if nothing has changed for them.
 type Alone<'a, Q, T> = (T, Option<Message<&'a Q, &'a str>>);
 
-/// What the authority's step has come to, and how the local tier follows.
+/// The result of the authority's step, and the step of the local tier after it.
 struct Answer<K: CacheKey, V, T> {
     result: Result<(T, Reach)>,
     follow: Follow<K, V>,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Makes a change. `message` is what its listeners are told at its beginning; `alone` makes it
-    /// where the local tier is the authority, under its lock; `there` makes it at the authority. One
-    /// of the two gets the `input`.
+    /// Makes a change. `message` is told to the listeners at its beginning; `alone` makes it where
+    /// the local tier is the authority, under its lock; `there` makes it at the authority. One of
+    /// the two gets the `input`.
     async fn change<'a, Q, I, T, F>(
         self: &Arc<Self>,
         message: Message<&'a Q, &'a str>,
@@ -90,7 +91,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Tells the listeners; whether all of them have the change for sure.
+    /// Tells the listeners that the change is over. Returns true if all of them have the change for
+    /// sure.
     async fn ended<Q: ?Sized + Lookup<K>>(
         &self,
         message: Message<&Q, &str>,
@@ -101,7 +103,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
         let text = message.to_text();
         let told = self.listeners.iter().map(|to| to.ended(text.by_text(), ending));
-        // All are told before any of them is waited for.
+        // All listeners are told before any of them is waited for.
         let told: Vec<_> = told.collect();
         let mut is_kept = true;
         for keeping in told.into_iter().flatten() {

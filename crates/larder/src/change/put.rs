@@ -10,7 +10,7 @@ use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::freshness::lives;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// A value as an insert makes it, where the local tier is the authority.
+    /// Makes the entry of an inserted value, where the local tier is the authority.
     pub(super) fn born(&self, settings: &Settings, content: Content<V>) -> Entry<V> {
         let now = self.now();
         let lives = lives(settings, Ttl::Default, now, random::unit);
@@ -19,7 +19,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             .with_refresh(settings)
     }
 
-    /// Puts a value, cutting the key's flight; one without a life takes away what is there.
+    /// Puts a value, removing the key's flight from the table. A value without a life removes the
+    /// entry that is there.
     pub(super) fn put_here(&self, key: &K, entry: Entry<V>) {
         let (hash, candidate) = (self.local.hash(key), self.candidate(key, entry));
         let put = || self.local.put(hash, key.clone(), candidate);
@@ -27,7 +28,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         drop(dropped);
     }
 
-    /// Puts a value if what is there is wanted so, under the key's stripe; whether it did.
+    /// Puts a value if `wanted` accepts the fresh value that is there, or none. Holds the key's
+    /// stripe lock. Returns true if it put the value.
     pub(super) fn put_where(
         &self,
         key: &K,
@@ -36,7 +38,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         wanted: impl Fn(Option<&V>) -> bool,
     ) -> bool {
         let hash = self.local.hash(key);
-        // What is not put is dropped out here, where its end may call the cache.
+        // A value that is not put is dropped outside the lock, where its end may call the cache.
         let mut candidate = Some(self.candidate(key, self.born(settings, content)));
         let wanted = |there: Option<&Content<V>>| match there {
             Some(Content::Value(value)) => wanted(Some(value)),

@@ -22,7 +22,7 @@ pub enum Reach {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// What the authority's answer to a change means.
+    /// Interprets the authority's answer to a change.
     pub(super) fn reach(&self, outcome: Outcome) -> Result<Reach> {
         match outcome {
             Outcome::Done => Ok(Reach::Confirmed),
@@ -31,7 +31,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// A change that the authority did not confirm.
+    /// Reports a change that the authority did not confirm.
     pub(super) fn unreached(&self, error: Error) -> Result<Reach> {
         self.tell(&Event::NotConfirmed(error.clone()));
         if self.stack.is_strict() { Err(error) } else { Ok(Reach::Local) }

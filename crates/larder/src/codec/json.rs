@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::scratch::{self, has_no_form};
 
 const ID: u16 = 3;
-/// Arrays and objects inside each other at most: those that the deserializer takes.
+/// The most arrays and objects inside each other: the deserializer's own limit.
 const MAX_DEPTH: usize = 127;
 
 /// Codec for any serde value as JSON, readable by people and other languages. Feature `json`.
@@ -43,7 +43,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Json 
     fn encode(&self, value: &V) -> Result<Bytes> {
         scratch::encode(|buffer| {
             serde_json::to_writer(&mut *buffer, value).map_err(has_no_form)?;
-            // What could not be read back is not written.
+            // A value that could not be read back is not written.
             if depth(buffer) > MAX_DEPTH {
                 return Err(Error::new(ErrorKind::Codec, "encode", "too deep"));
             }
@@ -59,7 +59,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Json 
     }
 }
 
-/// How many arrays and objects are inside each other at most, in text that is JSON.
+/// Returns how deep arrays and objects are inside each other, in text that is JSON.
 fn depth(bytes: &[u8]) -> usize {
     let (mut open, mut deepest) = (0_usize, 0);
     let (mut in_text, mut escaped) = (false, false);

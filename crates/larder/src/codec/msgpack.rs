@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::scratch::{self, has_no_form};
 
 const ID: u16 = 1;
-/// Arrays and maps inside each other at most; deeper values would risk the stack.
+/// The most arrays and maps inside each other; deeper values would risk the stack.
 const MAX_DEPTH: usize = 128;
 
 /// Codec for any serde value as MessagePack, with the names of its fields.
@@ -42,7 +42,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Messa
     fn encode(&self, value: &V) -> Result<Bytes> {
         scratch::encode(|buffer| {
             rmp_serde::encode::write_named(buffer, value).map_err(has_no_form)?;
-            // What could not be read back is not written.
+            // A value that could not be read back is not written.
             check(buffer, "encode")
         })
     }
@@ -55,15 +55,15 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Codec<V> for Messa
     }
 }
 
-/// Whether the bytes are exactly one value, nested at most [`MAX_DEPTH`] deep.
+/// Succeeds if the bytes are exactly one value, nested at most [`MAX_DEPTH`] deep.
 ///
-/// The deserializer cannot be left to find out. It bounds the depth of arrays and maps but recurses
-/// freely through enums, and it passes claimed lengths on as hints, which every level of a
-/// recursive type allocates for. Afterwards both are bounded by bytes that are really there.
+/// The deserializer cannot check this. It bounds the depth of arrays and maps but recurses freely
+/// through enums. It also passes claimed lengths on as hints, which every level of a recursive type
+/// allocates for. After this check both are bounded by bytes that are really there.
 fn check(bytes: &[u8], operation: &'static str) -> Result<()> {
     let malformed = || Error::new(ErrorKind::Codec, operation, "malformed or too deep");
     let mut rest = bytes;
-    // How many values each open array or map still wants, innermost last.
+    // The number of values that each open array or map still wants, innermost last.
     let mut wanted = [0_u64; MAX_DEPTH];
     let mut depth = 0;
     loop {
@@ -86,7 +86,7 @@ fn check(bytes: &[u8], operation: &'static str) -> Result<()> {
     }
 }
 
-/// Skips one marker and its own bytes; how many values follow that belong to it.
+/// Skips one marker and its own bytes, and returns the number of values after it that belong to it.
 fn skip(rest: &mut &[u8]) -> Option<u64> {
     let marker = *rest.split_off_first()?;
     let (bytes, values) = match marker {
@@ -116,7 +116,7 @@ fn skip(rest: &mut &[u8]) -> Option<u64> {
         _ => (0, 0),
     };
     rest.split_off(..usize::try_from(bytes).ok()?)?;
-    // Every value takes a byte at least.
+    // Every value takes at least one byte.
     (values <= u64::try_from(rest.len()).ok()?).then_some(values)
 }
 

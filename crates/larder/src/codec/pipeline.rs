@@ -117,7 +117,8 @@ impl<C> Pipeline<C> {
             return Err(too_large());
         }
         let compression = self.compression.as_ref().filter(|it| it.is_worth(payload.len()));
-        // What is authenticated with the body stands in front of it until the frame is done.
+        // The place is authenticated with the body, so it stays in front of the body until the
+        // frame is done.
         let place = if self.keyring.is_some() { place } else { &[] };
         let (seal_bytes, mac_bytes) = match self.keyring {
             Some(_) => (Keyring::HEAD_BYTES, Keyring::MAC_BYTES),
@@ -203,7 +204,8 @@ impl<V, C: Codec<V>> Codec<V> for Pipeline<C> {
     }
 }
 
-/// The id of a codec that is inside a frame, which says of no other that it is.
+/// Returns the id of the codec inside, or an error if the id has the bit of a frame: the frame's
+/// bit could not be told from it.
 fn unframed(id: u16) -> Result<u16> {
     let message = "the codec inside has the bit 0x4000 in its id";
     if id & FRAMED == 0 { Ok(id) } else { Err(Error::new(ErrorKind::Codec, "pipeline", message)) }

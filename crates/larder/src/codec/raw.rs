@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder_core::{Codec, Error, ErrorKind, Result};
 
 const ID: u16 = 2;
-/// Bytes are whatever their reader takes them for.
+/// Bytes have no type: a reader of any type takes them.
 const ANY_TYPE: u32 = 0;
 
 /// Codec that stores bytes and text as they are. `Bytes` are shared, not copied, both ways.

@@ -1,4 +1,4 @@
-//! Making large values smaller.
+//! Compression of large values.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,26 +19,27 @@ impl fmt::Debug for Compression {
     }
 }
 
-/// A way to compress.
+/// A method of compression.
 pub(super) trait Method: Send + Sync + 'static {
-    /// Its number in the frame.
+    /// Returns the method's number in the frame.
     fn id(&self) -> u8;
 
-    /// How much room it asks for to compress so many bytes.
+    /// Returns the buffer size that the method needs to compress this many bytes.
     fn room(&self, length: usize) -> usize;
 
-    /// Compresses into the room; how long the result is, none if there was not enough.
+    /// Compresses into `room` and returns the length of the result, none if `room` was too small.
     fn compress(&self, value: &[u8], room: &mut [u8]) -> Option<usize>;
 
-    /// Whether these bytes can be a value of this length, judged without unpacking them.
+    /// True if these bytes can be a value of this length, judged without unpacking them.
     fn can_hold(&self, bytes: &[u8], length: usize) -> bool;
 
-    /// Decompresses; how long the result is, none if it does not fit or the bytes are damaged.
+    /// Decompresses and returns the length of the result, none if it does not fit or the bytes are
+    /// damaged.
     fn decompress(&self, bytes: &[u8], out: &mut [u8]) -> Option<usize>;
 }
 
 impl Compression {
-    /// What stands in the frame of a value that is kept as it is.
+    /// The method's number in the frame of an uncompressed value.
     pub(super) const NONE: u8 = 0;
 
     #[cfg(any(feature = "lz4", feature = "zstd"))]
@@ -50,7 +51,7 @@ impl Compression {
         self.method.id()
     }
 
-    /// Whether a value of this length is compressed at all.
+    /// True if a value of this length is to be compressed.
     pub(super) const fn is_worth(&self, length: usize) -> bool {
         length >= self.threshold_bytes
     }
@@ -59,8 +60,8 @@ impl Compression {
         self.method.room(length).max(length)
     }
 
-    /// Appends what it makes of the value if that is smaller, and says by which method; else leaves
-    /// everything as it was.
+    /// Appends the compressed value if that is smaller, and returns the method; else leaves `out`
+    /// as it was.
     pub(super) fn compress(&self, value: &[u8], out: &mut Vec<u8>) -> Option<u8> {
         let start = out.len();
         out.resize(start + self.method.room(value.len()), 0);
@@ -70,8 +71,8 @@ impl Compression {
         made.map(|_| self.id())
     }
 
-    /// The value of this length that these bytes hold. Nothing is allocated for a claim that cannot
-    /// be true, and never more than the length.
+    /// Returns the value of this length that these bytes contain. A claim that cannot be true
+    /// allocates nothing, and no claim allocates more than the length.
     pub(super) fn decompress(&self, bytes: &[u8], length: usize) -> Option<bytes::Bytes> {
         if !self.method.can_hold(bytes, length) {
             return None;

@@ -35,7 +35,7 @@ pub(super) const HEAD_BYTES: usize = 13;
 
 const FRAME: u8 = 1;
 
-/// What every frame begins with.
+/// The beginning of every frame.
 pub(super) struct Head {
     pub(super) compression: u8,
     pub(super) encryption: u8,

@@ -1,4 +1,4 @@
-//! Encryption, with secrets that are replaced from time to time.
+//! Encryption with secrets that are replaced from time to time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,15 +65,15 @@ impl Keyring {
         Ok(Self(Arc::new(Inner { current, ciphers })))
     }
 
-    /// Its number in the frame.
+    /// The encryption's number in the frame.
     pub(super) const ID: u8 = 1;
-    /// What stands between the frame's head and the body: a secret's id and the nonce.
+    /// The bytes between the frame's head and the body: a secret's id and the nonce.
     pub(super) const HEAD_BYTES: usize = 4 + NONCE_BYTES;
-    /// What follows the body.
+    /// The bytes after the body.
     pub(super) const MAC_BYTES: usize = 16;
 
-    /// Encrypts what stands from `body` on, in place, and appends the MAC. All before is
-    /// authenticated; its last [`HEAD_BYTES`](Self::HEAD_BYTES) are filled in.
+    /// Encrypts the bytes from `body` on, in place, and appends the MAC. The bytes before are
+    /// authenticated; the last [`HEAD_BYTES`](Self::HEAD_BYTES) of them are filled in.
     pub(super) fn seal(&self, out: &mut Vec<u8>, body: usize) -> Result<()> {
         let failed = |message| Error::new(ErrorKind::Codec, "encrypt", message);
         let nonce = XNonce::try_generate().map_err(|_| failed("no random numbers to be had"))?;
@@ -92,7 +92,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// The body of a frame whose head is so long, found at this place.
+    /// Returns the body of a frame with a head of `head_bytes`, found at this place.
     pub(super) fn open(&self, frame: &Bytes, head_bytes: usize, place: &[u8]) -> Result<Bytes> {
         let refused = |message| Error::new(ErrorKind::Codec, "decrypt", message);
         let short = || refused("cut short");

@@ -77,5 +77,5 @@ impl Method for Tables {
 }
 
 const ID: u8 = 2;
-/// A byte of the format lengthens a match by 255 at most.
+/// A byte of the format lengthens a match by at most 255.
 const MAX_RATIO: usize = 255;

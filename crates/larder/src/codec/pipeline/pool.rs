@@ -2,7 +2,7 @@
 
 use crate::support::sync::{Mutex, lock};
 
-/// Things that wait for their next use: as many as were in use at once.
+/// Objects that wait for their next use: as many as were in use at once.
 pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Pool<T> {
@@ -10,7 +10,7 @@ impl<T> Pool<T> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// Uses one, and makes it first if none waits. None if none can be made.
+    /// Runs with an object, and makes one first if none is free. None if none can be made.
     pub(super) fn with<R>(
         &self,
         make: impl FnOnce() -> Option<T>,

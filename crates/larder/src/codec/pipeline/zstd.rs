@@ -61,7 +61,7 @@ impl From<Zstd> for Compression {
     }
 }
 
-/// Contexts at one level.
+/// Contexts of one level.
 struct Contexts {
     level: i32,
     compressors: Pool<Compressor<'static>>,
@@ -74,7 +74,7 @@ impl Method for Contexts {
     }
 
     fn room(&self, length: usize) -> usize {
-        // What would not be smaller is not kept, so it need not fit.
+        // A result that is not smaller is not kept, so it need not fit.
         length.saturating_sub(1)
     }
 
@@ -99,5 +99,5 @@ impl Method for Contexts {
 }
 
 const ID: u8 = 1;
-/// A block of the format has 4 bytes at least and holds 128 KiB at most.
+/// A block of the format has at least 4 bytes and contains at most 128 KiB.
 const MAX_RATIO: usize = (128 << 10) / 4;

@@ -11,14 +11,14 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-/// Values inside each other at most; deeper ones would risk the stack.
+/// The most values inside each other; deeper ones would risk the stack.
 const MAX_DEPTH: usize = 128;
-/// A struct of structs has many parts in few bytes.
+/// The parts allowed for each byte: a struct of structs has many parts in few bytes.
 const PARTS_PER_BYTE: usize = 64;
-/// A list of values without bytes has parts and no bytes at all.
+/// The parts allowed besides: a list of values without bytes has parts and no bytes at all.
 const SPARE_PARTS: usize = 4_096;
 
-/// What is left of depth and parts.
+/// The depth and the parts that are left.
 pub(super) struct Bounds {
     depth: Cell<usize>,
     parts: Cell<usize>,
@@ -30,7 +30,7 @@ impl Bounds {
         Self { depth: Cell::new(MAX_DEPTH), parts: Cell::new(parts) }
     }
 
-    /// Reads what is one deeper.
+    /// Reads one level deeper.
     fn deeper<T, E: Error>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let depth = self.depth.get();
         self.depth.set(depth.checked_sub(1).ok_or_else(|| E::custom("too deep"))?);
@@ -39,7 +39,7 @@ impl Bounds {
         result
     }
 
-    /// Counts one part of something.
+    /// Counts one part of a list or a map.
     fn part<E: Error>(&self) -> Result<(), E> {
         let parts = self.parts.get().checked_sub(1).ok_or_else(|| E::custom("too many parts"))?;
         self.parts.set(parts);
@@ -47,7 +47,7 @@ impl Bounds {
     }
 }
 
-/// A deserializer, or what it is given or gives, under bounds.
+/// A deserializer, a visitor, a seed or an access to parts, under bounds.
 pub(super) struct Bounded<'a, T> {
     inner: T,
     bounds: &'a Bounds,
@@ -63,7 +63,7 @@ impl<'a, T> Bounded<'a, T> {
     }
 }
 
-/// Methods that hand a bounded visitor on, with what they are told before it.
+/// Methods that pass a bounded visitor on, with their arguments before it.
 macro_rules! deserialize {
     ($($method:ident($($name:ident: $type:ty),*);)*) => { $(
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, D::Error> {
@@ -191,7 +191,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
     }
 }
 
-/// Gives no hint of its length: it is claimed and not known.
+/// Passes no length hint on: the length is claimed and not known.
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
@@ -205,7 +205,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
     }
 }
 
-/// Gives no hint of its length: it is claimed and not known.
+/// Passes no length hint on: the length is claimed and not known.
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
