@@ -40,7 +40,7 @@ impl MemoryBackend {
     /// An empty store whose lives are judged by this clock, without a bound.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        // A version is unique per process and instance, which is all an incarnation has to be.
+        // A version is unique per process and instance. An incarnation needs no more.
         let id = u128::from_be_bytes(Version::next().to_bytes());
         Self { incarnation: Incarnation::new(id), shelf: Shelf::new(clock) }
     }
@@ -158,7 +158,7 @@ impl Backend for MemoryBackend {
         let mut store = lock(&self.shelf.store);
         let emptied = std::mem::take(&mut *store);
         store.is_closed = true;
-        // Payloads may be many: they are dropped without the lock.
+        // The payloads may be many: they are dropped without the lock.
         drop(store);
         drop(emptied);
         Ok(())

@@ -21,7 +21,7 @@ pub(crate) struct FutureSet<F> {
     woken: Arc<Mutex<Woken>>,
 }
 
-/// What one step of a set did.
+/// The result of one step of a set.
 pub(crate) enum Step<T> {
     /// A future has ended with this output.
     Ended(T),
@@ -70,7 +70,7 @@ impl<F: Future + Unpin> FutureSet<F> {
         self.next.push_back(place);
     }
 
-    /// How many futures have not ended.
+    /// Returns the number of futures that have not ended.
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -78,10 +78,10 @@ impl<F: Future + Unpin> FutureSet<F> {
     /// Polls one woken future.
     pub(crate) fn step(&mut self, context: &mut Context<'_>) -> Step<F::Output> {
         let Some(place) = self.next_woken(context) else { return Step::Idle };
-        // The future that was woken may have ended: then another one is there, or none.
+        // The woken future may have ended: then its place has another future, or none.
         let Some(there) = self.places.get_mut(place) else { return Step::Pending };
         let Some(member) = there else { return Step::Pending };
-        // Before the poll: whatever wakes it from now on is news.
+        // The flag is cleared before the poll: a wake from now on is news.
         member.bell.has_rung.store(false, Ordering::SeqCst);
         let mut inside = Context::from_waker(&member.waker);
         match Pin::new(&mut member.future).poll(&mut inside) {
@@ -121,7 +121,7 @@ impl<F: Future + Unpin> FutureSet<F> {
             if self.next.is_empty() {
                 let earlier = woken.task.replace(context.waker().clone());
                 drop(woken);
-                // The last waker of a task may drop the task.
+                // Dropping the last waker of a task may drop the task.
                 drop(earlier);
             }
         }
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// Ends at its second wake, and counts its polls.
+    /// A future that ends at its second wake, and counts its polls.
     struct Twice {
         polls: Arc<AtomicUsize>,
         wakers: Arc<Mutex<Vec<Waker>>>,
@@ -189,7 +189,7 @@ mod tests {
             match set.step(&mut context) {
                 Step::Ended(()) => ended += 1,
                 Step::Pending => {}
-                // One after the other, as loads elsewhere end.
+                // Futures are woken one after the other, as loads elsewhere end.
                 Step::Idle => match lock(&wakers).pop() {
                     Some(waker) => waker.wake(),
                     None => break,
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(task.0.load(Ordering::Relaxed), 1);
         while !matches!(set.step(&mut context), Step::Idle) {}
         assert_eq!((set.len(), polls.load(Ordering::Relaxed)), (0, 4));
-        // What has ended is woken for nothing.
+        // A wake of an ended future does nothing.
         woken.iter().for_each(Waker::wake_by_ref);
         assert!(matches!(set.step(&mut context), Step::Pending));
     }

@@ -1,4 +1,4 @@
-//! What all handles of one cache share.
+//! The state that all handles of one cache share.
 
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,12 +31,12 @@ pub(crate) mod future_set;
 pub(crate) mod together;
 pub(crate) mod work;
 
-/// The tiers, the flights and what runs beside them.
+/// The tiers, the flights and the work that runs beside them.
 pub(crate) struct Inner<K: Hash + Eq, V> {
     pub(crate) local: Arc<LocalTier<K, Content<V>, Metadata>>,
     pub(crate) flights: Arc<Flights<K, Landed<V>, FlightInfo>>,
     pub(crate) stack: Stack<V>,
-    /// What keeps a snapshot of the local tier.
+    /// The keeper of a snapshot of the local tier.
     pub(crate) keeper: Option<Arc<Keeper<K, V>>>,
     /// The neighbours that are told of each change.
     pub(crate) listeners: Vec<Arc<dyn ChangeListener>>,
@@ -47,15 +47,15 @@ pub(crate) struct Inner<K: Hash + Eq, V> {
     together: Option<Arc<Together>>,
 }
 
-/// How loads behave.
+/// The settings of loads.
 pub(crate) struct Loads {
-    /// How many loaders run at once; none without a limit.
+    /// A limit on the loaders that run at once; none without a limit.
     pub(crate) limit: Option<LoadLimit>,
-    /// Whether they wait for other processes' leases.
+    /// True if loads wait for other processes' leases.
     pub(crate) wait_for_leases: bool,
-    /// How long a lease lives at most that its load can renew.
+    /// The longest life of a lease that its load can renew.
     pub(crate) lease_limit: Duration,
-    /// How long a result is kept here while the authority cannot be reached.
+    /// The time for which a result is kept here while the authority cannot be reached.
     pub(crate) degraded_ttl: Duration,
 }
 
@@ -80,8 +80,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// A view for calls that run together, and what runs them. Loaders there take no permit: whoever
-    /// runs one for all of them takes it.
+    /// Returns a view for calls that run together, and the runner of those calls. Loaders there
+    /// take no permit: the one that runs for all of them takes it.
     pub(crate) fn together(&self) -> (Arc<Self>, Arc<Together>) {
         let (stack, gather) = self.stack.together();
         let together = Arc::new(Together::new(gather));
@@ -89,7 +89,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         (Arc::new(view), together)
     }
 
-    /// A view whose loaders take no permit.
+    /// Returns a view whose loaders take no permit.
     pub(crate) fn unlimited(&self) -> Self {
         Self {
             local: Arc::clone(&self.local),
@@ -104,7 +104,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// The same, with a snapshot of its local tier.
+    /// Returns this state with a snapshot of its local tier.
     pub(crate) fn kept_by(mut self, keeper: Option<Arc<Keeper<K, V>>>) -> Self {
         if let Some(keeper) = keeper.clone().filter(|keeper| keeper.notes()) {
             self.listeners.push(keeper);
@@ -129,7 +129,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.observer.tell(event);
     }
 
-    /// Tells that a value was not stored, and of a delete of what it was to replace that failed, too.
+    /// Reports that a value was not stored, and also a failed delete of the value that it was to
+    /// replace.
     pub(crate) fn tell_not_stored(&self, error: &Error, deleted: Outcome) {
         self.tell(&Event::NotStored(error.clone()));
         if let Outcome::Failed(error) | Outcome::Unknown(error) = deleted {
@@ -137,7 +138,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// A closer look at what the local tier holds.
+    /// Returns the local tier's entry with its metadata and its life.
     pub(crate) fn look<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Entry<V>> {
         self.look_with(hash, key, |content| match content {
             Content::Counter(_) => None,
@@ -145,7 +146,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         })
     }
 
-    /// The same without the value, whose end is the user's code: for use under a stripe's lock.
+    /// Like [`look`](Self::look), without the value, whose end is the user's code: for use under a
+    /// stripe's lock.
     pub(crate) fn outline<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Entry<()>> {
         self.look_with(hash, key, |content| match content {
             Content::Value(_) => Some(Content::Value(())),
@@ -154,7 +156,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         })
     }
 
-    /// The life of a value or a counter here.
+    /// Returns the life of a value or a counter here.
     pub(crate) fn life<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<Life> {
         let life =
             |view: &View<'_, Content<V>, Metadata>| (!view.value.is_absent()).then_some(view.life);
@@ -194,15 +196,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.local.look(hash, key, look).flatten()
     }
 
-    /// What is to be put for a value. Runs the weigher: call it outside all locks.
+    /// Makes a candidate of an entry. Runs the weigher: call it outside all locks.
     ///
     /// By now the authority may have the value, so a panic must not keep the local tier from
-    /// letting go of what was there: who cannot be weighed is too heavy.
+    /// dropping the earlier one: an entry that cannot be weighed counts as too heavy.
     pub(crate) fn candidate(&self, key: &K, entry: Entry<V>) -> Candidate<Content<V>, Metadata> {
         candidate(&self.local, key, entry)
     }
 
-    /// Gives what is there the times and the note of `looked`. The caller holds the key's stripe.
+    /// Gives the local entry the times and the metadata of `entry`. The caller holds the key's
+    /// stripe lock.
     pub(crate) fn retime<Q: ?Sized + Lookup<K>, T>(
         &self,
         hash: u64,
@@ -215,8 +218,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.local.retime(hash, key, attend_at, fresh_until, kept_until, metadata).1
     }
 
-    /// An answer of the tiers below: what keeps it away is an error in strict mode, else an event and
-    /// no answer. Without a runtime nothing is answered.
+    /// Judges an answer of the tiers below. An error of theirs is an error in strict mode, else an
+    /// event and no answer. The lack of a runtime is always an error.
     pub(crate) fn forgive<T>(&self, answer: Result<Option<T>>) -> Result<Option<T>> {
         match answer {
             Err(error) if !self.stack.is_strict() && error.kind() != ErrorKind::NoRuntime => {
@@ -227,12 +230,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// What holds now, at the arrival of a caller.
+    /// Returns the state by which flights judge a caller that arrives now.
     pub(crate) fn arrival(&self, caller: &Caller) -> Arrival {
         Arrival::new(self.now(), self.local.marks(), caller.clone())
     }
 
-    /// How long others may join a flight of this leader.
+    /// Returns the limits on joining a flight of this leader.
     pub(crate) fn join_limit(&self, settings: &Settings) -> JoinLimit {
         let bound = self.stack.notices_within();
         JoinLimit { bound, hard_timeout: settings.hard_timeout }
@@ -250,7 +253,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         Ok(())
     }
 
-    /// Takes back that the cache was closed; whether it was.
+    /// Opens the cache again. Returns true if it was closed.
     pub(crate) fn open(&self) -> bool {
         let was_closed = self.work.open();
         if let Some(keeper) = self.keeper.as_ref().filter(|_| was_closed) {
@@ -264,7 +267,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// # Errors
     /// [`Closed`](ErrorKind::Closed) after `close` has begun, which then does not wait for it.
     pub(crate) fn begin(&self) -> Result<Running> {
-        // Counted first: either `close` sees this count, or this sees that it has begun.
+        // The work is counted first: either `close` finds this count, or this call finds that
+        // `close` has begun.
         let running = Running::new(&self.work);
         self.check_open().map(|()| running)
     }
@@ -278,7 +282,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.spawn_counted(running, task)
     }
 
-    /// Starts a task that ends what a running task of the cache has begun: `close`, which waits for
+    /// Starts a task that ends the work of a running task of the cache: `close`, which waits for
     /// that one, waits for this one as well.
     pub(crate) fn spawn_behind(
         self: &Arc<Self>,
@@ -309,29 +313,29 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) -> Result<T> {
         let counted = Counted::new(task, self.begin()?);
         match &self.together {
-            // It runs in a task already.
+            // The batch runs in a task already.
             Some(_) => Ok(counted.await),
             None => runtime::owned(counted).await,
         }
     }
 
-    /// Refuses new work, waits for what is running, saves what is held here, and forgets it.
+    /// Refuses new work, waits for running work, saves the local entries, and forgets them.
     ///
     /// # Errors
-    /// What keeps it from being saved.
+    /// An error of the save.
     pub(crate) async fn close(&self) -> Result<()> {
         self.work.until_idle().await;
         let saved = match self.keeper.clone() {
             Some(keeper) => apart(move || keeper.finish()).await.flatten(),
             None => Ok(()),
         };
-        // Hits do not look whether the cache is open: from now on there are none.
+        // Hits do not check whether the cache is open: from now on there are none.
         self.local.marks().invalidate_all();
         saved
     }
 }
 
-/// What is to be put into this tier for a value: see [`Inner::draft`].
+/// Makes a candidate for this tier: see [`Inner::candidate`].
 pub(crate) fn candidate<K: CacheKey, V: Clone + Send + Sync + 'static>(
     local: &LocalTier<K, Content<V>, Metadata>,
     key: &K,

@@ -1,4 +1,4 @@
-//! Many calls in one task: each runs the protocol of one key, and what they ask of the backend is
+//! Many calls in one task: each runs the protocol of one key, and their requests to the backend are
 //! sent in batches.
 //!
 //! ```text
@@ -6,9 +6,10 @@
 //!      └── a load, or a copy, that a call has started runs beside them, and outlives them
 //! ```
 //!
-//! The work is linear in the number of calls: each is made when those before it wait, and polled
-//! only after it was woken. A full batch is sent at once; a smaller one, and the call of a loader,
-//! when no call gets on without an answer. The task lets others run whenever its slice is over.
+//! The work is linear in the number of calls: a call begins when those before it wait, and is
+//! polled only after it was woken. A full batch is sent at once; a smaller one is sent when no call
+//! gets on without an answer, and a loader is called then. The task lets others run whenever its
+//! slice is over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -22,20 +23,21 @@ use crate::layer::{Gather, LARGEST_BATCH, Operation};
 use crate::support::runtime::{self, Slice, oneshot};
 use crate::support::sync::lock;
 
-/// What the calls of one batch share.
+/// The state that the calls of one batch share.
 pub(crate) struct Together {
     /// None without a backend.
     gather: Option<Gather>,
-    /// Tasks that calls have started and nobody polls yet.
+    /// Tasks that calls have started and that are not polled yet.
     started: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
 
-/// A moment at which calls of loaders may be made.
+/// A moment at which loaders may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// No call gets on without something else than the backend.
+    /// No call gets on with an answer of the backend alone.
     Idle,
-    /// The backend was only read, and no call gets on without reading again: they may be polling.
+    /// The backend was only read, and no call gets on without reading again: the calls may be
+    /// polling.
     Round,
 }
 
@@ -49,15 +51,15 @@ impl Together {
         lock(&self.started).push(task);
     }
 
-    /// Waits until the backend keeps up with what the calls ask of it.
+    /// Waits until the backend keeps up with the calls' requests.
     pub(crate) async fn room(&self) {
         if let Some(gather) = &self.gather {
             gather.room().await;
         }
     }
 
-    /// Runs the calls in a task, with what they start; their results, first come first. `between`
-    /// is called at each [`Moment`].
+    /// Runs the calls in a task, with the tasks that they start. Returns their results in the order
+    /// in which the calls end. `between` is called at each [`Moment`].
     ///
     /// # Errors
     /// [`NoRuntime`](larder_core::ErrorKind::NoRuntime) outside of a runtime.
@@ -93,35 +95,35 @@ struct Driver<T> {
     together: Arc<Together>,
     /// The calls that have not begun.
     calls: Box<dyn Iterator<Item = BoxFuture<'static, T>> + Send>,
-    /// How many calls have not ended.
+    /// The number of calls that have not ended.
     left: usize,
     results: Vec<T>,
     has_panicked: bool,
-    /// Takes the results when all are there.
+    /// The channel that takes the results when all are there.
     sender: Option<oneshot::Sender<Vec<T>>>,
     members: FutureSet<Member<T>>,
     /// The operations of which a batch is under way.
     sending: Vec<Operation>,
-    /// Whether a batch of reads has ended since the last [`Moment`].
+    /// True if a batch of reads has ended since the last [`Moment`].
     has_read: bool,
     between: Box<dyn Fn(Moment) + Send>,
 }
 
 enum Member<T> {
     Call(BoxFuture<'static, T>),
-    /// What a call has started.
+    /// A task that a call has started.
     Task(BoxFuture<'static, ()>),
     Sending(Operation, BoxFuture<'static, ()>),
 }
 
-/// How a member ended; a call without a result has panicked.
+/// The end of a member; a call without a result has panicked.
 enum Ended<T> {
     Call(Option<T>),
     Task,
     Sending(Operation),
 }
 
-// Its futures are boxed, and its results are moved and never pinned.
+// The driver's futures are boxed, and its results are moved and never pinned.
 impl<T> Unpin for Driver<T> {}
 
 impl<T: Send> Future for Driver<T> {
@@ -151,7 +153,7 @@ impl<T> Driver<T> {
     fn note(&mut self, ended: Ended<T>) {
         match ended {
             Ended::Call(result) => {
-                // A panic of one is reported when the others have ended.
+                // A panic of one call is reported when the others have ended.
                 self.has_panicked |= result.is_none();
                 self.results.extend(result);
                 self.left -= 1;
@@ -170,7 +172,7 @@ impl<T> Driver<T> {
         }
     }
 
-    /// Finds work where no member has been woken; whether there is any.
+    /// Finds work where no member has been woken. Returns true if there is any.
     fn go_on(&mut self) -> bool {
         self.begin_started()
             || self.send_what_is_due()
@@ -188,12 +190,12 @@ impl<T> Driver<T> {
         has_started
     }
 
-    /// Begins one more call, unless the backend is behind with what others have asked.
+    /// Begins one more call, unless the backend is behind with earlier requests.
     fn begin_call(&mut self) -> bool {
         if self.together.gather.as_ref().is_some_and(Gather::is_full) {
             return false;
         }
-        // A call is made of the user's key: its `Clone` may panic.
+        // A call is made from the user's key, whose `Clone` may panic.
         match catch_unwind(AssertUnwindSafe(|| self.calls.next())) {
             Ok(Some(call)) => self.members.push(Member::Call(call)),
             Ok(None) => return false,
@@ -202,7 +204,7 @@ impl<T> Driver<T> {
         true
     }
 
-    /// Sends full batches, and what keeps leases alive.
+    /// Sends full batches, and the renewals that keep leases alive.
     fn send_what_is_due(&mut self) -> bool {
         self.send(|operation| if operation == Operation::Retime { 1 } else { LARGEST_BATCH })
     }
@@ -211,8 +213,8 @@ impl<T> Driver<T> {
         self.send(|_| 1)
     }
 
-    /// Sends a batch of each operation that waits for so many calls and has no other under way;
-    /// whether there was one.
+    /// Sends a batch of each operation that waits for at least so many calls and has no other batch
+    /// under way. Returns true if there was one.
     fn send(&mut self, at_least: impl Fn(Operation) -> usize) -> bool {
         let Some(gather) = &self.together.gather else { return false };
         let before = self.members.len();
@@ -228,7 +230,7 @@ impl<T> Driver<T> {
         self.members.len() > before
     }
 
-    /// Tells which moment it is, if it is one; whether that has started something.
+    /// Calls `between` if this is a [`Moment`]. Returns true if that has started a task.
     fn pass_moment(&mut self) -> bool {
         let changes =
             |operation: &Operation| matches!(operation, Operation::Write | Operation::Delete);
@@ -250,7 +252,7 @@ impl<T> Future for Member<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended<T>> {
         match self.get_mut() {
             Self::Call(call) => guarded(call, context).map(Ended::Call),
-            // As in a task of its own: a panic is no matter of the others.
+            // A panic ends this task alone, as in a task of its own.
             Self::Task(task) => guarded(task, context).map(|_| Ended::Task),
             Self::Sending(operation, sending) => {
                 guarded(sending, context).map(|_| Ended::Sending(*operation))
@@ -259,7 +261,7 @@ impl<T> Future for Member<T> {
     }
 }
 
-/// Polls a future whose panic is the end of itself alone.
+/// Polls a future. A panic ends that future alone.
 fn guarded<T>(future: &mut BoxFuture<'static, T>, context: &mut Context<'_>) -> Poll<Option<T>> {
     let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
     catch_unwind(poll).map_or(Poll::Ready(None), |poll| poll.map(Some))
@@ -287,7 +289,7 @@ mod tests {
         }
     }
 
-    /// All calls were polled whenever one of them was woken.
+    /// All calls used to be polled whenever one of them was woken.
     #[test]
     fn a_call_is_polled_when_it_begins_and_when_it_is_woken() {
         const CALLS: usize = 5_000;

@@ -14,7 +14,7 @@ use crate::support::runtime::{IoThread, Notify};
 /// The life cycle of a cache, and the work that runs beside its callers.
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Whether the next call opens what has been closed.
+    /// True if the next call opens the cache again after a close.
     pub(crate) reopens: bool,
     pub(crate) session: SessionOptions,
     pub(crate) io: OnceLock<IoThread>,
@@ -24,7 +24,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Takes back that the cache was closed; whether it was.
+    /// Opens the cache again. Returns true if it was closed.
     pub(crate) fn open(&self) -> bool {
         self.state.swap(OPEN, Ordering::SeqCst) != OPEN
     }
@@ -35,12 +35,12 @@ impl Work {
         Closing(Arc::clone(self))
     }
 
-    /// The same for who closes it later.
+    /// Like [`close`](Self::close), for a caller that ends the close later.
     pub(crate) fn shut(&self) {
         self.state.store(CLOSING, Ordering::SeqCst);
     }
 
-    /// Refuses to open what is just being closed.
+    /// Refuses to open a cache that is just being closed.
     pub(crate) fn check_not_closing(&self) -> Result<()> {
         if self.state.load(Ordering::SeqCst) == CLOSING {
             return Err(Error::new(ErrorKind::Closed, "cache", "the cache is being closed"));
@@ -48,17 +48,17 @@ impl Work {
         Ok(())
     }
 
-    /// Whether calls are taken.
+    /// True if calls are accepted.
     pub(super) fn is_open(&self) -> bool {
         self.state.load(Ordering::SeqCst) == OPEN
     }
 
-    /// Whether the cache is closed, and not just being closed.
+    /// True if the cache is closed, and not just being closed.
     pub(super) fn is_closed(&self) -> bool {
         self.state.load(Ordering::SeqCst) == CLOSED
     }
 
-    /// Waits until nothing runs any more.
+    /// Waits until no work runs any more.
     pub(super) async fn until_idle(&self) {
         loop {
             let idle = self.idle.notified();
@@ -69,7 +69,7 @@ impl Work {
         }
     }
 
-    /// Whether `close` would wait.
+    /// True if `close` would wait.
     pub(crate) fn is_busy(&self) -> bool {
         self.running.load(Ordering::SeqCst) > 0
     }
@@ -85,11 +85,11 @@ impl Drop for Closing {
     }
 }
 
-/// Work under way: counted for as long as it is there, also if its runtime drops it.
+/// Work under way: counted until it is dropped, also if its runtime drops it.
 pub(crate) struct Running(Arc<Work>);
 
 pin_project! {
-    /// A task that is work under way. Not an async block, whose size would be twice that of the task.
+    /// A task that counts as work under way. An async block would be twice the size of the task.
     pub(super) struct Counted<F> {
         #[pin]
         task: F,
@@ -126,7 +126,7 @@ impl Drop for Running {
     }
 }
 
-/// The states of a cache. One that is being closed is open for nobody.
+/// The states of a cache. A cache that is being closed accepts no calls.
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;

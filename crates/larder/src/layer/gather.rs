@@ -1,7 +1,7 @@
-//! A backend that makes batches of what many callers ask of it side by side.
+//! A backend that makes batches of the requests of many callers side by side.
 //!
-//! A call on many keys runs the protocol of one key for each of them. What those runs ask of the
-//! backend waits here, one queue for each operation, until whoever runs them takes a batch.
+//! A call on many keys runs the protocol of one key for each of them. Their requests to the backend
+//! wait here, one queue for each operation, until the task that runs the calls takes a batch.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
@@ -16,19 +16,19 @@ use larder_core::{
 use crate::support::runtime::{Notify, oneshot};
 use crate::support::sync::lock;
 
-/// The most keys of one batch: a backend answers each within its time.
+/// The most keys of one batch: a backend answers each batch within its time.
 pub(crate) const LARGEST_BATCH: usize = 1_000;
 
-/// Collects calls until a batch of them is [taken](Gather::take). Cloning shares what is collected.
+/// Collects calls until a batch of them is [taken](Gather::take). Clones share the collected calls.
 #[derive(Clone)]
 pub(crate) struct Gather {
     inner: AnyBackend,
     waiting: Arc<Mutex<Waiting>>,
-    /// Told when a batch is taken.
+    /// A notification that a batch was taken.
     taken: Arc<Notify>,
 }
 
-/// Which queue.
+/// The operation of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Read,
@@ -37,7 +37,7 @@ pub(crate) enum Operation {
     Delete,
 }
 
-/// What has been asked and not yet sent.
+/// Calls that are not sent yet.
 #[derive(Default)]
 struct Waiting {
     reads: Queue<Key, Read>,
@@ -54,12 +54,12 @@ impl Gather {
         Self { inner, waiting: Arc::default(), taken: Arc::new(Notify::new()) }
     }
 
-    /// How many calls wait to be sent.
+    /// Returns the number of calls that wait to be sent.
     pub(crate) fn len(&self, operation: Operation) -> usize {
         lock(&self.waiting).len(operation)
     }
 
-    /// Whether a whole batch waits that changes or reads entries.
+    /// True if a whole batch of reads, writes or deletes waits.
     pub(crate) fn is_full(&self) -> bool {
         let waiting = lock(&self.waiting);
         [Operation::Read, Operation::Write, Operation::Delete]
@@ -67,7 +67,7 @@ impl Gather {
             .any(|operation| waiting.len(*operation) >= LARGEST_BATCH)
     }
 
-    /// Waits until that is not so.
+    /// Waits until no whole batch waits.
     pub(crate) async fn room(&self) {
         loop {
             let mut taken = pin!(self.taken.notified());
@@ -79,7 +79,7 @@ impl Gather {
         }
     }
 
-    /// Takes a batch out of the queue, to be sent; none if nobody waits there.
+    /// Takes a batch out of the queue, to be sent; none if no call waits there.
     pub(crate) fn take(&self, operation: Operation) -> Option<BoxFuture<'static, ()>> {
         let sending = lock(&self.waiting).take(operation, self.inner.clone());
         self.taken.notify_waiters();
@@ -130,14 +130,14 @@ impl Waiting {
 /// Calls of one operation, first come first served.
 struct Queue<T, A>(VecDeque<(T, Sender<A>)>);
 
-/// Those who asked the same, in order.
+/// The callers of one call, in order.
 struct Askers<A> {
     first: Sender<A>,
     others: Vec<Sender<A>>,
 }
 
 impl<A: Clone> Askers<A> {
-    /// Answers the first, and then the others.
+    /// Answers the first caller, and then the others.
     fn answer(self, answer: A, for_others: impl FnOnce(&A) -> A) {
         if self.others.is_empty() {
             let _ = self.first.send(answer);
@@ -155,7 +155,7 @@ impl<A: Clone> Askers<A> {
 trait Ask: Clone {
     fn key(&self) -> &Key;
 
-    /// Whether a later call of the same key may share its answer.
+    /// True if a later call of the same key may share this call's answer.
     fn answers(&self, later: &Self) -> bool;
 }
 
@@ -177,7 +177,7 @@ impl<T: Ask, A> Queue<T, A> {
         while asks.len() < LARGEST_BATCH && later.len() < LARGEST_BATCH {
             let Some((ask, first)) = self.0.pop_front() else { break };
             if first.is_closed() {
-                // Nobody waits for it any more, so it is not begun.
+                // No caller waits for the call any more, so it is not begun.
                 continue;
             }
             let place = *places.entry(ask.key().clone()).or_insert(asks.len());
@@ -267,7 +267,7 @@ fn answer(askers: Vec<Askers<Outcome>>, outcomes: Vec<Outcome>) {
     }
 }
 
-/// The outcome of a write that expects nothing, right after another one that did.
+/// Returns the outcome of a write that expects an absent record, right after another such write.
 fn after(first: &Outcome, written: &Header) -> Outcome {
     match first {
         Outcome::Done => Outcome::Refused(Some(Box::new(written.clone()))),

@@ -1,4 +1,4 @@
-//! A backend that answers in time.
+//! A backend that answers within a time limit.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub(crate) struct Timeout<B> {
 /// A backend whose time limit is not known yet.
 pub(crate) type Untimed = Box<dyn FnOnce(LocalClock, Duration) -> AnyBackend + Send + Sync>;
 
-/// A backend that waits for its time limit, so that both are boxed at once: a call costs one box.
+/// Makes a backend that waits for its time limit, so that both are boxed at once: a call costs one
+/// box.
 pub(crate) fn untimed(backend: impl Backend) -> Untimed {
     Box::new(|clock, limit| AnyBackend::new(Timeout::new(backend, clock, limit)))
 }

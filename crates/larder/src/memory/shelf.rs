@@ -1,4 +1,4 @@
-//! Where the records are, and freeing what of them is dead.
+//! The place of the records, and the sweeps that free the dead ones.
 
 use std::sync::Weak;
 
@@ -9,7 +9,7 @@ use crate::support::janitor;
 use crate::support::sync::atomic::{AtomicBool, Ordering};
 use crate::support::sync::{Arc, Mutex, lock};
 
-/// The store of a backend and its clones, which is swept from its first record with an end on.
+/// The store of a backend and its clones. Sweeps begin with the first record that has an end.
 pub(super) struct Shelf {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) store: Mutex<Store>,
@@ -27,7 +27,7 @@ impl Shelf {
         })
     }
 
-    /// Sees to it that somebody sweeps: the clock, if it is one that drives, or the janitor.
+    /// Ensures that sweeps run: by the clock, if it drives them, or by the janitor.
     pub(super) fn keep_swept(&self) {
         if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
             return;
@@ -45,5 +45,5 @@ impl Sweep for Shelf {
     }
 }
 
-/// How many records are freed while others wait for the store.
+/// The number of records that are freed while others wait for the store.
 const STEP: usize = 256;

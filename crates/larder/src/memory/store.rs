@@ -1,4 +1,4 @@
-//! Records by name, their payload's sum, and the order in which they die.
+//! Records by name, the sum of their payloads, and the order in which they die.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -69,7 +69,7 @@ impl Store {
         Outcome::Done
     }
 
-    /// The dead and another key's record count as nothing.
+    /// Judges an expectation. Dead records and other keys' records count as nothing.
     fn judge(&self, now: Timestamp, key: &Key, expect: &Expect) -> Result<(), Outcome> {
         let current =
             self.records.get(key.name()).filter(|stored| stored.is_live(now) && stored.key == *key);
@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-/// A record as it was when it was written, and when that was.
+/// A record as it was written, and the time of the write.
 pub(super) struct Stored {
     written: Timestamp,
     key: Key,
@@ -163,7 +163,7 @@ pub(super) struct Stored {
 
 impl Stored {
     fn new(now: Timestamp, key: &Key, mut record: Record) -> Self {
-        // A token that came along belongs to another store.
+        // A token that the record has belongs to another store.
         record.header.token = None;
         Self { written: now, key: key.clone(), record }
     }
@@ -178,7 +178,7 @@ impl Stored {
         self.death().is_none_or(|death| now < death)
     }
 
-    /// The first moment at which it is dead; none if it lives for ever.
+    /// Returns the first moment at which the record is dead; none if it lives for ever.
     fn death(&self) -> Option<Timestamp> {
         let left = self.record.header.times.kept_left();
         (left != NEVER).then(|| self.written.after(left))
