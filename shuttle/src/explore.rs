@@ -1,4 +1,4 @@
-//! Runs a scenario in many schedules and says how many, and how long it took.
+//! Runs a scenario in many schedules and reports their number and the time.
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,22 +13,22 @@ use crate::flaw::Flaw;
 use crate::tasks::{asks, together, waits};
 use crate::world::{Key, Tagged, World};
 
-/// How many schedules each scenario gets: half by chance, half by PCT.
+/// The number of schedules for each scenario: half of them random, half by PCT.
 const SCHEDULES: usize = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
 
-/// How many schedules a flaw may hide in.
+/// The number of schedules in which a flaw must be found.
 const LIMIT: usize = 100_000;
 
-/// How many preemptions PCT looks for at most.
+/// The most preemptions that PCT searches for.
 const DEPTH: usize = 3;
 
-/// Replaced by the variable `SHUTTLE_RANDOM_SEED`.
+/// The default seed. The variable `SHUTTLE_RANDOM_SEED` replaces it.
 const SEED: u64 = 0x1a7d_e700;
 
 pub(crate) const KEY: Key = 1;
 pub(crate) const OTHER: Key = 2;
 
-/// What is run: a world's tags, and what happens in it.
+/// A world's tags, and the threads that run in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) tagged: Tagged,
@@ -93,7 +93,7 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     (result, began.elapsed())
 }
 
-/// Past the capture of passing tests: the figures are wanted then.
+/// Writes past the capture of passing tests, whose figures are wanted too.
 fn say(line: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("exploration");

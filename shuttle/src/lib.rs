@@ -3,7 +3,7 @@
 //! `README.md` says what is explored and how to replay a schedule.
 #![cfg(test)]
 
-/// Named as in the product, whose files import it.
+/// Modules have the product's names, because the product's files import them.
 mod support {
     #[path = "../../../crates/larder/src/support/park.rs"]
     pub(crate) mod park;

@@ -1,4 +1,4 @@
-//! What has been changed, when, and which values a reader may still get.
+//! The changes, their times, and the values that a reader may still get.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +15,11 @@ struct State {
 }
 
 struct Change {
-    /// The key that changed; none is all of them.
+    /// The key that changed; none means all keys.
     key: Option<Key>,
-    /// Whether loaded values are none of its concern.
+    /// True if the change does not concern loaded values.
     spares_loads: bool,
-    /// What the source says since this change.
+    /// The number that the source gives since this change.
     number: u64,
     began: u64,
     returned: Option<u64>,
@@ -34,7 +34,7 @@ impl Log {
         self.state().begin(key, number, false)
     }
 
-    /// The same for a change of what has been inserted, and of nothing that was loaded.
+    /// Like [`begin`](Self::begin), for a change that concerns inserted values and no loaded ones.
     pub(crate) fn begin_inserted(&self) -> usize {
         self.state().begin(None, 0, true)
     }
@@ -46,7 +46,7 @@ impl Log {
         state.changes[change].returned = Some(now);
     }
 
-    /// A reader of this key begins.
+    /// Returns the changes of this key that have returned when a reader begins.
     pub(crate) fn ask(&self, key: Key) -> Asked {
         let state = self.state();
         let returned = |change: &Change| {

@@ -1,4 +1,4 @@
-//! The product's marks with one tag, and what a change of it does wrong with the flaw.
+//! The product's marks with one tag, and the wrong changes of it that a flaw makes.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ const OTHER: &str = "other";
 pub(crate) struct Marks {
     product: here::Marks,
     flaw: Option<Flaw>,
-    /// Counts in place of the product's, one step too late.
+    /// A count that replaces the product's, and grows one step too late.
     late_changes: AtomicU64,
 }
 
@@ -40,12 +40,13 @@ impl Marks {
         self.product.see(&[Arc::from(TAG)])
     }
 
-    /// The same, and the tag as it is now.
+    /// Adds the tag as it is now to a generation.
     pub(crate) fn add_tag(&self, generation: &Generation) -> Generation {
         Generation { changes: generation.changes, ..self.see_tagged() }
     }
 
-    /// Whether what was seen is current; if nothing has happened to it, it is settled by now.
+    /// True if the generation is current. A generation that nothing has touched is settled up to
+    /// now.
     pub(crate) fn settle(&self, generation: &mut Generation) -> bool {
         if generation.changes == self.product.changes() {
             return true;
@@ -62,7 +63,7 @@ impl Marks {
         life != Life::Dead
     }
 
-    /// The same by a closer look, which asks the marks themselves and not only their count.
+    /// True if the generation is current, by the marks themselves and not only by their count.
     pub(crate) fn is_current(&self, generation: &Generation) -> bool {
         self.product.is_current(generation)
     }
@@ -79,7 +80,7 @@ impl Marks {
     }
 
     pub(crate) fn invalidate_other_tag(&self) {
-        // One that somebody has seen: else there is nothing to change.
+        // The tag is one that has been read: otherwise there is nothing to change.
         self.product.see(&[Arc::from(OTHER)]);
         self.product.invalidate_tag(OTHER);
     }

@@ -1,4 +1,4 @@
-//! What the threads of a scenario do.
+//! The work of a scenario's threads.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,11 +16,11 @@ use crate::world::{Expected, Key, Loader, World};
 /// One thread of a scenario.
 pub(crate) type Task = Box<dyn FnOnce(&Arc<World>) + Send>;
 
-/// How many steps late a task may begin. A change is shorter than a load, and would else be over
-/// in nearly every schedule before the load has come to anything.
+/// The most steps by which a task may begin late. A change is shorter than a load, and would
+/// otherwise be over in nearly every schedule before the load has done anything.
 const LATE: usize = 24;
 
-/// Runs them all at once, to their ends.
+/// Runs all tasks at once, to their ends.
 pub(crate) fn together<const N: usize>(world: &Arc<World>, tasks: [Task; N]) {
     let threads = tasks.map(|task| {
         let world = Arc::clone(world);
@@ -56,7 +56,7 @@ pub(crate) fn nests(key: Key) -> Task {
         let mut polls = 0;
         park::block_on(poll_fn(|context| {
             polls += 1;
-            // The first poll has a waker that nobody hears.
+            // Nobody hears the first poll's waker.
             if polls != 2 {
                 return if polls == 1 { Poll::Pending } else { Poll::Ready(()) };
             }
@@ -67,7 +67,7 @@ pub(crate) fn nests(key: Key) -> Task {
     })
 }
 
-/// Reads with a loader of another temper, whose panic reaches the caller.
+/// Reads with a loader of another behaviour, whose panic reaches the caller.
 pub(crate) fn loads(key: Key, loader: Loader) -> Task {
     task(move |world| {
         let read = || park::block_on(world.read(key, loader));
@@ -79,7 +79,7 @@ pub(crate) fn loads(key: Key, loader: Loader) -> Task {
     })
 }
 
-/// Reads, and goes away at any point of it.
+/// Reads, and goes away at any point of the read.
 pub(crate) fn leaves(key: Key) -> Task {
     task(move |world| {
         let polls = thread_rng().gen_range(0..6);
@@ -95,22 +95,22 @@ pub(crate) fn detaches(key: Key) -> Task {
     })
 }
 
-/// Follows, if there is somebody to follow, and takes what the leader holds out.
+/// Follows, if there is a leader, and takes the leader's offer.
 pub(crate) fn hurries(key: Key) -> Task {
     task(move |world| block_on(world.read_impatiently(key)))
 }
 
-/// Loads behind the callers' backs, unless somebody loads already.
+/// Loads behind the callers' backs, unless a load is under way.
 pub(crate) fn refreshes(key: Key) -> Task {
     task(move |world| block_on(world.refresh(key)))
 }
 
-/// Does something to the cache, and nothing else.
+/// Changes the cache, and does nothing else.
 pub(crate) fn does(change: impl FnOnce(&World) + Send + 'static) -> Task {
     task(move |world| change(world))
 }
 
-/// Makes a change and reads at once, while others may still load what was there before.
+/// Makes a change and reads at once, while others may still load the earlier value.
 pub(crate) fn changes(change: impl FnOnce(&World) + Send + 'static) -> Task {
     task(move |world| {
         change(world);

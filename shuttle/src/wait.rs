@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::support::sync::thread;
 
-/// Polls a future this often and then drops it, as a caller does who goes away.
+/// Polls a future this often and then drops it, as a caller that goes away does.
 pub(crate) async fn for_polls<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -21,7 +21,7 @@ pub(crate) async fn for_polls<F: Future>(polls: usize, future: F) -> Option<F::O
     .await
 }
 
-/// A step that another task may come before: pending once.
+/// A step between two actions: pending once, so that another task may come first.
 pub(crate) async fn step() {
     let mut waited = false;
     poll_fn(|context| {
@@ -36,7 +36,7 @@ pub(crate) async fn step() {
 }
 
 /// Polls a future once with a waker that nobody hears, as a `select` that moves on does, and lets
-/// others run before it is polled again.
+/// others run before the next poll.
 pub(crate) async fn polled_before<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -46,7 +46,7 @@ pub(crate) async fn polled_before<F: Future>(future: F) -> F::Output {
     future.await
 }
 
-/// Shows its future only the first waker it is polled with.
+/// A future whose inner future gets only the first waker.
 pub(crate) struct FirstWaker<F> {
     future: F,
     waker: Option<Waker>,

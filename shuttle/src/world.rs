@@ -1,4 +1,4 @@
-//! A model of the local tier around the flights, composed as the product composes it.
+//! A model of the local tier around the flights, composed as in the product.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -16,17 +16,17 @@ use crate::wait::{FirstWaker, step};
 
 pub(crate) type Key = u32;
 
-/// Every key has it, so that they share a stripe and a place in its table.
+/// The hash of every key, so that all keys share a stripe and a place in its table.
 const HASH: u64 = 7;
 
-/// Where a value comes from: the source, which had this number, or an insert of the log.
+/// The origin of a value: the source, which had this number, or an insert of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Loaded(u64),
     Inserted(usize),
 }
 
-/// When a load knows the tag of its entry.
+/// The time at which a load knows the tag of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tagged {
     Never,
@@ -34,7 +34,7 @@ pub(crate) enum Tagged {
     Late,
 }
 
-/// How a loader behaves.
+/// The behaviour of a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loader {
     Steady,
@@ -44,15 +44,15 @@ pub(crate) enum Loader {
     PanicsInStore,
 }
 
-/// What a joiner judges a flight by. Changes of tags count where the flight may have one.
+/// The data by which a joiner judges a flight. Changes of tags count where the flight may have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
     epoch: u32,
     tag_changes: Option<u64>,
 }
 
-/// What a flight hands out: a value that its loader made, or one from before, which its marks judge
-/// again when a caller takes it.
+/// The outcome of a flight: a value that its loader made, or an earlier value, which is judged by
+/// its marks again when a caller takes it.
 #[derive(Clone)]
 pub(crate) enum Landed {
     Loaded(Value),
@@ -60,7 +60,7 @@ pub(crate) enum Landed {
     Failed,
 }
 
-/// What a loader that is meant to panic panics with.
+/// The panic of a loader that is meant to panic.
 pub(crate) struct Expected;
 
 #[derive(Clone)]
@@ -105,14 +105,14 @@ impl World {
         self.loads.load(SeqCst)
     }
 
-    /// How many keys the table of flights still knows.
+    /// Returns the number of keys that the table of flights still has.
     pub(crate) fn seats(&self) -> usize {
         self.flights.len()
     }
 
     // Reading.
 
-    /// Looks, and loads what is missing. Fails the schedule when the answer is too old.
+    /// Reads, and loads a missing value. Fails the schedule when the value is too old.
     pub(crate) async fn read(&self, key: Key, loader: Loader) {
         let asked = self.log.ask(key);
         if let Some(value) = self.get_with(key, loader).await {
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// None if the load has failed.
+    /// Returns the value, or none if the load has failed.
     async fn get_with(&self, key: Key, loader: Loader) -> Option<Value> {
         loop {
             if let Some(entry) = self.look(key) {
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// Reads as the product's async callers do, who follow a load that runs beside them.
+    /// Reads as the product's async callers do: they follow a load that runs beside them.
     pub(crate) async fn read_detached(self: &Arc<Self>, key: Key) {
         let asked = self.log.ask(key);
         let landed = match self.join(key) {
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Joins as a follower with little patience does, who takes what the leader offers.
+    /// Reads as a follower with little patience does, which takes the leader's offer.
     pub(crate) async fn read_impatiently(&self, key: Key) {
         let asked = self.log.ask(key);
         let Join::Follow(mut follower) = self.join(key) else { return };
@@ -176,7 +176,8 @@ impl World {
         }
     }
 
-    /// What a caller may take of a flight: a value from before is judged by the marks of now.
+    /// Returns the value that a caller may take of a flight: an earlier value is judged by the
+    /// marks of now.
     fn take(&self, landed: Landed) -> Option<Value> {
         match landed {
             Landed::Loaded(value) => Some(value),
@@ -188,7 +189,7 @@ impl World {
         }
     }
 
-    /// Runs only if nobody else does: a refresh behind the callers' backs.
+    /// Loads only if no load is under way: a refresh behind the callers' backs.
     pub(crate) async fn refresh(&self, key: Key) {
         let info = self.info();
         let join = self.flights.join(HASH, &key, |key| *key, |_| info, |_| Meet::Leave);
@@ -296,7 +297,7 @@ impl World {
         self.log.end(change);
     }
 
-    /// Inserts a value with the tag, whatever the loads of this world know of it.
+    /// Inserts a value with the tag, even if the loads of this world do not know the tag.
     pub(crate) fn insert_tagged(&self, key: Key) {
         let change = self.begin(Some(key));
         let generation = self.marks.see_tagged();
@@ -304,12 +305,12 @@ impl World {
         self.log.end(change);
     }
 
-    /// Inserts where nothing is there; whether it did.
+    /// Inserts if no value is there. Returns true if it inserted.
     pub(crate) fn insert_if_absent(&self, key: Key) -> bool {
         self.insert_where(key, Option::is_none)
     }
 
-    /// Inserts where something is there; whether it did.
+    /// Inserts if a value is there. Returns true if it inserted.
     pub(crate) fn replace(&self, key: Key) -> bool {
         self.insert_where(key, Option::is_some)
     }
@@ -327,7 +328,7 @@ impl World {
             let generation = if sees_late { self.see() } else { before };
             wanted(&there).then(|| self.put(key, Value::Inserted(change), generation))
         });
-        // What is refused is no change: nobody has to notice it.
+        // A refused insert is no change: no reader has to notice it.
         done.map(|()| self.log.end(change)).is_some()
     }
 
@@ -349,7 +350,7 @@ impl World {
 
     pub(crate) fn invalidate_tag(&self) {
         let change = match self.tagged {
-            // What these loads make has no tag.
+            // The values of these loads have no tag.
             Tagged::Never => self.log.begin_inserted(),
             Tagged::Before | Tagged::Late => self.begin(None),
         };
@@ -379,8 +380,8 @@ impl World {
         self.log.end(change);
     }
 
-    /// Writes to the authority and goes away before the last step. No promise is given; whoever
-    /// cleans up after it drops the local copy.
+    /// Writes to the authority and goes away before the last step. No promise is given; the cleanup
+    /// drops the local copy.
     pub(crate) fn store_half(&self, key: Key) {
         let change = self.begin(Some(key));
         let mark = self.flights.begin_write(HASH, key);
@@ -389,7 +390,7 @@ impl World {
         self.evict(key);
     }
 
-    /// The key's life ends, which makes no loaded value wrong.
+    /// Ends the key's life, which makes no loaded value wrong.
     pub(crate) fn expire(&self, key: Key) {
         self.flights.hold(HASH, || {
             if let Some(entry) = lock(&self.engine).get_mut(&key) {
@@ -398,7 +399,7 @@ impl World {
         });
     }
 
-    /// Takes the entry away, as the engine itself does under pressure: under no lock but its own.
+    /// Removes the entry, as the engine itself does under pressure: under no lock but its own.
     pub(crate) fn evict(&self, key: Key) {
         lock(&self.engine).remove(&key);
     }
@@ -424,7 +425,7 @@ impl World {
 
     // The engine and the marks.
 
-    /// Fails the schedule if the local copy is not what the authority has.
+    /// Fails the schedule if the local copy differs from the authority's value.
     pub(crate) fn compare(&self, key: Key) {
         let local = lock(&self.engine).get(&key).map(|entry| entry.value);
         let authority = lock(&self.authority).get(&key).copied();
@@ -470,7 +471,7 @@ impl World {
     }
 }
 
-/// What a slow caller does between any two of its steps.
+/// Takes two steps if the caller is slow.
 async fn dawdle(loader: Loader) {
     if loader == Loader::Slow {
         step().await;
@@ -478,7 +479,7 @@ async fn dawdle(loader: Loader) {
     }
 }
 
-/// A ticket, or with the flaw one that nobody gives back.
+/// A ticket, or with the flaw a ticket that is never given back.
 struct Duty {
     ticket: Option<Ticket<Key, Landed, Info>>,
     forgotten: bool,

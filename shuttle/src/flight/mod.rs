@@ -1,4 +1,5 @@
-//! The product's flights, which are explored. Named as in the product, whose files import each other.
+//! The product's flights, which are explored. Modules have the product's names, because its files
+//! import each other.
 
 #[path = "../../../crates/larder/src/flight/flights.rs"]
 pub(crate) mod flights;

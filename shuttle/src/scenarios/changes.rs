@@ -1,4 +1,4 @@
-//! Every change against leaders, followers and leavers.
+//! Every change against leaders, followers and callers that go away.
 
 use crate::explore::{KEY, OTHER, Scenario};
 use crate::support::sync::Arc;
@@ -12,7 +12,8 @@ fn invalidate() {
 
 pub(super) fn invalidated(world: &Arc<World>) {
     together(world, [asks(KEY), changes(|world| world.invalidate(KEY)), waits(KEY)]);
-    // Three: one before the change, one that was cut before it began, and one after the change.
+    // There are three loads: one before the change, one that was cut before it began, and one after
+    // the change.
     assert!(world.loads() <= 3, "a change costs one load at most for each caller");
 }
 

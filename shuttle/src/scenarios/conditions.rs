@@ -1,4 +1,4 @@
-//! Inserts that depend on what is there, against what ends it.
+//! Conditional inserts, against changes that end the value that is there.
 
 use crate::explore::{KEY, Scenario};
 use crate::support::sync::Arc;
@@ -53,13 +53,14 @@ pub(super) fn replaced_against_its_tag(world: &Arc<World>) {
     replaced(world, World::invalidate_tag);
 }
 
-/// The old value was there first: a yes comes after the change, and what it stored stays.
+/// The old value was there first: an insert that succeeds comes after the change, and its value
+/// stays.
 fn claimed(world: &Arc<World>, invalidate: fn(&World)) {
     let is_ours = beside(world, World::insert_if_absent, invalidate);
     assert!(!is_ours || world.holds(KEY), "it said yes and stored nothing");
 }
 
-/// A yes comes before the change, and what it stored goes with the old value.
+/// A replacement that succeeds comes before the change, and its value ends with the old one.
 fn replaced(world: &Arc<World>, invalidate: fn(&World)) {
     let is_ours = beside(world, World::replace, invalidate);
     assert!(!is_ours || !world.holds(KEY), "what was stored before a change outlived it");

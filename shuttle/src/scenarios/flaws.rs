@@ -1,4 +1,4 @@
-//! Each protection taken away must be missed.
+//! Each flaw must be found.
 
 use super::changes::{
     all_invalidated, inserted_and_invalidated, invalidated, other_tag_invalidated, tag_invalidated,

@@ -1,5 +1,5 @@
-//! Values from before a load, which its flight hands out: offers, copies and fallbacks, against every
-//! change. The entry has a tag that its loads know nothing of.
+//! Values from before a load that its flight hands out: offers, copies and fallbacks, against every
+//! change. The entry has a tag that its loads do not know.
 
 use crate::explore::{KEY, Scenario};
 use crate::support::sync::Arc;
@@ -14,7 +14,7 @@ fn offered(world: &Arc<World>, change: fn(&World)) {
     together(world, [loads(KEY, Loader::Slow), hurries(KEY), hurries_after]);
 }
 
-/// A fresh value turns up between a leader's first look and its second.
+/// A fresh value turns up between a leader's first read and its second.
 fn copied(world: &Arc<World>, change: fn(&World)) {
     let inserts = does(|world| world.insert_tagged(KEY));
     together(world, [loads(KEY, Loader::Slow), inserts, changes(change)]);

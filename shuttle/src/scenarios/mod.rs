@@ -1,4 +1,4 @@
-//! What is explored, one test each.
+//! The explored scenarios, one test each.
 
 mod changes;
 mod conditions;

@@ -1,4 +1,4 @@
-//! Leaders and followers of every temper, and nothing changes.
+//! Leaders and followers with every loader, without changes.
 
 use crate::explore::{KEY, OTHER, Scenario};
 use crate::support::sync::Arc;
