@@ -1,4 +1,5 @@
-//! The product's own flights, under a model of the local tier, in every schedule that fits the time.
+//! The product's own flights, under a model of the local tier, in every schedule that fits the
+//! time.
 //!
 //! `README.md` says what is explored and how to replay a schedule.
 #![cfg(test)]

@@ -1,5 +1,5 @@
-//! Tests: each verb tells the listeners its message, before the authority is asked and when the local
-//! tier has followed.
+//! Tests: each verb tells the listeners its message, before the authority is asked and when the
+//! local tier has followed.
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -128,7 +128,7 @@ const fn is_followed(verb: usize, served: Option<u64>) -> bool {
     match verb {
         // The new value, or nothing.
         0..=2 => matches!(served, Some(11) | None),
-        // The same value with another life.
+        // The old value, with another life.
         6..=8 => matches!(served, Some(10) | None),
         _ => served.is_none(),
     }

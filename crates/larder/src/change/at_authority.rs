@@ -15,7 +15,8 @@ impl<V: Clone + 'static> Shared<V> {
     /// that record.
     ///
     /// # Errors
-    /// The backend's. [`Unavailable`](ErrorKind::Unavailable) if others were faster 16 times.
+    /// The backend's. [`Unavailable`](larder_core::ErrorKind::Unavailable) if others were faster 16
+    /// times.
     pub(crate) async fn change(
         &self,
         key: &Key,

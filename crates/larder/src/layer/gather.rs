@@ -169,8 +169,8 @@ impl<T: Ask, A> Queue<T, A> {
         asks.iter().map(ask).collect()
     }
 
-    /// Takes a batch, whose keys are all different. A second call of a key waits for the next batch,
-    /// unless it shares the first one's answer.
+    /// Takes a batch, whose keys are all different. A second call of a key waits for the next
+    /// batch, unless it shares the first one's answer.
     fn take(&mut self) -> Option<(Vec<T>, Vec<Askers<A>>)> {
         let (mut asks, mut askers) = (Vec::<T>::new(), Vec::<Askers<A>>::new());
         let (mut places, mut later) = (HashMap::new(), Vec::new());

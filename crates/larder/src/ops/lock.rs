@@ -1,4 +1,4 @@
-//! Exclusion between everybody who reaches the backend.
+//! Locks: exclusion between all processes that reach the backend.
 
 use std::fmt;
 use std::sync::Arc;

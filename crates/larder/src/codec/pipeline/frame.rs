@@ -29,7 +29,7 @@
 use bytes::BufMut;
 use larder_core::{Error, ErrorKind, Result};
 
-/// Set in the id of each record that holds a frame.
+/// The bit in the id of each record that contains a frame.
 pub(super) const FRAMED: u16 = 0x4000;
 pub(super) const HEAD_BYTES: usize = 13;
 

@@ -1,8 +1,8 @@
 //! A deserializer that goes no deeper, and on no longer, than its bytes justify.
 //!
 //! The format names no types, so bytes cannot be examined before they are read. The format's own
-//! deserializer recurses as deep as a recursive type and its bytes tell it, passes claimed lengths on
-//! as hints, and reads a list of values without bytes for as long as it claims.
+//! deserializer recurses as deep as a recursive type and its bytes tell it, passes claimed lengths
+//! on as hints, and reads a list of values without bytes for as long as it claims.
 
 use std::cell::Cell;
 use std::fmt;

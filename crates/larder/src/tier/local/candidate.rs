@@ -9,7 +9,7 @@ use crate::tier::marks::here::{Generation, TagGeneration};
 /// An entry to be put into the local tier, weighed.
 pub(crate) struct Candidate<V, N = ()> {
     pub(crate) value: V,
-    /// The result of [`LocalTier::weigh`], computed outside all locks.
+    /// The result of [`LocalTier::weigh`](super::LocalTier::weigh), computed outside all locks.
     pub(crate) weight: u32,
     /// The time until which a hit returns without a closer look. At most `fresh_until`.
     pub(crate) attend_at: Timestamp,

@@ -322,8 +322,8 @@ mod tests {
         assert_eq!(shards(u64::MAX, u64::MAX, u64::MAX), 1);
     }
 
-    /// The shard is chosen by bits from the middle of a hash. foldhash's fast form leaves these nearly
-    /// the same for keys in order where the seed is one of the first eight of these.
+    /// The shard is chosen by bits from the middle of a hash. foldhash's fast form leaves these bits
+    /// nearly the same for keys in order, with each of the first eight seeds here.
     #[test]
     fn keys_in_order_fill_all_shards_whatever_the_seed() {
         for seed in

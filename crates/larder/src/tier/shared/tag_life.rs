@@ -1,4 +1,4 @@
-//! How long tags live at the authority.
+//! The lives of tags at the authority.
 //!
 //! A tag's record dies as other records do. A tag made anew has other versions, so every entry that
 //! has the tag is then dead too. A tag must therefore outlive its entries. Before an entry is
