@@ -21,7 +21,7 @@ mod store;
 ///
 /// Every rule of the contract is kept exactly: lives end to the nanosecond, and a batch is one
 /// step. Clones share the store, so two caches over clones see each other's records, and closing
-/// one closes them all. What is dead leaves memory within a second without being asked for: values
+/// one closes them all. Dead records leave memory within a second without being asked for: values
 /// and leases, and so locks that have run out.
 #[derive(Clone)]
 pub struct MemoryBackend {
@@ -47,7 +47,7 @@ impl MemoryBackend {
 
     /// Bounds the store to this many bytes of payload. Keys and headers are not counted.
     ///
-    /// A write beyond it frees what is dead and, if that is not enough, fails with
+    /// A write beyond it frees dead records and, if that is not enough, fails with
     /// [`NoSpace`](ErrorKind::NoSpace). Deletes always work.
     #[must_use]
     pub fn with_max_bytes(self, bytes: usize) -> Self {

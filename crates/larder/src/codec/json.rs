@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 127;
 ///
 /// # Limits
 /// - At most 127 arrays and objects inside each other; a deeper value is not encoded.
-/// - What the format has no form for is not encoded: a map whose keys are no text or numbers.
+/// - A value without a form in the format is not encoded: a map whose keys are no text or numbers.
 /// - `NaN` and infinities are null: they read back as `None`, or as nothing of this type.
 /// - `Some(None)` and `Some(())` read back as `None`: the format has one null.
 /// - A `Vec<u8>` is an array of numbers; use [`Raw`](crate::Raw) for bytes.

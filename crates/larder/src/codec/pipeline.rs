@@ -30,9 +30,10 @@ mod zstd;
 
 /// A codec with a schema around it, and compression and encryption if asked for.
 ///
-/// It is itself a codec. A value goes through the codec, then it is compressed, then encrypted; a
-/// frame in front says how. Whoever reads with another codec, schema, compression or encryption has
-/// a miss and never a wrong value; it is told to the [observer](crate::CacheBuilder::on_event).
+/// A pipeline is itself a codec. A value goes through the codec, then it is compressed, then
+/// encrypted; a frame in front says how. A reader with another codec, schema, compression or
+/// encryption has a miss and never a wrong value; the miss is told to the
+/// [observer](crate::CacheBuilder::on_event).
 ///
 /// | stage | without it | a record is read if it has |
 /// |---|---|---|
@@ -43,7 +44,7 @@ mod zstd;
 /// # Limits
 /// - A value has at most [`max_value_bytes`](Self::max_value_bytes), compressed or not.
 /// - Compressed before it is encrypted, a value tells of its content by its length: do not compress
-///   what holds both a secret and text that a stranger chose.
+///   a value with both a secret and text that a stranger chose.
 /// - The codec's bytes are copied once, into the frame, and compressed or encrypted there. Without
 ///   either, reading shares the record's bytes; each of them takes one allocation more.
 /// - The codec's own id is below 0x4000, or from 0x8000 to 0xBFFF; so a pipeline is not put into

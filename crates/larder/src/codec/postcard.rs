@@ -23,8 +23,8 @@ const ID: u16 = 4;
 ///   is encoded but does not read back: it is a miss each time.
 /// - Of values without bytes, such as those of a `Vec<()>`, a list reads back some 4,000.
 /// - A claimed length allocates nothing.
-/// - What needs to be told what it reads has no form: untagged enums, `#[serde(flatten)]`,
-///   `#[serde(skip_serializing_if = "…")]`.
+/// - Types whose deserializer asks the format for the type have no form: untagged enums,
+///   `#[serde(flatten)]`, `#[serde(skip_serializing_if = "…")]`.
 ///
 /// ```
 /// use larder::Postcard;

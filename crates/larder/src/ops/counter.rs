@@ -10,8 +10,8 @@ use crate::ops::swap::Swap;
 
 /// A number under a key, to which any number of nodes add.
 ///
-/// It is a record of its own kind and needs no codec. Missing, it counts as 0; so do a lease, a
-/// known absence and what is past its ttl. A value under the key is an error and stays.
+/// A counter is a record of its own kind and needs no codec. A missing record counts as 0; so do a
+/// lease, a known absence and a record past its ttl. A value under the key is an error and stays.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -61,8 +61,8 @@ impl<B: Backend> Counter<B> {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a value is there that is no counter, or the sum
-    /// is no `i64`: what is there stays. Otherwise those of [`Swap`]; after an error of a lost
-    /// answer it may have been added, once.
+    /// is no `i64`: the record stays. Otherwise those of [`Swap`]; after an error of a lost answer
+    /// the number may have been added, once.
     ///
     /// # Cancel safety
     /// A dropped call has added or not.

@@ -111,7 +111,8 @@ impl<B: Backend> Lock<B> {
 
     /// Renews the lease for its full length. Returns true if the lock is still held.
     ///
-    /// After false it is lost: somebody else may hold it, and what it protects must stop.
+    /// After false the lock is lost: another caller may have it, and the work that it protects must
+    /// stop.
     ///
     /// # Errors
     /// The backend's. The lease then ends when it would have, if the renewal was not applied.

@@ -17,13 +17,13 @@ use crate::support::runtime::unless;
 
 /// Changes of one backend's records that depend on the records found.
 ///
-/// Every method is atomic: it reads, decides, and changes exactly what it read, again from the
-/// start if somebody was faster. After 16 tries it fails with
+/// Every method is atomic: it reads, decides, and changes exactly the record that it read. If
+/// another change was faster, it starts again. After 16 tries it fails with
 /// [`Unavailable`](ErrorKind::Unavailable). Clones share the backend, and their changes of one key
 /// wait for each other instead of competing: keep one per process and clone it.
 ///
-/// Leases, known absences and what is past its ttl count as nothing where a method asks whether a
-/// value is there; the change still replaces exactly what was read, so it fences loads.
+/// Leases, known absences and records past their ttl count as nothing where a method asks whether a
+/// value is there; the change still replaces exactly the record that was read, so it fences loads.
 ///
 /// # Errors
 /// Besides the backend's own: [`Unsupported`](ErrorKind::Unsupported) without conditional writes,
@@ -93,10 +93,10 @@ impl<B: Backend> Swap<B> {
     /// Applies the step that `decide` chooses for the record that is there. Every other method is
     /// one of these.
     ///
-    /// `decide` may be called several times, each time with what is there by then.
+    /// `decide` may be called several times, each time with the record that is there by then.
     ///
     /// # Errors
-    /// As the type's, and what `decide` returns. [`InvalidInput`](ErrorKind::InvalidInput) for a
+    /// The errors of the type and of `decide`. [`InvalidInput`](ErrorKind::InvalidInput) for a
     /// retime of nothing.
     pub async fn update<F>(&self, key: &Key, mut decide: F) -> Result<Update>
     where

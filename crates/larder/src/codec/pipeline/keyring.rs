@@ -11,15 +11,15 @@ use larder_core::{Error, ErrorKind, Result};
 
 /// The secrets of an encrypting [`Pipeline`](crate::Pipeline), by id. Feature `encryption`.
 ///
-/// Records are encrypted with the current secret by XChaCha20-Poly1305, with a random nonce, and
-/// read with whichever of the ring they name; what names another is a miss. Bound to its namespace
-/// and key, a record is nothing in any other place.
+/// Records are encrypted with the current secret by XChaCha20-Poly1305, with a random nonce. A
+/// record names its secret and is read with that one; if the ring does not have it, the record is a
+/// miss. A record is bound to its namespace and key, and is nothing in any other place.
 ///
 /// To replace a secret: give all processes a ring that also has the new one, then make it the
 /// current one everywhere, and take the old one out when the records it wrote have died.
 ///
-/// What the ring keeps of its secrets is wiped from memory when the last clone is dropped. What they
-/// were made from is the caller's to wipe. They do not show in `Debug`.
+/// The ring's copies of its secrets are wiped from memory when the last clone is dropped. Wiping
+/// the sources of the secrets is up to the caller. The secrets do not show in `Debug`.
 ///
 /// ```
 /// use larder::backend::Codec;

@@ -10,7 +10,7 @@ use crate::ops::Swap;
 use crate::tier::marks::known::Table;
 use crate::tier::shared::remote::Remote;
 
-/// The last tier, and what this process knows of its marks.
+/// The last tier, and its marks as far as this process knows them.
 pub(crate) struct Authority {
     pub(crate) remote: Remote,
     /// The time for which the epoch and a tag are believed without asking again.
