@@ -319,7 +319,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Refuses new work, waits for running work, saves the local entries, and forgets them.
+    /// Waits for running work, saves the local entries, and forgets them. New work is refused by
+    /// then: see [`Work::close`].
     ///
     /// # Errors
     /// An error of the save.
