@@ -1,7 +1,7 @@
 //! Loads of many keys by one call of a loader.
 //!
-//! Each key has a load of its own, with its flight, its fence and its timeouts; only their loaders
-//! ask here, and one call answers all who have asked by then.
+//! Each key has a load of its own, with its flight, its fence and its timeouts. Only the loaders of
+//! these loads ask here, and one call answers all keys that were asked for by then.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -32,7 +32,7 @@ pub(crate) struct Asks<K: Hash + Eq, V> {
     window: Option<Window>,
 }
 
-/// How long the first who asks waits for others, and for how many.
+/// The time that the first load to ask waits for others, and the most keys of one call.
 pub(crate) struct Window {
     pub(crate) length: Duration,
     pub(crate) max_keys: usize,
@@ -41,20 +41,20 @@ pub(crate) struct Window {
 
 struct Waiting<K: Hash + Eq, V> {
     next: Asked<K, V>,
-    /// Counts the calls: a window that was cut short must not cut the next one.
+    /// The number of calls so far: a window that was cut short must not cut the next one.
     calls: u64,
-    /// Whether a task waits for the end of the window.
+    /// True while a task waits for the end of the window.
     is_open: bool,
-    /// How many had asked when the backend was last read, and how often it was read since.
+    /// How many loads had asked when the backend was last read, and how often it was read since.
     rounds: (usize, u32),
 }
 
-/// Those whom one call of the loader answers.
+/// Loads that one call of the loader answers.
 struct Asked<K: Hash + Eq, V> {
     asks: Vec<Ask<K, V>>,
-    /// Each of them has it while it waits.
+    /// A sender that each load shares while it waits.
     wanted: Arc<oneshot::Sender<()>>,
-    /// Ends when none has it.
+    /// Ends when no load shares the sender any more.
     unwanted: oneshot::Receiver<()>,
 }
 
@@ -73,7 +73,7 @@ type Call<K, V> = Box<dyn Fn(Vec<K>) -> BoxFuture<'static, Answers<K, V>> + Send
 type Answers<K, V> = Result<Vec<(K, Loaded<V>)>>;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
-    /// Without a window its owner says when to call.
+    /// A loader of many keys. Without a window the owner says when to call it.
     pub(crate) fn new<F, Fut, M, L, E>(
         loader: F,
         limit: Option<LoadLimit>,
@@ -95,12 +95,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         Arc::new(Self { waiting: Mutex::new(waiting), call, limit, window })
     }
 
-    /// The loader of one key that asks here.
+    /// Returns the loader of one key, which asks here.
     pub(crate) fn loader(self: &Arc<Self>) -> BoxLoader<K, V> {
         Box::pin(Asking { asks: Arc::clone(self), answer: None })
     }
 
-    /// Calls the loader for those of a batch who have asked, if this is the moment for it.
+    /// Calls the loader for the loads of a batch that have asked, if this is the moment for it.
     pub(crate) fn pass(self: &Arc<Self>, moment: Moment, together: &Arc<Together>) {
         let mut waiting = lock(&self.waiting);
         if waiting.next.asks.is_empty() || (moment == Moment::Round && waiting.may_grow()) {
@@ -109,7 +109,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         let asked = waiting.take();
         drop(waiting);
         let (this, room) = (Arc::clone(self), Arc::clone(together));
-        // The loader runs in a task of its own, and the answers beside the calls that wait for them.
+        // The loader runs in a task of its own. Its answers are handed out beside the calls that
+        // wait.
         together.adopt(Box::pin(async move {
             let called = runtime::owned(Arc::clone(&this).call(asked)).await;
             if let Ok(Some(called)) = called {
@@ -128,7 +129,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         let opens = full.is_none() && !replace(&mut waiting.is_open, true);
         let calls = waiting.calls;
         drop(waiting);
-        // Whoever asks runs in a task, so there is a runtime; a dropped answer is a failed load.
+        // A load that asks runs in a task, so there is a runtime. A dropped answer is a failed
+        // load.
         if let Some(asked) = full {
             let _ = runtime::spawn(Arc::clone(self).run(asked));
         } else if opens {
@@ -143,7 +145,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         }
     }
 
-    /// Calls the loader; none if nobody waits for its answer any more.
+    /// Calls the loader. None if nobody waits for its answer any more.
     async fn call(self: Arc<Self>, asked: Asked<K, V>) -> Option<Called<K, V>> {
         let Asked { asks, wanted, unwanted } = asked;
         drop(wanted);
@@ -151,9 +153,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
         let (mut loads, mut senders) = (Vec::new(), Vec::new());
         let (mut keys, mut waits) = (Vec::new(), Vec::new());
         let link = Link::default();
-        // Those who have gone away, maybe with a runtime of theirs, wait no longer.
+        // Loads that were dropped, maybe with their runtime, wait no longer.
         for Ask { load, answer } in asks.into_iter().filter(|ask| !ask.answer.is_closed()) {
-            // Code in the loader that asks for one of its keys would wait for itself.
+            // Code in the loader that asks for one of its own keys would wait for itself.
             waits.extend(load.flight.info().link.wait_for(&link).ok());
             keys.push(load.key.clone());
             loads.push(load);
@@ -171,7 +173,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
             };
             Inside::new(link, async { (self.call)(keys).await }).await
         };
-        // Every one of them has run out of its time: nobody is left to be answered.
+        // Every load has run out of its time: nobody is left to be answered.
         let answers = unless(async { drop(unwanted.await) }, call).await?;
         let mut slice = Slice::begin();
         for wait in waits {
@@ -182,7 +184,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Asks<K, V> {
     }
 }
 
-/// What a loader of many keys answered, and those who wait for it.
+/// The answers of a loader of many keys, and the loads that wait for them.
 struct Called<K: Hash + Eq, V> {
     loads: Vec<Load<K, V>>,
     senders: Vec<oneshot::Sender<Ended<V>>>,
@@ -190,8 +192,8 @@ struct Called<K: Hash + Eq, V> {
 }
 
 impl<K: CacheKey, V> Called<K, V> {
-    /// Answers each. In a batch no faster than the backend takes the results: until a load has its
-    /// answer it renews its lease.
+    /// Answers each load. In a batch, answers come no faster than the backend takes the results:
+    /// until a load has its answer it renews its lease.
     async fn answer(self, batch: Option<&Together>) {
         let mut slice = Slice::begin();
         let mut made = match self.answers {
@@ -206,7 +208,7 @@ impl<K: CacheKey, V> Called<K, V> {
             drop(load);
             match batch {
                 Some(batch) if count % LARGEST_BATCH == LARGEST_BATCH - 1 => {
-                    // First those who were answered go on.
+                    // Yields, so that the loads that were answered run first.
                     yield_now().await;
                     batch.room().await;
                 }
@@ -216,7 +218,7 @@ impl<K: CacheKey, V> Called<K, V> {
     }
 }
 
-/// The last answer for a key counts.
+/// Returns the answers by key. The last answer for a key counts.
 async fn by_key<K: CacheKey, V>(answers: Vec<(K, Loaded<V>)>) -> HashMap<K, Loaded<V>> {
     let mut slice = Slice::begin();
     let mut by_key = HashMap::with_capacity(answers.len());
@@ -227,7 +229,7 @@ async fn by_key<K: CacheKey, V>(answers: Vec<(K, Loaded<V>)>) -> HashMap<K, Load
     by_key
 }
 
-/// A window that is open until its task ends, or goes away with its runtime.
+/// A window that is open until its task ends, or is dropped with its runtime.
 struct Open<K: Hash + Eq, V> {
     asks: Arc<Asks<K, V>>,
     calls: u64,
@@ -242,7 +244,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Open<K, V> {
         }
     }
 
-    /// Those who have asked, unless they have been taken already.
+    /// Takes the loads that have asked, unless they have been taken already.
     fn close(&self) -> Option<Asked<K, V>> {
         let mut waiting = lock(&self.asks.waiting);
         (waiting.calls == self.calls).then(|| waiting.take())
@@ -266,7 +268,7 @@ impl<K: Hash + Eq, V> Waiting<K, V> {
         replace(&mut self.next, Asked::new())
     }
 
-    /// Whether more loads of the batch are likely to ask, after another round of the backend.
+    /// True if more loads of the batch are likely to ask, after another round of the backend.
     fn may_grow(&mut self) -> bool {
         let asked = self.next.asks.len();
         let (before, rounds) = self.rounds;
@@ -282,11 +284,11 @@ impl<K: Hash + Eq, V> Asked<K, V> {
     }
 }
 
-/// A load asks after a few reads. Whatever reads more often than this waits for another process,
-/// which may in turn wait for what is loaded here.
+/// A load asks after a few reads. A call that reads more often than this waits for another process,
+/// which may in turn wait for a key that is loaded here.
 const PATIENCE: u32 = 16;
 
-/// Ends when a load that has a permit waits for one of these: they must not wait for that permit.
+/// Ends when a load with a permit waits for one of these: they must not wait for that permit.
 async fn needed<K: CacheKey, V: Clone + Send + Sync + 'static>(loads: &[Load<K, V>]) {
     let (mut needed, mut slice) = (FutureSet::new(), Slice::begin());
     for load in loads {
@@ -309,7 +311,7 @@ where
     }
 }
 
-/// A loader that ran elsewhere may have failed as one of ours already.
+/// Wraps a loader's error. A loader that ran elsewhere may have failed with this kind already.
 fn failed(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) if error.kind() == ErrorKind::Loader => *error,

@@ -1,13 +1,13 @@
 //! The lease beside a value: one load among processes where a value may still be served.
 //!
-//! A value that is stale, or due to be refreshed, stays where it is while it is loaded anew, so it is
-//! no lease itself. The load leaves one beside it, named by the key and the value's version, and is
-//! fenced over that version. The lease only saves work: whether the result is kept is decided by
-//! the version, so a load whose lease is lost goes on. A change of the key does not touch it: the
-//! version is gone then, and nobody asks for its lease any more.
+//! A value that is stale, or due to be refreshed, stays in its place while it is loaded anew, so it
+//! cannot be the lease. The load leaves a lease beside it, named by the key and the value's
+//! version, and is fenced over that version. The lease only saves work: the version decides whether
+//! the result is kept, so a load whose lease is lost goes on. A change of the key does not touch
+//! the lease: the version is gone then, and nobody asks for its lease any more.
 //!
-//! A load that fails leaves a known absence in the lease's place until the next load may begin. Other
-//! processes that meet it serve what is there and load nothing.
+//! A load that fails leaves a known absence in the lease's place until the next load may begin.
+//! Other processes that meet it serve the value that is there and load nothing.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -21,23 +21,23 @@ use crate::support::rule::{Rule, holds};
 use crate::tier::entry::Entry;
 use crate::tier::shared::Found;
 
-/// A record is replaced this long before it dies, or after half of what it has left.
+/// A record is replaced this long before it dies, or after half of the life that it has left.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// What the attempt to leave a lease beside a value comes to.
+/// The result of an attempt to leave a lease beside a value.
 enum Beside {
-    /// The load may run. Without a lease if none can be left, or the wait for another's is over.
+    /// The load may run. It has no lease if none can be left, or if the wait for another's is over.
     Run(Option<OwnLease>),
-    /// Another's load has failed; how long the next one waits.
+    /// Another process's load has failed. The duration is how long the next load waits.
     Failed(Duration),
-    /// Another's lease, which was waited for, is gone.
+    /// Another process's lease, which was waited for, is gone.
     Gone,
     Left,
 }
 
-/// What to do about a record in the way.
+/// The way to treat a record where the lease is to be written.
 enum Way {
-    /// Write over it.
+    /// Write over the record.
     Over,
     End(Beside),
 }
@@ -60,7 +60,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         };
         let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(self.take_back);
         if own.is_some() && holds(Rule::SecondLook) {
-            // The version may have been loaded and its lease deleted before this one was written.
+            // The version may have been loaded and its lease deleted before this lease was written.
             let found = self.find(entry.as_ref()).await;
             match found.inspect_err(|_| take_back(&own))? {
                 Found::Usable(again, record) if record.header.version == header.version => {
@@ -80,7 +80,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         Ok(Step::Done(Fenced::Taken(Box::new(lease), entry)))
     }
 
-    /// Leaves a lease beside this version, or waits for another's.
+    /// Writes a lease beside this version, or waits for another process's.
     async fn leave_beside(&self, entry: Option<&Entry<V>>, header: &Header) -> Result<Beside> {
         if self.others == Others::Race || self.is_out_of_patience() || !holds(Rule::LeaseBeside) {
             return Ok(Beside::Run(None));
@@ -95,18 +95,18 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             let there = match self.shared.authority.remote.write(&key, record.clone(), over).await {
                 Outcome::Done => return Ok(Beside::Run(Some(own(true)))),
                 Outcome::Refused(there) => there,
-                // One timeout is enough: what comes next would have another.
+                // One timeout is enough: the next step would time out again.
                 Outcome::Failed(error) if error.kind() == ErrorKind::Timeout => return Err(error),
                 Outcome::Unknown(error) if error.kind() == ErrorKind::Timeout => {
                     (self.take_back)(own(false));
                     return Err(error);
                 }
                 Outcome::Failed(_) => return Ok(Beside::Run(None)),
-                // The lease may be there.
+                // The lease may have been written.
                 Outcome::Unknown(_) => return Ok(Beside::Run(Some(own(false)))),
             };
             over = match there {
-                // It has run out in between.
+                // The other record has run out in between.
                 None => Expect::Absent,
                 Some(there) => match self.meet_beside(&key, entry, &there).await? {
                     Way::Over => Expect::exactly(&there),
@@ -117,7 +117,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         Ok(Beside::Run(None))
     }
 
-    /// What another's lease or failure beside the version means for this load.
+    /// Returns what another process's lease or failure beside the version means for this load.
     async fn meet_beside(
         &self,
         key: &Key,
@@ -131,7 +131,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                 _ if self.is_forced => Way::Over,
                 _ if is_fallback => Way::End(Beside::Failed(left)),
                 Others::Leave => Way::End(Beside::Left),
-                // Nothing can be served, and nobody has waited for that load.
+                // Nothing can be served, and no caller has waited for that load.
                 Others::Wait | Others::Race => Way::Over,
             });
         }
@@ -144,7 +144,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         self.outlast_beside(key, there.clone()).await.map(Way::End)
     }
 
-    /// Waits for the end of another's lease beside the version, and looks at nothing else.
+    /// Waits for the end of another process's lease beside the version, and reads nothing else.
     async fn outlast_beside(&self, key: &Key, mut lease: Header) -> Result<Beside> {
         let mut poll = Poll::new();
         loop {
@@ -160,13 +160,13 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         }
     }
 
-    /// The lease that replaces a record which dies before its load has to end.
+    /// Makes the lease that replaces a record which dies before its load has to end.
     fn successor(&self, header: &Header, lease: &Lease) -> Option<Successor> {
         let left = header.times.kept_left();
         let longest =
             Term::new(self.settings.hard_timeout, self.shared.authority.remote.timeout, None)
                 .length;
-        // What runs on its caller's thread can do nothing meanwhile.
+        // A load that runs on its caller's thread can do nothing meanwhile.
         let is_counter = header.kind == Kind::Counter;
         if is_counter || self.lease_limit.is_none() || left == NEVER || left > longest {
             return None;

@@ -1,4 +1,4 @@
-//! The end of a load: store what it made under its fences, or fall back on what there was.
+//! The end of a load: store the result under its fences, or fall back on the previous value.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::tier::marks::current::Current;
 use crate::tier::marks::here::Generation;
 use crate::tier::shared::Shared;
 
-/// What a load made, and how to keep it.
+/// The result of a load, and how to keep it.
 struct Made<V> {
     content: Content<V>,
     times: Times,
@@ -48,7 +48,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                     let message = "it answered 'not modified' where no value was kept";
                     Error::new(ErrorKind::Loader, "load", message)
                 })?;
-                // What the earlier answer was tagged with still holds.
+                // The tags of the earlier answer still hold.
                 late_tags.extend(previous.generation.names());
                 previous.content.clone()
             }
@@ -87,8 +87,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
     }
 
-    /// The fence, with the tags that the loader named before it read its source. Where the authority
-    /// did not tell their versions, its fence is given up.
+    /// Takes the fence, with the tags that the loader named before it read its source. Where the
+    /// authority did not tell their versions, the fence there is given up.
     fn take_fence(&mut self) -> Fence<V> {
         let mut fence = std::mem::replace(&mut self.fence, Fence::Flight(Generation::default()));
         let early = std::mem::take(&mut *lock(&self.leader.ticket.info().early_tags));
@@ -162,8 +162,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         let outcome = lease.write(&shared.authority, key, &record).await;
         match &outcome {
             Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace => {}
-            // Others need not wait for what will not come. If the answer was lost and the result is
-            // there after all, its lease is not.
+            // Other processes need not wait for a result that will not come. If the answer was lost
+            // and the result is there after all, the lease is not.
             outcome => self.give_up(shared, key, &lease, End::of(outcome)),
         }
         match outcome {
@@ -179,7 +179,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         }
     }
 
-    /// The authority did not answer before anything was written.
+    /// Ends a load for which the authority did not answer before anything was written.
     fn fail_to_store(
         self,
         shared: &Arc<Shared<V>>,
@@ -193,7 +193,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         self.answer_only(made);
     }
 
-    /// The value cannot be stored: neither is there any more what it was to replace, in any tier.
+    /// Ends a load whose value cannot be stored. The value that it was to replace is removed from
+    /// all tiers.
     async fn refuse(
         self,
         shared: &Arc<Shared<V>>,
@@ -210,7 +211,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         drop(ticket.publish(landed, |_| inner.local.remove(hash, &key)));
     }
 
-    /// The copy of a record that the authority has taken.
+    /// Keeps a copy of a record that the authority has taken.
     fn keep_copy(
         self,
         shared: &Shared<V>,
@@ -223,7 +224,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         self.publish(entry);
     }
 
-    /// Stores in the local tier, which is all there is.
+    /// Stores in the local tier, which is the only tier.
     fn keep_here(self, made: Made<V>, generation: Generation) {
         let now = self.leader.request.inner.now();
         let mut metadata = Metadata::new(Version::NONE, now);
@@ -233,26 +234,28 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         self.publish(Entry::new(made.content, metadata, now, lives, generation));
     }
 
-    /// Publishes a fresh value and keeps it under the flight; one without a life is only answered.
+    /// Publishes a fresh value and keeps it under the flight. A value without a life is only
+    /// answered.
     fn publish(self, entry: Entry<V>) {
         let Leader { request: Request { inner, hash, key, settings, .. }, ticket } = self.leader;
         let landed = Landed::Loaded(entry.content.clone());
         let candidate = inner.candidate(&key, entry.with_refresh(&settings));
-        // What has no life left is refused by the tier, and takes what was there with it.
+        // A value with no life left is refused by the tier, and the tier drops the value that was
+        // there.
         let dropped = ticket.publish(landed, |_| inner.local.put(hash, key, candidate));
         if dropped.is_none() && !inner.stack.waits() {
             inner.tell(&Event::LoadOvertaken);
         }
     }
 
-    /// Tags that only the answer named: their versions are read now, and a change of any tag since
-    /// the load began refuses the store.
+    /// Adds tags that only the answer named. Their versions are read now, and a change of any tag
+    /// since the load began refuses the store.
     fn with_late_tags(&self, generation: Generation, late: &[Arc<str>]) -> Option<Generation> {
         if late.is_empty() {
             return Some(generation);
         }
         let marks = self.leader.request.inner.local.marks();
-        // The versions first and the count second: what changes in between shows.
+        // The versions come first and the count second, so that a change in between shows.
         let later = marks.see(late);
         let unchanged = marks.tag_changes() == self.tag_changes;
         unchanged.then(|| generation.with_tags_of(&later))
@@ -263,12 +266,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         self.answer_only(made);
     }
 
-    /// The callers get the value, and nobody keeps it.
+    /// Answers the callers with the value, and keeps nothing.
     fn answer_only(self, made: Made<V>) {
         self.leader.ticket.publish(Landed::Loaded(made.content), |_| ());
     }
 
-    /// Answers with what there was, if grace allows, and lets the next load wait; else the failure.
+    /// Answers with the previous value, if grace allows, and makes the next load wait; else fails.
     fn fall_back(mut self, error: Error) {
         let inner = Arc::clone(&self.leader.request.inner);
         inner.stats().load_failure();
@@ -279,7 +282,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         if let Fence::Lease(shared, key, lease) = &self.fence {
             self.give_up(shared, key, lease, End::Failed(wait));
         }
-        // Where the authority cannot be asked for its marks, those that are known here count.
+        // Where the authority cannot be asked for its marks, the marks that are known here count.
         let is_degraded = matches!(self.fence, Fence::Degraded(_));
         self.leader.publish_failure(previous, error, wait, |mut entry| {
             if is_degraded {
@@ -289,7 +292,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         });
     }
 
-    /// Takes back what the load has left at the authority, without anybody waiting for it.
+    /// Takes back the load's leases at the authority, without anybody waiting for it.
     fn give_up(&self, shared: &Arc<Shared<V>>, key: &Key, lease: &Lease, end: End) {
         self.leader.request.inner.give_up(shared, key, lease, end);
     }

@@ -1,4 +1,4 @@
-//! The end of a load that has failed: the value there was, or the failure.
+//! The end of a failed load: the previous value, or the failure.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::load::request::Request;
 use crate::tier::entry::{Entry, Metadata};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
-    /// Whether a failed load falls back on it.
+    /// True if a failed load falls back on this entry.
     pub(crate) fn is_fallback(&self, entry: &Entry<V>) -> bool {
         // A value that only a mark has made stale has no grace of its own.
         let is_graced = !entry.is_marked || !self.request.settings.grace.is_zero();
         !entry.content.is_absent() && entry.kept_until > self.request.inner.now() && is_graced
     }
 
-    /// Ends the flight as another process's load has ended, which failed a moment ago.
+    /// Ends the flight with the failure of another process's load, which failed a moment ago.
     pub(crate) fn share_failure(self, previous: Option<Entry<V>>, wait: Duration) {
         let message = "another process has just tried to load it, and failed";
         let error = Error::new(ErrorKind::Loader, "load", message);
@@ -26,8 +26,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         self.publish_failure(previous, error, wait, |entry| entry);
     }
 
-    /// Ends the flight with what there was, which then waits so long for its next load; else with
-    /// the failure. `hand_out` makes what its callers judge.
+    /// Ends the flight with the previous value, which then waits so long for its next load; else
+    /// with the failure. `hand_out` makes the entry that its callers judge.
     pub(super) fn publish_failure(
         self,
         previous: Option<Entry<V>>,
@@ -50,7 +50,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
             let Some(mut there) = there else {
                 return (inner.local.put(hash, key, candidate), None);
             };
-            // The value is here still, maybe with another life than when the load began.
+            // The value is still here, maybe with another life than when the load began.
             rest(&mut there.metadata, retry_at);
             (inner.retime(hash, &key, &there), Some(candidate))
         });
@@ -58,7 +58,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
     }
 }
 
-/// Notes a failure, and until when the next load waits.
+/// Counts a failure, and sets until when the next load waits.
 fn rest(metadata: &mut Metadata, retry_at: Timestamp) {
     metadata.failures = metadata.failures.saturating_add(1);
     metadata.retry_at = retry_at;

@@ -1,4 +1,4 @@
-//! The fence of a load, which it must still hold when it commits.
+//! The fence of a load, which must still be valid when the load commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +12,19 @@ use crate::tier::marks::here::{Generation, Marks};
 use crate::tier::shared::Shared;
 use crate::tier::shared::authority::Authority;
 
-/// The fence that a load must still hold when it commits, with the marks of its beginning.
+/// The fence of a load, which must still be valid when it commits, with the marks of its beginning.
 pub(crate) enum Fence<V> {
-    /// Its flight alone: the local tier is the authority.
+    /// The flight alone: the local tier is the authority.
     Flight(Generation),
-    /// A lease or a version at the authority as well.
+    /// A lease or a version at the authority, and the flight.
     Lease(Arc<Shared<V>>, Key, Box<Lease>),
-    /// Its flight, for want of the authority, which cannot be reached.
+    /// The flight alone, because the authority cannot be reached.
     Degraded(Generation),
 }
 
 /// A load's fence at the authority, and the marks as they were before the loader ran.
 pub(crate) struct Lease {
-    /// What the commit is written over.
+    /// The expectation of the commit.
     pub(crate) expect: Expect,
     /// The lease that other processes wait for while the loader runs. None if the load has none.
     pub(crate) own: Option<OwnLease>,
@@ -44,19 +44,19 @@ pub(crate) struct OwnLease {
     pub(crate) key: Key,
     pub(crate) version: Version,
     pub(crate) term: Term,
-    /// Whether the store has answered that it is there. One that is not may still land.
+    /// True once the store has confirmed the lease. An unconfirmed lease may still land.
     pub(crate) is_answered: bool,
 }
 
 /// A lease under the key, to be written over a record that dies before its load has to end.
 pub(crate) struct Successor {
     pub(crate) record: Record,
-    /// When to write it.
+    /// The time to write it.
     pub(crate) at: Timestamp,
     pub(crate) term: Term,
-    /// Whether it may have been written.
+    /// True if it may have been written.
     pub(crate) is_sent: AtomicBool,
-    /// Whether the store has answered.
+    /// True if the store has answered.
     pub(crate) is_answered: AtomicBool,
 }
 
@@ -64,25 +64,26 @@ pub(crate) struct Successor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Term {
     pub(crate) length: Duration,
-    /// Whether it is shorter than the load may take.
+    /// True if the lease is shorter than the load may take.
     pub(crate) is_renewed: bool,
 }
 
 impl Term {
-    /// Of a load that may take so long, over a backend whose calls may.
+    /// The life of a lease for a load with this hard timeout, over a backend with this timeout.
     pub(crate) fn new(hard_timeout: Duration, backend: Duration, limit: Option<Duration>) -> Self {
         let load = hard_timeout.min(LONGEST_LOAD);
         let margin = backend.min(LONGEST_LOAD).saturating_add(MARGIN);
         let whole = load.saturating_add(margin);
         let Some(limit) = limit else { return Self { length: whole, is_renewed: false } };
-        // Who waits as long as this load may take has half of that left once its process is dead.
+        // A caller that waits as long as this load may take has half of that left once its process
+        // is dead.
         let length = margin.max(load / 2).min(limit).min(whole);
         Self { length, is_renewed: length < whole }
     }
 }
 
 impl Successor {
-    /// The lease as it is to be renewed and taken back, under the entry's key.
+    /// Returns the lease under the entry's key, to be renewed and taken back.
     pub(crate) fn lease(&self, key: &Key) -> OwnLease {
         let (version, term) = (self.record.header.version, self.term);
         let is_answered = self.is_answered.load(Ordering::SeqCst);
@@ -100,7 +101,7 @@ impl Lease {
         }
     }
 
-    /// Deletes what the load is fenced over.
+    /// Deletes the record that the load is fenced over.
     pub(crate) async fn delete(&self, authority: &Authority, key: &Key) -> Outcome {
         let outcome = authority.remote.delete(key, self.expect.clone()).await;
         match self.met_successor(&outcome) {
@@ -109,8 +110,8 @@ impl Lease {
         }
     }
 
-    /// The marks with tags that only the loader's answer named. None if any tag of the namespace
-    /// has changed since the fence.
+    /// Returns the marks with tags that only the loader's answer named. None if any tag of the
+    /// namespace has changed since the fence.
     pub(crate) async fn with_late_tags(
         &self,
         authority: &Authority,
@@ -121,7 +122,7 @@ impl Lease {
             return Ok(Some(self.current.clone()));
         }
         let added = authority.current(marks, late, Age::Now).await?;
-        // The versions first and the sequence second: what changes in between shows.
+        // The versions come first and the sequence second, so that a change in between shows.
         let sequence = authority.sequence().await?;
         if holds(Rule::LateTags) && self.sequence != Some(sequence) {
             return Ok(None);
@@ -131,12 +132,12 @@ impl Lease {
         Ok(Some(current))
     }
 
-    /// The successor, if it may be under the key.
+    /// Returns the successor, if it may be under the key.
     pub(crate) fn sent_successor(&self) -> Option<&Successor> {
         self.successor.as_ref().filter(|successor| successor.is_sent.load(Ordering::SeqCst))
     }
 
-    /// What to expect instead, if a change was refused by this load's own successor.
+    /// Returns the new expectation, if a change was refused by this load's own successor.
     fn met_successor(&self, outcome: &Outcome) -> Option<Expect> {
         let version = self.sent_successor()?.record.header.version;
         let Outcome::Refused(Some(there)) = outcome else { return None };
@@ -144,7 +145,7 @@ impl Lease {
     }
 }
 
-/// A lease outlives its load by the backend's timeout and this.
+/// A lease outlives its load by this and the backend's timeout.
 const MARGIN: Duration = Duration::from_secs(1);
 /// A load without a hard timeout is fenced for this long: a lease that is lost must end some day.
 pub(crate) const LONGEST_LOAD: Duration = Duration::from_secs(3_600);

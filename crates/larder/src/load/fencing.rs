@@ -1,15 +1,15 @@
 //! Taking a load's fence at the authority.
 //!
-//! Before a loader runs, the authority holds something to compare with. Over nothing, and over what
-//! nobody may be served any more, the load leaves a lease under the key. Over a record that may be
-//! served it is the record's version; a lease beside it (`beside.rs`) keeps other processes from
-//! loading the same version. Whoever changes the key takes the lease or the version away, and the
-//! commit is refused. A commit never expects "absent": what was absent before the load may have been
-//! written and deleted meanwhile.
+//! Before a loader runs, the authority holds a record for the commit to compare with. Where there
+//! is no record, or one that may not be served any more, the load leaves a lease under the key.
+//! Over a record that may be served the fence is the record's version; a lease beside it
+//! (`beside.rs`) keeps other processes from loading the same version. A change of the key takes the
+//! lease or the version away, and the commit is refused. A commit never expects "absent": a record
+//! that was absent before the load may have been written and deleted meanwhile.
 //!
 //! A lease under the key carries the epoch and the versions of the tags that are known before the
-//! load. Where one of them has changed, the load cannot be kept, so others replace the lease at once
-//! instead of waiting for it.
+//! load. Where one of them has changed, the load cannot be kept, so others replace the lease at
+//! once instead of waiting for it.
 
 use std::time::Duration;
 
@@ -24,39 +24,39 @@ use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::Marks;
 use crate::tier::shared::{Found, Shared};
 
-/// How often a lease is tried over what turns up meanwhile.
+/// How often a load tries to take its fence over records that change meanwhile.
 pub(crate) const TRIES: usize = 16;
 
-/// What an attempt to fence a load comes to.
+/// The result of an attempt to fence a load.
 pub(crate) enum Fenced<V> {
-    /// The load may run. Beside the fence, the usable value that is there.
+    /// The load may run. The lease comes with the usable value that is there.
     Taken(Box<Lease>, Option<Entry<V>>),
-    /// Another process's load answers it.
+    /// Another process's load has the answer.
     Answered(Entry<V>),
-    /// Another process's load of it has just failed. Beside the value that is there, how long the
-    /// next load waits.
+    /// Another process's load of the key has just failed. Its failure comes with the value that is
+    /// there, and with how long the next load waits.
     Failed(Option<Entry<V>>, Duration),
-    /// Another process is loading the key, which is enough.
+    /// Another process is loading the key, and this load need not run.
     Left,
 }
 
-/// A load's way to its fence.
+/// The arguments for taking a load's fence.
 pub(crate) struct Fencing<'a, V> {
     pub(crate) shared: &'a Shared<V>,
     pub(crate) marks: &'a Marks,
     pub(crate) key: &'a Key,
     pub(crate) settings: &'a Settings,
     pub(crate) late_tags: bool,
-    /// Whether the load has to run, whatever has come of an earlier one.
+    /// True if the load has to run, however an earlier one has ended.
     pub(crate) is_forced: bool,
     pub(crate) others: Others,
-    /// How long a lease lives at most; none if this load cannot renew it.
+    /// The longest life of a lease. None if this load cannot renew it.
     pub(crate) lease_limit: Option<Duration>,
-    /// Until when it waits for other processes' loads.
+    /// Until when the load waits for other processes' loads.
     pub(crate) patience: Timestamp,
-    /// Whether a value that turns up answers the load's callers.
+    /// True if a value that is found meanwhile answers the load's callers.
     pub(crate) is_answer: Predicate<'a, V>,
-    /// Whether a value may be served after a failed load.
+    /// True if a value may be served after a failed load.
     pub(crate) is_fallback: Predicate<'a, V>,
     /// Takes back a lease that is of no use, without anybody waiting for it.
     pub(crate) take_back: &'a (dyn Fn(OwnLease) + Send + Sync),
@@ -64,7 +64,7 @@ pub(crate) struct Fencing<'a, V> {
 
 type Predicate<'a, V> = &'a (dyn Fn(&Entry<V>) -> bool + Send + Sync);
 
-/// What to do where another process holds the key's lease.
+/// The way to treat another process's lease of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Others {
     /// Wait for its load.
@@ -75,15 +75,15 @@ pub(crate) enum Others {
     Leave,
 }
 
-/// How an attempt goes on.
+/// The next step of an attempt.
 pub(crate) enum Step<V> {
     Done(Fenced<V>),
-    /// Something else is there now.
+    /// Another record is there now.
     Again(Found<V>),
 }
 
 impl<V: Clone + 'static> Fencing<'_, V> {
-    /// Fences a load over what is there.
+    /// Fences a load over the record that is there.
     pub(crate) async fn fence(&self, mut found: Found<V>) -> Result<Fenced<V>> {
         let mut refused = 0;
         // The lease whose load this one has waited for.
@@ -147,7 +147,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                 self.leave_lease(Some(entry), expect, awaited).await
             }
             Found::Usable(entry, record) => self.fence_beside(Some(entry), record.header).await,
-            // It is another's number: a load that fails must leave it alone.
+            // The record holds a number and no value: a load that fails must leave it alone.
             Found::Unusable(header) if header.kind == Kind::Counter => {
                 self.fence_beside(None, header).await
             }
@@ -163,7 +163,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         }
     }
 
-    /// Leaves a lease under the key, in the place of what was looked at there.
+    /// Writes a lease under the key, over the record that was found there.
     async fn leave_lease(
         &self,
         entry: Option<Entry<V>>,
@@ -184,12 +184,12 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             Outcome::Refused(there) => {
                 let there = there.filter(|there| there.kind == Kind::Lease);
                 *awaited = there.map(|there| there.version);
-                // Whoever was faster may have the answer.
+                // Another caller was faster and may have the answer.
                 Ok(Step::Again(self.find(None).await?))
             }
             Outcome::Failed(error) => Err(error),
             Outcome::Unknown(error) => {
-                // The lease may be there, and then others would wait for it.
+                // The lease may have been written, and then others would wait for it.
                 (self.take_back)(own(false));
                 Err(error)
             }
@@ -209,7 +209,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
     }
 }
 
-/// A lease that tells which marks its load stands on.
+/// Makes a lease record with the marks that its load depends on.
 pub(crate) fn lease_record(term: Term, current: &Current) -> Record {
     let mut record = Record::lease(term.length);
     record.header.epoch = current.epoch;
@@ -217,7 +217,7 @@ pub(crate) fn lease_record(term: Term, current: &Current) -> Record {
     record
 }
 
-/// Whether a load that takes twice as long as the last one would outlive the record.
+/// True if a load that takes twice as long as the last one would outlive the record.
 fn dies_soon(header: &Header) -> bool {
     header.times.kept_left() < header.cost.saturating_mul(2)
 }

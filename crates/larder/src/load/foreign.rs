@@ -1,4 +1,4 @@
-//! Leases of other processes' loads: whether one is to be waited for, and until when.
+//! Leases of other processes' loads: which are to be waited for, and until when.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::support::runtime::Sleep;
 use crate::tier::marks::current::{Age, is_marked, names};
 use crate::tier::shared::Found;
 
-/// Polls of another's lease: the first wait and the longest.
+/// Pauses between reads of another process's lease: the first and the longest.
 const FIRST_POLL: Duration = Duration::from_millis(5);
 pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(100);
 
-/// Growing pauses between two looks at a lease.
+/// Growing pauses between two reads of a lease.
 pub(crate) struct Poll(Duration);
 
 impl<V: Clone + 'static> Fencing<'_, V> {
-    /// The lease of another load that is to be waited for. One of a load that has ended here, or
-    /// that cannot be kept, is none.
+    /// Returns the lease of another load that is to be waited for. The lease of a load that has
+    /// ended here, or whose result cannot be kept, does not count.
     pub(super) async fn live_lease(&self, found: &Found<V>) -> Result<Option<Header>> {
         let Found::Unusable(header) = found else { return Ok(None) };
         if header.kind != Kind::Lease || self.shared.is_ended(header.version) {
@@ -32,7 +32,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         Ok((!is_marked(header, &current)).then(|| header.clone()))
     }
 
-    /// Waits until the lease is gone, of no use any more, or the wait is over: what is there then.
+    /// Waits until the lease is gone or of no use, or the wait is over. Returns what is there then.
     pub(super) async fn outlast(&self, mut lease: Header) -> Result<Found<V>> {
         let mut poll = Poll::new();
         loop {
@@ -46,7 +46,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
         }
     }
 
-    /// How long the failure of the load that this one has waited for counts, if it has failed.
+    /// Returns how long the failure of the awaited load counts, if that load has failed.
     pub(super) async fn failure_of(
         &self,
         awaited: &mut Option<Version>,

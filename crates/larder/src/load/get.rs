@@ -18,7 +18,7 @@ use crate::tier::marks::current::Age;
 use crate::tier::shared::{Found, Shared};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
-    /// A value without a loader: from here, or copied from the shared tier.
+    /// Returns a value without a loader: from here, or copied from the shared tier.
     pub(crate) async fn get(self) -> Result<Option<Content<V>>> {
         self.inner.check_open()?;
         for _ in 0..GET_TRIES {
@@ -29,7 +29,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         Ok(self.allowed(None))
     }
 
-    /// The same. None if what it has waited for does not count for this caller.
+    /// Tries once. None if the result of the wait does not count for this caller.
     async fn try_get(&self) -> Result<Option<Option<Content<V>>>> {
         let stale = match self.look_closer().await? {
             LocalAnswer::Serve(content) | LocalAnswer::Renew(content) => {
@@ -37,7 +37,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 return Ok(Some(Some(content)));
             }
             LocalAnswer::Rest(entry) => Some(entry),
-            // Past that it is served for nobody's want: the authority may know better.
+            // A copy that is due to be compared is not served: the authority may know better.
             LocalAnswer::Spent(entry) => {
                 entry.metadata.is_copy_trusted(self.inner.now()).then_some(entry)
             }
@@ -58,8 +58,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         Ok(Some(answer))
     }
 
-    /// Copies the key from the shared tier, once for all who ask. A load that is under way is
-    /// neither waited for nor disturbed.
+    /// Copies the key from the shared tier, once for all callers that ask. A load that is under way
+    /// is neither waited for nor disturbed.
     async fn fill(&self, shared: &Arc<Shared<V>>) -> Result<Taken<V>> {
         runtime::require()?;
         let follower = match self.join(FlightKind::Fill, FlightInfo::met_by_get) {

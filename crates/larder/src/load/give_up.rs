@@ -1,7 +1,7 @@
-//! What becomes of a load's leases when it has ended.
+//! Taking back a load's leases after the load has ended.
 //!
-//! Its callers have their answer by then and wait for nothing of this: while the store is down, each
-//! step takes as long as a call may. `close` waits for it.
+//! The load's callers have their answer by then and do not wait: while the store is down, each step
+//! takes as long as a call may. `close` waits for all steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,17 @@ use crate::tier::shared::Shared;
 /// How a load has ended, for the processes that wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Its result is there, or a change has taken its fence.
+    /// The result is stored, or a change has taken the fence.
     Settled,
-    /// Its result is not kept: others load.
+    /// The result is not kept: others load.
     Unstored,
-    /// It has failed. Those who have waited for it share that, and the next load waits so long.
+    /// The load has failed. Callers that have waited for it share the failure, and the next load
+    /// waits so long.
     Failed(Duration),
 }
 
 impl End {
-    /// How a load has ended whose result this became of.
+    /// Returns how a load has ended, by the outcome of storing its result.
     pub(crate) const fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Done | Outcome::Refused(_) => Self::Settled,
@@ -36,7 +37,7 @@ impl End {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Takes back what a load has left at the authority.
+    /// Takes back the load's leases at the authority.
     pub(crate) fn give_up(
         self: &Arc<Self>,
         shared: &Arc<Shared<V>>,
@@ -63,7 +64,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if leases.is_empty() {
             return;
         }
-        // From now on, later loads here do not wait for them.
+        // From now on, later loads here do not wait for these leases.
         let ended = shared.note_ended(leases.iter().map(|lease| lease.version).collect());
         let (shared, key) = (Arc::clone(shared), key.clone());
         // Without a runtime the leases end by themselves.
@@ -91,10 +92,10 @@ impl<V: Clone + 'static> Shared<V> {
                 return;
             }
         }
-        // One that is not there has run out or been taken.
+        // A lease that is not there has run out or been taken.
         let outcome = self.authority.remote.delete(&lease.key, expect.clone()).await;
         if !lease.is_answered && !outcome.is_done() {
-            // Or it is still on its way.
+            // The write of the lease may still be on its way.
             let settles_within = self.authority.remote.backend().capabilities().settles_within;
             Sleep::new(&self.authority.remote.clock, settles_within).await;
             let _ = self.authority.remote.delete(&lease.key, expect).await;

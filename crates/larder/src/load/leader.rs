@@ -36,26 +36,26 @@ pub(crate) struct Ready<K: Hash + Eq, V> {
     pub(crate) leader: Leader<K, V>,
     /// When the loader started.
     pub(crate) began: Timestamp,
-    /// The value there was: what a failed load falls back on.
+    /// The previous value: a failed load falls back on it.
     pub(crate) previous: Option<Entry<V>>,
     pub(crate) fence: Fence<V>,
-    /// The count of tag changes here before the loader started.
+    /// The count of tag changes in this process before the loader started.
     pub(crate) tag_changes: u64,
 }
 
-/// What comes of all that is before the loader.
+/// The result of the steps before the loader.
 #[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
 pub(crate) enum Prepared<K: Hash + Eq, V> {
-    /// The loader's turn.
+    /// The loader is to run.
     Ready(Ready<K, V>),
-    /// The flight has ended without it.
+    /// The flight has ended without the loader.
     Ended,
-    /// The same, with a value that is to be renewed behind its callers' backs.
+    /// The flight has ended with a value that is to be refreshed in the background.
     Aged(Request<K, V>),
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
-    /// Flies the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
+    /// Runs the whole flight. If its runtime drops it half-way, the ticket wakes the followers.
     pub(crate) async fn run(self, loader: BoxLoader<K, V>) {
         // Boxed, so that loads that wait for a loader, a million in one batch, are small.
         match Box::pin(self.prepare()).await {
@@ -68,7 +68,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Copies from the shared tier, for callers without a loader.
+    /// Copies the entry from the shared tier, for callers without a loader.
     pub(crate) async fn fill(self, shared: Arc<Shared<V>>) {
         let key = shared.key(&self.request.key);
         let local = self.request.inner.look(self.request.hash, &self.request.key);
@@ -87,7 +87,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Does all that comes before the loader.
+    /// Does all the steps before the loader.
     pub(crate) async fn prepare(self) -> Prepared<K, V> {
         let local = self.request.inner.look(self.request.hash, &self.request.key);
         if let Some(answer) = local.as_ref().filter(|entry| self.is_answer(entry)) {
@@ -133,8 +133,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Reads the authority, and takes a fence there unless it has the answer. What was `read` and is no
-    /// answer may be fallen back on, also where no fence can be taken.
+    /// Reads the authority, and takes a fence there unless it has the answer. A `read` entry that
+    /// is no answer may be fallen back on, also where no fence can be taken.
     async fn fence(
         &self,
         shared: &Arc<Shared<V>>,
@@ -161,7 +161,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
             late_tags: self.request.purpose.late_tags,
             is_forced: self.request.purpose.trigger == Trigger::Force,
             others: self.others(),
-            // Who renews it is the task that runs the loader.
+            // The task that runs the loader renews the lease.
             lease_limit: (!self.ticket.info().blocks())
                 .then_some(self.request.inner.loads.lease_limit),
             patience: self.request.inner.now().after(hard_timeout),
@@ -174,9 +174,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         fencing.fence(found).await
     }
 
-    /// What to do where another process is loading the key.
+    /// Returns what to do where another process is loading the key.
     fn others(&self) -> Others {
-        // The lease may be one of its own thread, which it keeps from running.
+        // The lease may belong to a load on the caller's own thread, which the caller keeps from
+        // running.
         if !self.request.inner.loads.wait_for_leases || self.ticket.info().blocks_a_runtime() {
             return Others::Race;
         }
@@ -186,12 +187,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Whether what the local tier holds answers the callers, on a second look.
+    /// True if the local tier's entry answers the callers, on a second look.
     fn is_answer(&self, entry: &Entry<V>) -> bool {
         if !self.request.purpose.takes(&entry.content) {
             return false;
         }
-        // Without chance: what could be renewed early still can.
+        // Without the random share: an entry that could be refreshed early still can.
         let verdict = judge(entry, self.request.inner.now(), 0.0);
         match self.request.purpose.trigger {
             Trigger::Miss => {
@@ -202,7 +203,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Whether the authority's value answers them.
+    /// True if the authority's entry answers the callers.
     fn is_news(&self, entry: &Entry<V>, local: Option<&Entry<V>>) -> bool {
         if entry.life != Life::Fresh || !self.request.purpose.takes(&entry.content) {
             return false;
@@ -217,14 +218,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Whether it is what the last load, which failed here a moment ago, left to be served.
+    /// True if the entry is the one that the last load, which failed here a moment ago, left to be
+    /// served.
     fn is_resting(&self, entry: &Entry<V>) -> bool {
         self.request.purpose.trigger != Trigger::Force
             && entry.life == Life::Stale
             && self.request.inner.now() < entry.metadata.retry_at
     }
 
-    /// Ends the flight without a load. Callers who joined meanwhile begin anew, and wait for the
+    /// Ends the flight without a load. Callers that joined meanwhile begin anew, and wait for the
     /// load of the other process; hits here do not ask for it again at once.
     fn leave(self) {
         let Self { request: Request { inner, hash, key, .. }, ticket } = self;
@@ -249,7 +251,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         Prepared::Ready(Ready { leader: self, began, previous, fence, tag_changes })
     }
 
-    /// Holds out a value for those who do not wait to the end. A known absence is no value: callers
+    /// Offers a value to callers that do not wait to the end. A known absence is no value: callers
     /// whose loader always has one could do nothing with it.
     fn offer(&self, entry: Option<&Entry<V>>) {
         if let Some(entry) = entry.filter(|entry| !entry.content.is_absent()) {
@@ -257,8 +259,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         }
     }
 
-    /// Ends the flight with what the authority has, and copies it here under the flight. If that
-    /// has come of age, what would renew it.
+    /// Ends the flight with the authority's entry, and copies it here under the flight. If the
+    /// entry is due to be refreshed, returns the request that refreshes it.
     fn publish_copy(self, entry: Entry<V>) -> Option<Request<K, V>> {
         let Self { request, ticket } = self;
         let (inner, hash, key) = (&request.inner, request.hash, &request.key);
@@ -278,7 +280,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
         is_aged.then(|| Request { caller: Caller::task(), arrived, ..request })
     }
 
-    /// Ends the flight with nothing: neither is there any more what the local tier holds.
+    /// Ends the flight with nothing, and removes the local tier's entry.
     fn publish_miss(self) {
         let Self { request: Request { inner, hash, key, .. }, ticket } = self;
         let dropped = ticket.publish(Landed::Miss, |_| inner.local.remove(hash, &key));

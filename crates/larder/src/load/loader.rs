@@ -1,4 +1,4 @@
-//! A loader without its types, so that the slow half is compiled once per cache and not per loader.
+//! A loader without its types: the slow half is compiled once per cache and not once per loader.
 
 use std::fmt;
 use std::hash::Hash;
@@ -25,7 +25,7 @@ pub struct Load<K: Hash + Eq, V> {
     /// since", and answer [`Loaded::not_modified`].
     pub stale: Option<V>,
     pub(crate) inner: Arc<Inner<K, V>>,
-    /// The flight it runs in.
+    /// The flight that the loader runs in.
     pub(crate) flight: Follower<Landed<V>, FlightInfo>,
 }
 
@@ -62,7 +62,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Load<K, V> {
         check_tags(&tags)?;
         let marks = self.inner.local.marks();
         let generation = self.inner.forgive(self.inner.stack.see(marks, &tags).await.map(Some))?;
-        // Without an answer the load goes on as without the backend.
+        // Without an answer the load goes on as if there were no backend.
         let (generation, versions) = generation.unwrap_or_else(|| (marks.see(&tags), None));
         lock(&self.flight.info().early_tags).push(EarlyTags { generation, versions });
         Ok(())
@@ -145,7 +145,7 @@ impl<V> From<V> for Loaded<V> {
     }
 }
 
-/// How a loader ends.
+/// The result with which a loader ends.
 pub(crate) type Ended<V> = Result<Loaded<V>, Error>;
 
 /// A loader whose types are erased: one box for the function and its future.
@@ -205,7 +205,7 @@ where
     Box::pin(Asynchronous { start: Some(loader), running: None })
 }
 
-/// A loader's own result as the cache sees it.
+/// Converts a loader's own result into the cache's types.
 pub(crate) fn ended<V, L: Into<Loaded<V>>, E: Into<BoxError>>(result: Result<L, E>) -> Ended<V> {
     match result {
         Ok(loaded) => Ok(loaded.into()),

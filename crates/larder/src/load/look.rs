@@ -9,19 +9,19 @@ use crate::support::{random, runtime};
 use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::{Verdict, judge};
 
-/// What a closer look here came to.
+/// The result of a closer look at the local tier.
 pub(super) enum LocalAnswer<V> {
     Serve(Content<V>),
     Renew(Content<V>),
-    /// Stale, and no load is due.
+    /// A stale entry, for which no load is due.
     Rest(Entry<V>),
-    /// Past its ttl, or due to be compared.
+    /// An entry past its ttl, or due to be compared.
     Spent(Entry<V>),
     Nothing,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
-    /// Looks at what the local tier holds, and compares its marks with the authority's if due.
+    /// Looks at the local tier's entry, and compares its marks with the authority's if that is due.
     ///
     /// # Errors
     /// [`NoRuntime`](ErrorKind::NoRuntime) if it has to compare, outside of a runtime.
@@ -52,7 +52,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// Asks for the epoch and the entry's tags. Whatever has changed makes the entry dead or stale.
+    /// Asks for the epoch and the entry's tags. A change of either makes the entry dead or stale.
     async fn check_marks(&self, entry: &Entry<V>) -> Result<()> {
         let marks = self.inner.local.marks();
         let due = self.inner.stack.compare(marks, &entry.generation.names()).await?;
@@ -60,7 +60,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
             let mut there = self.inner.outline(self.hash, &self.key)?;
             let is_same = there.metadata.version == entry.metadata.version
                 && there.metadata.written_at == entry.metadata.written_at;
-            // All else of it may have changed meanwhile, and stays so.
+            // The rest of the entry may have changed meanwhile, and stays unchanged here.
             there.metadata.marks_due = due;
             is_same.then(|| self.inner.retime(self.hash, &self.key, &there))
         });

@@ -1,7 +1,7 @@
 //! Loading: how a caller comes to a value.
 //!
 //! ```text
-//!  look here ──fresh──────────────────────────────► answer (and renew behind, if it is due)
+//!  look here ──fresh──────────────────────────────► answer (and refresh in the background, if due)
 //!      │ nothing, stale, or due to be compared
 //!      ▼
 //!  join the key's flight ──follow──► wait, as long as this caller's timeouts allow

@@ -2,7 +2,7 @@
 
 use crate::tier::entry::Content;
 
-/// What a load is for, and what counts as its answer.
+/// The reason for a load, and the contents that count as its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purpose {
     pub(crate) trigger: Trigger,
@@ -13,19 +13,19 @@ pub(crate) struct Purpose {
 }
 
 impl Purpose {
-    /// Whether this answers the caller, were it fresh.
+    /// True if this content answers the caller, were it fresh.
     pub(crate) fn takes<V>(self, content: &Content<V>) -> bool {
         !(self.past_absence && content.is_absent())
     }
 }
 
-/// Why a load begins.
+/// The reason why a load begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trigger {
     /// A caller needs a value.
     Miss,
-    /// A fresh value has come of age.
+    /// A fresh value is old enough to be refreshed.
     Refresh,
-    /// A caller asked for a new value, whatever is there.
+    /// A caller asked for a new value, whatever is stored.
     Force,
 }

@@ -1,9 +1,9 @@
-//! How long a lease lives, and keeping it alive while its loader runs.
+//! The length of a lease's life, and its renewal while the loader runs.
 //!
 //! A lease that lives as long as its load may take keeps all others waiting that long after its
-//! process was killed. So it is short, and the load renews it: by `retime`, which keeps the version,
-//! so that the commit's expectation stays the same. A record that dies before its load has ended is
-//! replaced by a lease meanwhile, or the result would have nothing to be written over.
+//! process was killed. So a lease is short, and the load renews it with `retime`, which keeps the
+//! version: the commit's expectation stays valid. A record that dies before its load has ended is
+//! replaced by a lease in time. Otherwise the result would have nothing to be written over.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::support::runtime::{Sleep, before};
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
-    /// Keeps the load's lease alive, and never ends; none if there is nothing to do meanwhile.
+    /// Keeps the load's lease alive, and never ends. None if there is nothing to keep alive.
     pub(crate) fn renewal(&self) -> Option<BoxFuture<'_, ()>> {
         let Fence::Lease(shared, key, lease) = &self.fence else { return None };
         let own = lease.own.as_ref().filter(|own| own.term.is_renewed);
@@ -63,7 +63,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
                 return pending().await;
             }
         }
-        // Who waits beside the record waits for this lease from now on.
+        // Callers that wait beside the record wait for this lease from now on.
         if let Some(own) = &lease.own {
             let expect = Expect::Version(own.version, None);
             let _ = shared.authority.remote.delete(&own.key, expect).await;
@@ -83,9 +83,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             }
             match shared.authority.remote.retime(&own.key, &lease, lease.times).await {
                 Outcome::Done => {}
-                // It has run out, or a change has taken it. The callers still get their value.
+                // The lease has run out, or a change has taken it. The callers still get their
+                // value.
                 Outcome::Refused(_) => return pending().await,
-                // The next one may come in time.
+                // The next renewal may come in time.
                 Outcome::Failed(error) | Outcome::Unknown(error) => {
                     self.leader.request.inner.tell(&Event::SharedFailed(error));
                 }

@@ -35,7 +35,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.settings.check()
     }
 
-    /// The key's flight: this request leads a new one, or follows the one that it meets.
+    /// Joins the key's flight: this request leads a new one, or follows the one that it meets.
     pub(super) fn join(
         &self,
         kind: FlightKind,
@@ -49,7 +49,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         let limit = self.inner.join_limit(&self.settings);
         let about = FlightInfo::new(kind, now.clone(), generation, may_add_tags, limit);
         let in_place_of = |older: Option<&FlightInfo>| match older {
-            // One that is no longer valid is not waited for.
+            // A flight that is no longer valid is not waited for.
             Some(older) if older.is_valid(&now, marks) => about.after(older),
             _ => about,
         };
@@ -57,19 +57,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.inner.flights.join(self.hash, &self.key, K::clone, in_place_of, meet)
     }
 
-    /// How this caller judges what a flight that began then found.
+    /// Returns how this caller judges a value from a flight that began then.
     pub(crate) fn judge_since(&self, began: Timestamp) -> Judge<'_> {
         let marks = self.inner.local.marks();
         let (now, arrived) = (self.inner.now(), self.arrived);
         Judge { marks, now, arrived, began, are_marks_checked: false }
     }
 
-    /// A stale value that was found here, if it is not dead by now.
+    /// Returns a stale value that was found here, if it is not dead by now.
     pub(super) fn stale(&self, found: Option<Entry<V>>) -> Option<Content<V>> {
         self.allowed(found.and_then(|entry| self.judge_since(self.arrived).take_stale(entry)))
     }
 
-    /// A stale value, for those who take one.
+    /// Returns a stale value, for callers that take one.
     pub(super) fn allowed(&self, content: Option<Content<V>>) -> Option<Content<V>> {
         let content = content.filter(|content| self.settings.allow_stale && !content.is_absent());
         let count = if content.is_some() { Count::StaleHits } else { Count::Misses };
@@ -77,7 +77,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         content
     }
 
-    /// Whether this request looks past what is held: a known absence is no answer to it.
+    /// True if this request ignores the content: a known absence is no answer to it.
     pub(super) fn is_past(&self, content: &Content<V>) -> bool {
         self.purpose.past_absence && content.is_absent()
     }

@@ -1,4 +1,4 @@
-//! Running the loader, among so many others and for so long at most.
+//! Runs the loader, within the limit of concurrent loads and the hard timeout.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use crate::load::loader::{BoxLoader, Ended, Load};
 use crate::support::runtime::{Sleep, before, unless};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
-    /// What the loader is given.
+    /// Returns the arguments of the loader.
     pub(crate) fn load(&self) -> Load<K, V> {
         let stale = self.previous.as_ref().and_then(|entry| entry.content.clone().into_option());
         let Leader { request, ticket } = &self.leader;
@@ -22,7 +22,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
         Load { key, stale, inner, flight: ticket.follow() }
     }
 
-    /// Runs the loader, at most for the hard timeout and among at most so many others.
+    /// Runs the loader, for at most the hard timeout and within the limit of concurrent loads.
     pub(super) async fn run_loader(&self, mut loader: BoxLoader<K, V>) -> Ended<V> {
         let inner = &self.leader.request.inner;
         let mut load = Some(self.load());
@@ -50,7 +50,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Ready<K, V> {
             None => in_time.await,
         };
         let ended = ended.unwrap_or_else(|| Err(too_slow()));
-        // Its end is the user's code: a panic there must not keep the lease from being given up.
+        // The end of the loader is the user's code: a panic there must not keep the lease from
+        // being given up.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(loader)));
         ended
     }

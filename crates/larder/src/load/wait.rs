@@ -35,7 +35,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                     && let Some(Landed::Stale(offered)) = follower.offered()
                 {
                     match self.judge(&follower, are_marks_checked).take_offer(offered) {
-                        // What this caller may not have is no reason to stop waiting.
+                        // A value that this caller may not have is no reason to stop waiting.
                         Taken::Again => {}
                         taken => return Poll::Ready(taken),
                     }
@@ -55,8 +55,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// The same for a flight that has ended and whose values need no comparing, without a clock; else
-    /// the follower again.
+    /// Like [`wait`](Self::wait), without a clock, for a flight that has ended and whose values
+    /// need no comparing; else returns the follower again.
     pub(crate) fn take_ended(
         &self,
         mut follower: Follower<Landed<V>, FlightInfo>,
@@ -71,8 +71,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// Asks for the marks of a value, so that those that are known here are of now. Where the authority
-    /// does not answer, those that are known count.
+    /// Asks for the marks of a value, so that the marks known here are those of now. Where the
+    /// authority does not answer, the known marks count.
     async fn check_marks_of(&self, landed: &Landed<V>) {
         let Some(entry) = entry(landed) else { return };
         let (marks, names) = (self.inner.local.marks(), entry.generation.names());
@@ -88,7 +88,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         are_marks_checked: bool,
     ) -> Taken<V> {
         let judge = self.judge(follower, are_marks_checked);
-        // Nobody runs the flight any more.
+        // The flight is abandoned: nobody runs it any more.
         landed.map_or(Taken::Again, |landed| judge.take(landed))
     }
 

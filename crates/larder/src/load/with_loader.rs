@@ -17,21 +17,21 @@ use crate::load::request::Request;
 use crate::support::runtime;
 use crate::tier::entry::Content;
 
-/// What a caller with a loader does next.
+/// The next step of a caller with a loader.
 #[expect(clippy::large_enum_variant, reason = "a miss costs the loader's box and no other")]
 pub(crate) enum Decision<K: Hash + Eq, V> {
-    /// It has its answer.
+    /// The caller has its answer.
     Answer(Content<V>),
-    /// It has its answer, which has come of age.
+    /// The caller has its answer, which is due to be refreshed.
     Renew(Content<V>),
-    /// It leads.
+    /// The caller leads a flight.
     Lead(Leader<K, V>),
-    /// It waits for another.
+    /// The caller follows a flight.
     Follow(Follower<Landed<V>, FlightInfo>),
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
-    /// A value through the loader.
+    /// Returns a value, from the cache or from the loader.
     pub(crate) async fn load(self, loader: BoxLoader<K, V>) -> Result<Content<V>> {
         self.check()?;
         let mut loader = Some(loader);
@@ -40,7 +40,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
                 Decision::Answer(content) => return Ok(content),
                 Decision::Renew(content) => {
                     if let Some(loader) = loader.take() {
-                        // Without a runtime the value is as good as it was.
+                        // Without a runtime there is no refresh, and the value is as good as it
+                        // was.
                         let _ = self.start(Trigger::Refresh, loader);
                     }
                     return Ok(content);
@@ -61,14 +62,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// Starts a load in the background, unless one is under way; whether it did.
+    /// Starts a load in the background, unless one is under way. True if it has started one.
     pub(crate) fn start(&self, trigger: Trigger, loader: BoxLoader<K, V>) -> Result<bool> {
         let Some(lead) = self.claim(trigger) else { return Ok(false) };
         self.inner.spawn(lead.run(loader))?;
         Ok(true)
     }
 
-    /// The key's flight, to be led for a refresh, unless a load is under way.
+    /// Leads the key's flight for a refresh, unless a load is under way.
     pub(crate) fn claim(&self, trigger: Trigger) -> Option<Leader<K, V>> {
         match self.join(FlightKind::Load, FlightInfo::met_by_refresh) {
             Join::Lead(ticket) => Some(self.leader(ticket, trigger)),
@@ -76,7 +77,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// One look, and if it has no answer a place in the key's flight.
+    /// Looks once, and joins the key's flight if there is no answer.
     pub(crate) async fn decide(&self) -> Result<Decision<K, V>> {
         match self.look_closer().await? {
             LocalAnswer::Serve(content) if !self.is_past(&content) => {
@@ -107,7 +108,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         }
     }
 
-    /// What a load's wait came to. None if it has to try again.
+    /// Returns the result of a wait for a load. None if the caller has to try again.
     pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Content<V>>> {
         let stats = self.inner.stats();
         match taken {
@@ -135,7 +136,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 }
 
-/// Notes that the load this code runs in, if it runs in one, waits for another.
+/// Registers that the load this code runs in, if it runs in one, waits for another.
 pub(crate) fn waiting<O>(follower: &Follower<O, FlightInfo>) -> Result<Option<Waiting>> {
     let Some(me) = Link::current() else { return Ok(None) };
     follower.info().needed.notify_one();
@@ -145,7 +146,7 @@ pub(crate) fn waiting<O>(follower: &Follower<O, FlightInfo>) -> Result<Option<Wa
     })
 }
 
-/// The task that ran the load has been dropped with its runtime, or has panicked outside of it.
+/// The error for a load whose task was dropped with its runtime, or panicked outside of the loader.
 pub(crate) fn gone() -> Error {
     let message = "the task that ran it is gone: it panicked, or its runtime has ended";
     Error::new(ErrorKind::Loader, "load", message)
