@@ -1,4 +1,4 @@
-//! Blocks of entries, each with a checksum that only its place in its file gives.
+//! Blocks of entries, each with a checksum that is right only at its place in its file.
 //!
 //! ```text
 //! block   u32  length of the body, above zero
@@ -19,7 +19,7 @@ use crate::snapshot::failure::{damaged, of_sink};
 
 /// Entries that are written together.
 pub(super) struct Block {
-    /// Room for its head, then its body.
+    /// Space for the head, then the body.
     bytes: Vec<u8>,
     entries: u64,
 }
@@ -31,7 +31,7 @@ impl Block {
         Self { bytes, entries: 0 }
     }
 
-    /// Adds the entry that `put` appends, if it says that it has.
+    /// Adds the entry that `put` appends. `put` returns true if it has appended one.
     pub(super) fn add(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<bool>) -> Result<()> {
         self.entries += u64::from(put(&mut self.bytes)?);
         Ok(())
@@ -70,7 +70,7 @@ impl<'a> BlockWriter<'a> {
         Ok(())
     }
 
-    /// Writes the end; how many entries there are.
+    /// Writes the end. Returns the number of entries.
     pub(super) fn finish(self) -> io::Result<u64> {
         let count = self.entries.to_le_bytes();
         self.out.write_all(&0_u32.to_le_bytes())?;
@@ -91,10 +91,11 @@ impl<R: Read> BlockReader<R> {
         Self { input, seed }
     }
 
-    /// The next body; none after the last. `entries` is how many the caller has found so far.
+    /// Returns the next body. None after the last. `entries` is how many the caller has found so
+    /// far.
     ///
     /// # Errors
-    /// [`Codec`](larder_core::ErrorKind::Codec) for damage, else what keeps it from being read.
+    /// [`Codec`](larder_core::ErrorKind::Codec) for damage, else the error of reading.
     pub(super) fn next(&mut self, entries: u64) -> Result<Option<Bytes>> {
         let head = take(&mut self.input, HEAD)?;
         let (length, sum) = head.split_at(4);
@@ -115,7 +116,7 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
-/// So many bytes. What is allocated grows with what is really there.
+/// Reads exactly `count` bytes. The allocation grows with the bytes that are really there.
 pub(super) fn take(input: &mut impl Read, count: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(count.min(FULL * 2));
     let read = input.by_ref().take(count as u64).read_to_end(&mut bytes);
@@ -125,7 +126,7 @@ pub(super) fn take(input: &mut impl Read, count: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The number in at most eight bytes.
+/// Returns the number in at most eight bytes.
 fn number(bytes: &[u8]) -> Result<u64> {
     let mut whole = [0; 8];
     whole.get_mut(..bytes.len()).ok_or_else(damaged)?.copy_from_slice(bytes);
@@ -134,5 +135,5 @@ fn number(bytes: &[u8]) -> Result<u64> {
 
 const HEAD: usize = 12;
 
-/// A block is written when it has become so long: long enough for the disk, short enough for memory.
+/// The length at which a block is written: long enough for the disk, short enough for memory.
 const FULL: usize = 256 << 10;

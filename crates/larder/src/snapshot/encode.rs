@@ -1,8 +1,9 @@
 //! Encoding entries on a few threads, in the order in which they are to be written.
 //!
-//! Most of an entry's time is waiting for memory, which several threads do side by side. Each takes
-//! every so manieth run of hashes and hands over its blocks through a short queue of its own; who
-//! writes asks the queues in turn, so no more than a few blocks are ever in memory.
+//! Most of an entry's time is waiting for memory, which several threads do side by side. Each
+//! thread takes every n-th run of hashes and hands over its blocks through a short queue of its
+//! own. The thread that writes reads the queues one after the other, so no more than a few blocks
+//! are ever in memory.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,18 +13,19 @@ use larder_core::{Error, Result};
 
 use crate::snapshot::block::Block;
 
-/// What a thread hands over.
+/// A message from an encoding thread.
 enum Part {
     Block(Block),
-    /// The end of a run, and what kept an entry of it from being encoded.
+    /// The end of a run, with the first error that kept an entry of it from being encoded.
     End(Option<Error>),
 }
 
-/// Has `put` append the entry of each key with one of the hashes to a block, if there is one, and
-/// `write` write the blocks. The first of the errors of `put`, which leave their entries out.
+/// Calls `put` for each key with one of the hashes, to append its entry to a block, if there is
+/// one; then `write` writes the blocks. Returns the first error of `put`. An entry with an error is
+/// left out.
 ///
 /// # Errors
-/// Those of `write`, or what keeps threads from being started.
+/// The errors of `write`, and of starting the threads.
 pub(super) fn encode<K>(
     hashes: &[u64],
     keys: impl Fn(u64) -> Vec<K> + Sync,
@@ -51,7 +53,7 @@ pub(super) fn encode<K>(
     })
 }
 
-/// Encodes the entries of a run; none if nobody wants them any more.
+/// Encodes the entries of a run. None if nobody wants them any more.
 fn encode_run<K>(
     run: &[u64],
     keys: &impl Fn(u64) -> Vec<K>,
@@ -75,7 +77,7 @@ fn encode_run<K>(
     parts.send(Part::End(refused)).ok()
 }
 
-/// Writes the blocks of a run; what kept an entry of it from being encoded.
+/// Writes the blocks of a run. Returns the error that kept an entry of it from being encoded.
 fn write_run(
     queue: &Receiver<Part>,
     write: &mut impl FnMut(Block) -> io::Result<()>,
@@ -89,11 +91,11 @@ fn write_run(
     }
 }
 
-/// How many hashes make a run: some blocks' worth of small entries.
+/// The number of hashes in a run: some blocks' worth of small entries.
 const RUN: usize = 8_192;
 
-/// How many blocks wait in a queue at most.
+/// The largest number of blocks that wait in a queue.
 const QUEUE: usize = 2;
 
-/// A save is not in such a hurry that it would take all processors.
+/// The largest number of threads: a save is not in such a hurry that it would take all processors.
 const MOST_THREADS: usize = 4;

@@ -1,7 +1,7 @@
 //! An entry in a snapshot.
 //!
-//! Numbers are of seven bits a byte, from the lowest; a life is in microseconds, rounded down. What
-//! a flag does not announce is not there.
+//! Numbers are of seven bits a byte, from the lowest; a life is in microseconds, rounded down. A
+//! field that no flag announces is not there.
 //!
 //! ```text
 //! flags    u8      1 known to be absent · 2 fresh without end · 4 kept without end
@@ -25,29 +25,29 @@ use larder_core::{NEVER, Version};
 use crate::snapshot::header::micros;
 use crate::snapshot::number::{Input, put, put_bytes};
 
-/// An entry as a snapshot holds it, or as bytes of a block show it.
+/// An entry as a snapshot stores it, or as the bytes of a block show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SavedEntry<'a> {
     pub(super) key: &'a str,
     pub(super) payload: Payload<'a>,
-    /// When the save began: how long it stays fresh, [`NEVER`] without end.
+    /// The time for which it stays fresh, from the beginning of the save; [`NEVER`] without end.
     pub(super) fresh_left: Duration,
-    /// The same for how long it is kept, which is no less.
+    /// The time for which it is kept, from the beginning of the save; no less than `fresh_left`.
     pub(super) kept_left: Duration,
     pub(super) age: Duration,
     pub(super) idle: Duration,
-    /// [`Version::NONE`] without a backend.
+    /// The version of the record that it copies; [`Version::NONE`] without a backend.
     pub(super) version: Version,
     pub(super) tags: Vec<&'a str>,
     pub(super) cost: Duration,
 }
 
-/// What is under the key.
+/// The content under the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Payload<'a> {
-    /// What the codec made of a value.
+    /// The codec's bytes of a value.
     Value(&'a [u8]),
-    /// It is known to be absent.
+    /// The key is known to be absent.
     Absent,
     Counter(i64),
 }
@@ -81,7 +81,7 @@ impl<'a> SavedEntry<'a> {
         }
     }
 
-    /// The next entry; none if the bytes are none.
+    /// Returns the next entry. None if the bytes are no entry.
     pub(super) fn take(input: &mut Input<'a>) -> Option<Self> {
         let flags = input.byte().filter(|flags| flags & !KNOWN == 0)?;
         let has = |flag| flags & flag != 0;
@@ -127,7 +127,7 @@ fn take_micros(input: &mut Input<'_>) -> Option<Duration> {
 
 fn take_tags<'a>(input: &mut Input<'a>) -> Option<Vec<&'a str>> {
     let count = input.number()?;
-    // Each tag is two bytes at least: what is claimed beyond that is not there.
+    // Each tag is two bytes at least: a count beyond that is damage.
     if count > input.0.len() as u64 / 2 {
         return None;
     }

@@ -1,11 +1,11 @@
-//! What goes wrong with a snapshot, as Larder's errors.
+//! Errors of snapshots, as Larder's errors.
 
 use std::io::{self, ErrorKind as IoKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use larder_core::{Error, ErrorKind, Result};
 
-/// The one mapping of a sink's errors.
+/// Maps a sink's errors. No other code does.
 pub(super) fn of_sink(operation: &'static str, error: io::Error) -> Error {
     let kind = match error.kind() {
         IoKind::StorageFull | IoKind::QuotaExceeded | IoKind::FileTooLarge => ErrorKind::NoSpace,
@@ -15,17 +15,17 @@ pub(super) fn of_sink(operation: &'static str, error: io::Error) -> Error {
     Error::with_source(kind, operation, error)
 }
 
-/// Bytes that no save has left like this.
+/// The error for bytes that no save has written like this.
 pub(super) fn damaged() -> Error {
     Error::new(ErrorKind::Codec, "restore", "the snapshot is damaged")
 }
 
-/// A whole snapshot that this cache has no use for.
+/// The error for a whole snapshot that this cache has no use for.
 pub(super) fn foreign(message: &'static str) -> Error {
     Error::new(ErrorKind::Codec, "restore", message)
 }
 
-/// Runs a user's key or codec. A panic of its is a failure of its.
+/// Runs a user's key or codec. A panic of that code becomes an error.
 pub(super) fn guarded<T>(operation: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let panicked = |_| Err(Error::new(ErrorKind::Codec, operation, "the key or codec panicked"));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)

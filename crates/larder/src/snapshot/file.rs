@@ -25,17 +25,18 @@ use crate::support::sync::{Arc, Mutex, lock};
 /// leaves one of the two. What a process that was killed leaves behind goes with the next save. Any
 /// number of processes may use one path: each save is whole, and the last one stays.
 ///
-/// Another program's file at the path is never lost: a save sets it aside, renamed.
+/// Another program's file at the path is never lost: a save renames it first.
 ///
-/// A change is written into the log by the time it is confirmed, which outlives the process; with
-/// [`durable`](Self::durable) it outlives a loss of power too. It is noted beside the process's own
-/// snapshot: the one that it has restored or saved last. What another process has saved meanwhile
-/// knows nothing of it; where that has removed the log, the change removes the snapshot.
+/// A change is written into the log by the time it is confirmed, so it outlives the process; with
+/// [`durable`](Self::durable) it outlives a loss of power too. The log belongs to the process's own
+/// snapshot: the one that it has restored or saved last. A snapshot that another process has saved
+/// meanwhile knows nothing of the change; where that process has removed the log, the change
+/// removes the snapshot.
 #[derive(Debug)]
 pub struct FileSink {
     path: PathBuf,
     is_durable: bool,
-    /// The logs that are appended to: locked, so that other processes leave them alone.
+    /// The logs that are appended to. They are locked, so that other processes leave them alone.
     logs: Mutex<Vec<(String, Arc<File>)>>,
 }
 
@@ -61,10 +62,10 @@ impl FileSink {
         self.path.file_name().and_then(|_| self.path.parent()).ok_or_else(no_folder)
     }
 
-    /// What the names of the files beside it begin with.
+    /// Returns the text that the names of the files beside the snapshot begin with.
     fn stem(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        // Room for what follows, in the 255 bytes that most file systems give a name.
+        // The limit leaves space for a suffix in the 255 bytes that most file systems give a name.
         let fits = name.len() <= 200 && self.path.file_name().is_some_and(|own| *own == *name);
         if fits { name.into_owned() } else { format!("larder-{:016x}", xxh3_64(name.as_bytes())) }
     }
@@ -78,13 +79,13 @@ impl FileSink {
         judge_folder(self.folder()?)
     }
 
-    /// A new file that no other process takes for a dead one's.
+    /// Creates a new file that no other process takes for one of a dead process.
     fn create_unfinished(&self) -> io::Result<(PathBuf, File)> {
         loop {
             let name = format!("{}{UNFINISHED}{}", self.stem(), Version::next());
             let path = self.folder()?.join(name);
             let file = create_new(&path)?;
-            // Where there are no locks, nobody removes what is not locked either.
+            // Where there are no locks, nobody removes unlocked files either.
             let _ = file.lock();
             if !is_removed(&file)? {
                 return Ok((path, file));
@@ -92,7 +93,8 @@ impl FileSink {
         }
     }
 
-    /// Removes our files of this kind that no process holds, but one; the first failure.
+    /// Removes our files of this kind that no process has locked, except `but`. Returns the first
+    /// failure.
     fn remove_dead(&self, kind: &str, but: &str) -> io::Result<()> {
         let beginning = format!("{}{kind}", self.stem());
         let mut result = Ok(());
@@ -119,13 +121,14 @@ impl FileSink {
         };
         let mut logs = lock(&self.logs);
         logs.push((log.to_owned(), Arc::clone(&file)));
-        // That of the snapshot, and that of the save which runs; others are not written again.
+        // The log of the snapshot and the log of the running save are kept; others are not written
+        // again.
         let spare = logs.len().saturating_sub(2);
         logs.drain(..spare);
         Ok(file)
     }
 
-    /// The log, if it is open.
+    /// Returns the log, if it is open.
     fn held(&self, log: &str) -> Option<Arc<File>> {
         let logs = lock(&self.logs);
         logs.iter().find(|(name, _)| name == log).map(|(_, file)| Arc::clone(file))
@@ -151,7 +154,7 @@ impl FileSink {
         fs::rename(unfinished, &self.path)
     }
 
-    /// Whether what is at the path is a snapshot, or empty; none if nothing is there.
+    /// True if the file at the path is a snapshot, or empty. None if there is no file.
     fn has_snapshot(&self) -> io::Result<Option<bool>> {
         let Some(file) = present(open_to_read(&self.path))? else { return Ok(None) };
         let mut beginning = Vec::new();
@@ -175,22 +178,23 @@ impl Sink for FileSink {
         write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         self.prepare()?;
-        // Also where this save will fail: it may need the room.
+        // Dead files go also where this save will fail: it may need their space.
         let _ = self.remove_dead(UNFINISHED, "");
         let (path, mut file) = self.create_unfinished()?;
         let written = write(&mut file).and_then(|()| file.sync_all());
         let _folder = lock_folder(self.folder()?);
-        // Whoever shares this sink may have cleared it.
+        // Another cache with this sink may have cleared the log.
         let kept = written.and_then(|()| log.map_or(Ok(()), |log| self.check_log(log)));
         let renamed = kept.and_then(|()| self.rename(&path));
         if renamed.is_err() {
             let _ = fs::remove_file(&path);
             return renamed;
         }
-        // Before the old log goes: a disk may keep the later of two changes and lose the earlier.
+        // The folder is synced before the old log goes: a disk may keep the later of two changes
+        // and lose the earlier.
         sync_folder(self.folder()?)?;
         lock(&self.logs).retain(|(name, _)| Some(name.as_str()) == log);
-        // What stays costs room, and goes with the next save.
+        // A log that stays takes space, and goes with the next save.
         let _ = self.remove_dead(LOG, log.unwrap_or_default());
         Ok(())
     }
@@ -202,7 +206,7 @@ impl Sink for FileSink {
     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
         let file = self.open_log(log, create_to_append)?;
-        // A snapshot, or the log before, will name this one: both are worth nothing without it.
+        // A snapshot, or the log before, will name this log: both are worth nothing without it.
         let written = (&*file).write_all(bytes).and_then(|()| file.sync_data());
         let begun = written.and_then(|()| sync_folder(self.folder()?));
         if begun.is_err() {
@@ -232,7 +236,7 @@ impl Sink for FileSink {
     fn clear(&self) -> io::Result<()> {
         lock(&self.logs).clear();
         let folder = self.folder()?;
-        // Only where there is surely none is there surely nothing in it.
+        // Only a folder that is surely missing is surely without a snapshot.
         let Some(found) = present(fs::metadata(folder))? else { return Ok(()) };
         if !found.is_dir() {
             return Ok(());
@@ -247,7 +251,7 @@ impl Sink for FileSink {
     }
 }
 
-/// None for what is not there, or no longer.
+/// Returns none for a file that is not there, or no longer.
 fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
@@ -258,9 +262,9 @@ fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Keeps a snapshot and its log together: another process that has just replaced the snapshot, and
-/// is gone, must not lose its log to one that replaced it before. Where folders cannot be locked,
-/// that costs a snapshot now and then.
+/// Locks the folder, which keeps a snapshot and its log together: a process that has just replaced
+/// the snapshot and ended must not lose its log to a process that replaced the snapshot before.
+/// Where folders cannot be locked, a snapshot is lost now and then.
 fn lock_folder(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
     folder.lock().ok()?;
@@ -271,7 +275,7 @@ fn no_log() -> io::Error {
     io::Error::new(ErrorKind::NotFound, "the log of the changes is gone")
 }
 
-/// Whether it is what the names of our files end with.
+/// True if the text is a suffix of our files' names.
 fn is_unique(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -283,13 +287,13 @@ fn boxed(file: File) -> Box<dyn Read + Send> {
 fn remove_unless_held(path: &Path) -> io::Result<()> {
     let file = match open_to_read(path) {
         Ok(file) => file,
-        // None of ours has such a kind: somebody has put it there.
+        // None of our files has such a type: somebody has put it there.
         Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(()),
         Err(error) => return present(Err(error)).map(|_: Option<()>| ()),
     };
     match file.try_lock() {
         Ok(()) => present(fs::remove_file(path)).map(drop),
-        // Another process writes it. Where there are no locks, all may be written.
+        // Another process writes the file. Where there are no locks, any file may be in use.
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Ok(()),
     }
 }

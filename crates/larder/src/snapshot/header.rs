@@ -26,28 +26,28 @@ use crate::snapshot::block::take;
 use crate::snapshot::failure::{damaged, foreign};
 use crate::snapshot::number::Input;
 
-/// What a snapshot says of itself.
+/// The facts that a snapshot states before its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) codec: u16,
     pub(super) schema: u32,
-    /// Since 1970 by the wall clock.
+    /// The time of the save since 1970, by the wall clock.
     pub(super) saved: Duration,
     pub(super) entries: u64,
-    /// Zero for none.
+    /// The number of the log; zero for none.
     pub(super) log: u128,
     pub(super) namespace: String,
 }
 
-/// What a snapshot begins with.
+/// The beginning of a snapshot, by its layout.
 pub(super) enum Begun {
     V0,
-    /// With the seed of its blocks.
+    /// The header, and the seed of the blocks.
     V1(Header, u64),
 }
 
 impl Header {
-    /// Writes it; the seed of the blocks.
+    /// Writes the header. Returns the seed of the blocks.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut bytes = Vec::with_capacity(FIXED + self.namespace.len() + 8);
         bytes.extend_from_slice(&MAGIC);
@@ -69,8 +69,8 @@ impl Header {
     /// Reads the beginning of a snapshot, of layout 0 no more than its number.
     ///
     /// # Errors
-    /// [`Codec`](larder_core::ErrorKind::Codec) if it is none or damaged, else what keeps it from
-    /// being read.
+    /// [`Codec`](larder_core::ErrorKind::Codec) for bytes that are no snapshot or damaged, else the
+    /// error of reading.
     pub(super) fn read(input: &mut impl Read) -> Result<Begun> {
         let magic = take(input, MAGIC.len()).map_err(not_ours)?;
         if magic != MAGIC {
@@ -114,7 +114,7 @@ fn not_ours(error: larder_core::Error) -> larder_core::Error {
     if error.kind() == larder_core::ErrorKind::Codec { foreign(NO_SNAPSHOT) } else { error }
 }
 
-/// Microseconds, rounded down.
+/// Returns microseconds, rounded down.
 pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,15 @@
-//! The log of what has changed since the last save: so that no value comes back that a confirmed
-//! change has taken away.
+//! The log of changes since the last save. It keeps a value from coming back after a confirmed
+//! change has removed it.
 //!
-//! A save begins a log of its own before it looks at the first entry, and the old log says that it
-//! goes on there; the snapshot names its log. So whichever of the two snapshots is there after a
-//! crash, all changes since are found from it, also through logs of saves that failed. A change is
-//! noted after it is made and before it is confirmed: one that is made before a save looks at its
-//! entry is in the snapshot, and one that is made after that is noted in the save's log or in a later
-//! one.
+//! A save begins a log of its own before it reads the first entry, and the old log says that it
+//! goes on there; the snapshot names its log. So all changes are found from either of the two
+//! snapshots that may be there after a crash, also through logs of saves that failed. A change is
+//! logged after it is made and before it is confirmed: a change that is made before a save reads
+//! its entry is in the snapshot, and a change that is made after that is in the save's log or in a
+//! later one.
 //!
-//! What cannot be noted makes the snapshot worthless, and it is removed: that works on a full disk.
+//! A change that cannot be logged makes the snapshot worthless. So the snapshot is removed, which
+//! works on a full disk.
 
 use std::io;
 
@@ -20,34 +21,34 @@ use crate::snapshot::sink::Sink;
 use crate::support::sync::{Arc, Mutex, lock};
 use crate::tier::message::Message;
 
-/// Where changes are noted.
+/// The log of changes, in its sink.
 pub(super) struct Journal {
     sink: Arc<dyn Sink>,
     state: Mutex<State>,
-    /// The longest that a log becomes, in bytes.
+    /// The greatest length of a log, in bytes.
     limit: u64,
 }
 
-/// What there is to note changes for.
+/// The reason to log changes, or not to.
 enum State {
-    /// No snapshot that a change could make wrong.
+    /// There is no snapshot that a change could make wrong.
     Idle,
-    /// A snapshot, and its log.
+    /// There is a snapshot with its log.
     Open(Open),
-    /// A snapshot of which the log says that all is gone.
+    /// There is a snapshot whose log says that all entries are gone.
     Spent,
-    /// A snapshot that nothing can be noted beside, and nothing has changed since. The next one may
-    /// be under way, with this log.
+    /// There is a snapshot that changes cannot be logged beside, and no change has been made since.
+    /// The next snapshot may be under way, with this log.
     Sealed(Option<u128>),
-    /// A snapshot, maybe, whose log cannot be relied on.
+    /// There may be a snapshot, and its log cannot be relied on.
     Lost,
 }
 
 struct Open {
     log: u128,
-    /// The room it takes, its beginning left out.
+    /// The bytes of the log's records, its beginning left out.
     bytes: u64,
-    /// The room of those that go on in it, of saves that failed.
+    /// The bytes of the logs that go on in this one, of saves that failed.
     before: u64,
 }
 
@@ -61,19 +62,19 @@ impl Open {
     }
 }
 
-/// How notes ended.
+/// The result of logging changes.
 #[derive(Debug)]
 pub(super) struct Noted {
-    /// What went wrong.
+    /// The error, if there was one.
     pub(super) failure: Option<Error>,
-    /// Whether an older value may come back all the same.
+    /// True if an older value may come back all the same.
     pub(super) is_lost: bool,
-    /// Whether the log is so long that a save is due.
+    /// True if the log is so long that a save is due.
     pub(super) is_long: bool,
 }
 
 impl Noted {
-    /// Of which nothing is to be told.
+    /// A result that needs no report.
     pub(super) const fn none() -> Self {
         Self { failure: None, is_lost: false, is_long: false }
     }
@@ -82,7 +83,7 @@ impl Noted {
         Self { failure: Some(error), is_lost: true, is_long: false }
     }
 
-    /// Adds how later notes ended.
+    /// Adds the result of later changes.
     pub(super) fn add(&mut self, later: Self) {
         self.failure = later.failure.or(self.failure.take());
         self.is_lost |= later.is_lost;
@@ -91,21 +92,21 @@ impl Noted {
 }
 
 impl Journal {
-    /// One beside no snapshot.
+    /// A journal without a snapshot.
     pub(super) fn idle(sink: Arc<dyn Sink>) -> Self {
         Self { sink, state: Mutex::new(State::Idle), limit: LIMIT as u64 }
     }
 
-    /// One beside a snapshot without a log, or one that could not be restored and may be another
-    /// time: it goes with the first change, or gives way to the next.
+    /// A journal beside a snapshot without a log, or beside one that could not be restored and may
+    /// be another time. The first change removes that snapshot, or the next save replaces it.
     pub(super) fn sealed(sink: Arc<dyn Sink>) -> Self {
         Self { sink, state: Mutex::new(State::Sealed(None)), limit: LIMIT as u64 }
     }
 
-    /// One beside a snapshot with this log, which holds these changes.
+    /// A journal beside a snapshot with this log, which contains these changes.
     ///
-    /// Where it goes on in others, their processes may live, or be gone with a save that failed:
-    /// what is noted from here on is found from the snapshot's own.
+    /// The log may go on in others. Their processes may live, or be gone with a save that failed.
+    /// The changes from here on are found from the snapshot's own log.
     pub(super) fn after(sink: Arc<dyn Sink>, log: u128, changes: &Changes) -> Self {
         let open = Open { log, bytes: changes.length, before: 0 };
         let state = if changes.is_torn { State::Sealed(None) } else { State::Open(open) };
@@ -117,18 +118,18 @@ impl Journal {
         Self { limit, ..self }
     }
 
-    /// Whether an append may wait for a device.
+    /// True if an append may wait for a device.
     pub(super) fn waits(&self) -> bool {
         self.sink.waits()
     }
 
-    /// Whether a change that has been made surely needs no note. It waits for nothing.
+    /// True if a change that has been made surely need not be logged. Waits for nothing.
     pub(super) fn is_needless(&self) -> bool {
         let state = self.state.try_lock();
         state.is_ok_and(|state| matches!(*state, State::Idle | State::Spent))
     }
 
-    /// Notes changes that have been made, by their records.
+    /// Logs changes that have been made, by their records.
     pub(super) fn note(&self, records: &[u8]) -> Noted {
         let mut state = lock(&self.state);
         let open = match &mut *state {
@@ -141,8 +142,8 @@ impl Journal {
         let all = is_spent.then(|| LogRecord::Change(Message::All).bytes());
         let records = all.as_deref().unwrap_or(records);
         if let Err(error) = self.sink.append(&name(open.log), records) {
-            // Who has removed the log has removed its snapshot too, or replaced it: no failure, but
-            // what is there now knows nothing of this change.
+            // A process that has removed the log has removed its snapshot too, or replaced it: that
+            // is no failure, but the present snapshot knows nothing of this change.
             let is_failure = error.kind() != io::ErrorKind::NotFound;
             let failure = is_failure.then(|| of_sink("note", error));
             return self.lose(&mut state, failure);
@@ -155,11 +156,11 @@ impl Journal {
         Noted { is_long, ..Noted::none() }
     }
 
-    /// The log of a save: a new one, in which the log there is goes on, or that one if nothing has
-    /// been noted in it. So saves that fail leave no more logs behind than there are changes.
+    /// Returns the log of a save: a new one, in which the present log goes on, or the present one
+    /// if no change is in it. So saves that fail leave no more logs behind than there are changes.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// The sink's error, if the log cannot be written.
     pub(super) fn turn(&self) -> Result<u128> {
         let failed = |error| of_sink("save", error);
         let mut state = lock(&self.state);
@@ -187,14 +188,14 @@ impl Journal {
             return Err(failed(error));
         }
         *state = match *state {
-            // Until the next snapshot is there, this one is not beside the log.
+            // Until the next snapshot is there, the present one is not beside the log.
             State::Sealed(_) => State::Sealed(Some(log)),
             _ => State::Open(Open::begin(log, before)),
         };
         Ok(log)
     }
 
-    /// The snapshot that names this log is there. Whether the log is still good.
+    /// Marks the snapshot that names this log as saved. True if the log is still good.
     pub(super) fn settle(&self, log: u128) -> bool {
         let mut state = lock(&self.state);
         match &mut *state {
@@ -206,14 +207,14 @@ impl Journal {
                 *state = State::Open(Open::begin(log, 0));
                 true
             }
-            // It says that all is gone: nothing wrong can come back.
+            // The log says that all entries are gone: no wrong value can come back.
             State::Spent => true,
             _ => false,
         }
     }
 
-    /// Appends to a log; whether it is there. A snapshot whose log is gone is nothing: it needs no
-    /// link to another log.
+    /// Appends to a log. True if the log is there. A snapshot whose log is gone is worth nothing:
+    /// it needs no link to another log.
     fn append(&self, log: u128, bytes: &[u8]) -> io::Result<bool> {
         match self.sink.append(&name(log), bytes) {
             Ok(()) => Ok(true),
@@ -222,7 +223,7 @@ impl Journal {
         }
     }
 
-    /// Removes the snapshot that a change has made wrong without its being noted.
+    /// Removes the snapshot that a change has made wrong because it could not be logged.
     fn lose(&self, state: &mut State, failure: Option<Error>) -> Noted {
         match self.sink.clear() {
             Ok(()) => {
@@ -238,15 +239,15 @@ impl Journal {
     }
 }
 
-/// A log's name.
+/// Returns a log's name.
 pub(super) fn name(log: u128) -> String {
     format!("{log:032x}")
 }
 
-/// The longest that a log becomes: sixteen mebibytes.
+/// The greatest length of a log: sixteen mebibytes.
 pub(super) const LIMIT: usize = 16 << 20;
 
-/// What a log takes on most disks, however short it is.
+/// The space of a log on most disks, however short it is.
 const EMPTY_LOG: u64 = 4096;
 
 #[cfg(test)]
@@ -260,7 +261,7 @@ mod tests {
     use crate::support::sync::{Arc, Mutex, lock};
     use crate::tier::message::Message;
 
-    /// Logs alone.
+    /// A sink that stores logs alone.
     #[derive(Default)]
     struct Logs(Mutex<BTreeMap<String, Vec<u8>>>);
 

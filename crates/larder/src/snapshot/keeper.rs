@@ -26,26 +26,27 @@ use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{EntryCopy, Refill};
 use crate::tier::message::{ChangeListener, Ending, Text};
 
-/// What keeps a cache's snapshot.
+/// Saves a cache to its snapshot, and logs its changes.
 pub(crate) struct Keeper<K, V> {
     pub(super) local: Arc<LocalTier<K, Content<V>, Metadata>>,
     form: SnapshotConfig<V>,
     notes: Notes,
     observer: Observer,
-    /// Held while a save runs.
+    /// Locked while a save runs.
     saving: Mutex<()>,
-    /// Whether the cache is closed: what it forgot then is not what is to be saved.
+    /// True if the cache is closed. A closed cache has forgotten its entries, and must not be saved
+    /// then.
     is_closed: AtomicBool,
     pub(super) every: Option<Duration>,
-    /// When the next save is due, in nanoseconds of the cache's clock.
+    /// The time at which the next save is due, in nanoseconds of the cache's clock.
     due: AtomicU64,
     is_wanted: AtomicBool,
     pub(super) thread: Mutex<Option<Thread>>,
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
-    /// Restores what there is into `local`, which is to be dropped if that fails half-way: the
-    /// second value says so. Nothing of it is an error; the observer is told.
+    /// Restores the snapshot into a tier that `local` makes. A tier is dropped if that fails
+    /// half-way, and `local` makes another. A failure is no error; the observer is told.
     ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) for a clock that does not know the wall clock's time.
@@ -91,24 +92,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             thread: Mutex::new(None),
         });
         if must_save {
-            // No change can be noted beside what was restored. It stays until this is written; it has
-            // been told if this fails, and then the first change removes it.
+            // A change cannot be logged beside the restored snapshot. It stays until this save
+            // replaces it. If this save fails, the observer has been told, and the first change
+            // removes the snapshot.
             let _ = keeper.save();
         }
         keeper.keep_saved();
         Ok(keeper)
     }
 
-    /// The local tier that is kept.
+    /// Returns the local tier that is saved.
     pub(crate) fn local(&self) -> Arc<LocalTier<K, Content<V>, Metadata>> {
         Arc::clone(&self.local)
     }
 
-    /// Saves what is there now; how many entries that were.
+    /// Saves the present entries. Returns their number.
     ///
     /// # Errors
-    /// What keeps it from being saved: the old snapshot is as it was. With
-    /// [`Codec`](ErrorKind::Codec) some entries have no form and were left out; the rest is saved.
+    /// An error that keeps the snapshot from being written: the old one stays. With
+    /// [`Codec`](ErrorKind::Codec) some entries could not be encoded and were left out; the rest is
+    /// saved.
     pub(crate) fn save(&self) -> Result<u64> {
         let saving = lock(&self.saving);
         if self.is_closed.load(Ordering::SeqCst) {
@@ -131,26 +134,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         self.told(saved).map(drop)
     }
 
-    /// The cache has been opened again.
+    /// Allows saves again, after the cache has been opened again.
     pub(crate) fn resume(&self) {
         self.is_closed.store(false, Ordering::SeqCst);
     }
 
-    /// The grace of what lives without end, once it comes back stale.
+    /// The grace of an entry that lives without end, once it comes back stale.
     pub(crate) const fn grace(&self) -> Duration {
         self.form.grace
     }
 
-    /// Whether changes have to be noted: no other authority knows of them.
+    /// True if changes have to be logged: no other authority knows of them.
     pub(crate) fn notes(&self) -> bool {
         self.form.is_alone
     }
 
-    /// Saves if it is time.
+    /// Saves if a save is due.
     pub(super) fn save_if_due(&self) {
         let is_closed = self.is_closed.load(Ordering::SeqCst);
         if self.every.is_some() && !is_closed && self.until_due().is_zero() {
-            // It has been told.
+            // The observer has been told of an error.
             let _ = self.save();
         }
     }
@@ -172,7 +175,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
         }
     }
 
-    /// Tells the observer of a failure, under no lock: it may save, too.
+    /// Tells the observer of a failure, under no lock: the observer may save, too.
     fn told(&self, saved: Result<u64>) -> Result<u64> {
         saved.inspect_err(|error| self.observer.tell(&Event::SnapshotFailed(error.clone())))
     }
@@ -187,10 +190,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
 
     fn write(&self) -> Result<u64> {
         let failed = |error| of_sink("save", error);
-        // In this order: what lies between the two counts as downtime.
+        // In this order: the time between the two lines counts as downtime.
         let saved = self.local.clock().wall().ok_or_else(no_wall)?;
         let began = self.local.clock().now();
-        // Before the first entry is looked at.
+        // The save's log begins before the first entry is read.
         let log = if self.form.is_alone { self.notes.turn()? } else { 0 };
         let hashes = self.local.hottest();
         let header = Header {
@@ -202,7 +205,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             namespace: self.form.namespace.clone(),
         };
         let (mut count, mut refused) = (0, None);
-        // Hashes of several keys, which are all written where the first is met.
+        // Hashes of several keys. All their keys are written where the hash is first met.
         let shared = Mutex::new(HashSet::new());
         let keys = |hash| {
             let keys = self.local.keys_by_hash(hash);
@@ -228,7 +231,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
     /// Appends the entry of this key, if it is still there.
     ///
     /// # Errors
-    /// The codec's or the key's.
+    /// The error of the codec or of the key.
     fn put(&self, hash: u64, key: &K, began: Timestamp, bytes: &mut Vec<u8>) -> Result<bool> {
         let copied = self.local.copy_since(hash, key, began);
         let Some(EntryCopy { candidate, idle }) = copied else { return Ok(false) };
@@ -244,7 +247,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             return Err(Error::new(ErrorKind::NoSpace, "save", "an entry is larger than 1 GiB"));
         }
         let metadata = candidate.metadata.as_ref();
-        // What has been written since has no longer life than it began with.
+        // An entry that was written after the save began has no longer life than it began with.
         let from = metadata.map_or(began, |metadata| metadata.written_at.max(began));
         let tags = candidate.generation.names();
         let entry = SavedEntry {
@@ -268,7 +271,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> ChangeListener for Keeper<K, V> {
-    /// Notes the change, which has been made here; no snapshot brings back what it took away.
+    /// Logs the change, which has been made here, so that no snapshot brings back what it removed.
     fn ended(&self, change: Text<'_>, ending: Ending) -> Option<BoxFuture<'_, bool>> {
         if ending == Ending::Unchanged {
             return None;

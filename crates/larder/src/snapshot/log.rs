@@ -1,4 +1,4 @@
-//! What a change log holds, and what it makes of a snapshot's entries.
+//! The records of a change log, and their effect on a snapshot's entries.
 //!
 //! ```text
 //! record   u32 length of the body, above zero, little-endian
@@ -7,8 +7,8 @@
 //!              body: u8 what has changed, then the text of the key or tag
 //! ```
 //!
-//! A log begins with a record that says nothing else. A last record that is cut short is a change
-//! that nobody was told is made: its process was killed meanwhile. All else that is not whole is
+//! A log begins with a record of its own kind. A last record that is cut short is a change that was
+//! confirmed to nobody: its process was killed meanwhile. Any other record that is not whole is
 //! damage.
 
 use std::collections::HashSet;
@@ -74,7 +74,7 @@ impl<'a> LogRecord<'a> {
     }
 }
 
-/// All that has changed since a snapshot.
+/// All changes since a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     all: bool,
@@ -86,11 +86,11 @@ pub(super) struct Changes {
     patterns: Vec<Pattern>,
     /// The length of the snapshot's own log.
     pub(super) length: u64,
-    /// Whether that log ends within a record, so that nothing can be appended to it.
+    /// True if that log ends within a record, so that no record can be appended to it.
     pub(super) is_torn: bool,
 }
 
-/// What has become of a snapshot's entry.
+/// The effect of the changes on a snapshot's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Kept,
@@ -99,11 +99,11 @@ pub(super) enum Fate {
 }
 
 impl Changes {
-    /// Reads the log of this name, and those in which it goes on; none if one is missing.
+    /// Reads the log of this name, and the logs in which it goes on. None if one is missing.
     ///
     /// # Errors
-    /// [`Codec`](larder_core::ErrorKind::Codec) if one is damaged: what it says is unknown then, and
-    /// the snapshot worth nothing. Else what keeps one from being read.
+    /// [`Codec`](larder_core::ErrorKind::Codec) if one is damaged: its changes are unknown then,
+    /// and the snapshot worth nothing. Else the error of reading.
     pub(super) fn read(sink: &dyn Sink, log: String) -> Result<Option<Self>> {
         let mut changes = Self::default();
         let mut next = vec![log];
@@ -122,7 +122,7 @@ impl Changes {
         Ok(Some(changes))
     }
 
-    /// What has become of an entry.
+    /// Returns the effect of the changes on an entry.
     pub(super) fn fate(&self, key: &str, tags: &[&str]) -> Fate {
         if self.all
             || has(&self.keys, key)
@@ -164,7 +164,7 @@ impl Changes {
         if length >= LONGEST {
             return Err(damaged());
         }
-        // One that was removed, and that another process has appended to since, is not the log.
+        // A log that was removed, and that another process has appended to since, does not count.
         Ok(has_begun.then_some(Log { length, is_torn, next }))
     }
 
@@ -184,15 +184,15 @@ impl Changes {
     }
 }
 
-/// What one log says of itself.
+/// The facts that one log states about itself.
 struct Log {
     length: u64,
     is_torn: bool,
-    /// In which others it goes on.
+    /// The names of the logs in which it goes on.
     next: Vec<String>,
 }
 
-/// The body of the next record; none if it is cut short.
+/// Returns the body of the next record. None if it is cut short.
 fn take_record<'a>(input: &mut Input<'a>) -> Result<Option<&'a [u8]>> {
     let Some(head) = input.take(8) else { return Ok(None) };
     let Some(head_sum) = input.array::<4>() else { return Ok(None) };
@@ -217,7 +217,7 @@ fn has(set: &HashSet<Box<str>>, text: &str) -> bool {
     !set.is_empty() && set.contains(text)
 }
 
-/// Longer than a log can become, its longest record included.
+/// A length that no log can reach, its longest record included.
 const LONGEST: u64 = 1 << 30;
 
 #[cfg(test)]

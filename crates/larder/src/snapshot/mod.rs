@@ -95,7 +95,7 @@ impl Snapshot {
     /// Removes the saved snapshot. An absent snapshot is no error.
     ///
     /// # Errors
-    /// What keeps it from being removed.
+    /// The sink's error, if the snapshot cannot be removed.
     pub fn clear(&self) -> Result<()> {
         self.sink.clear().map_err(|error| of_sink("clear", error))
     }
@@ -110,17 +110,17 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Whose snapshot it is, and how its values look.
+/// The identity of a snapshot, and the form of its values.
 pub(crate) struct SnapshotConfig<V> {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) codec: Arc<dyn Codec<V>>,
     pub(crate) schema: u32,
     pub(crate) namespace: String,
-    /// What the places of all its values begin with.
+    /// The bytes that the places of all its values begin with.
     pub(crate) prefix: Vec<u8>,
-    /// Whether there is no backend with which copies are compared: then changes are noted.
+    /// True if there is no backend that copies are compared with. Then changes are logged.
     pub(crate) is_alone: bool,
-    /// The grace of what lives without end and was made stale.
+    /// The grace of entries that live without end and were made stale.
     pub(crate) grace: Duration,
 }
 
@@ -136,16 +136,16 @@ pub(crate) struct RestoredEntry<K, V> {
     pub(crate) key: K,
     pub(crate) content: Content<V>,
     pub(crate) fresh_left: Duration,
-    /// More than nothing.
+    /// The time for which it is kept; more than zero.
     pub(crate) kept_left: Duration,
     pub(crate) age: Duration,
     pub(crate) idle: Duration,
     pub(crate) version: Version,
     pub(crate) tags: Vec<Arc<str>>,
     pub(crate) cost: Duration,
-    /// How often the engine is told that it was used.
+    /// The number of uses that the engine is told of.
     pub(crate) uses: u64,
-    /// How many have come before it, and how many more the snapshot says there are.
+    /// The number of entries before it, and how many more the snapshot announces.
     pub(crate) number: u64,
     pub(crate) more: u64,
 }

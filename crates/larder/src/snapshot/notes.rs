@@ -1,8 +1,8 @@
-//! Notes of changes on their way into the log.
+//! The queue of changes that are to be written into the log.
 //!
 //! Where an append waits for a device, a thread makes it, and no task waits with its own thread.
-//! What is noted while one append is under way is written by the next, all at once. A caller is
-//! told that its change is confirmed when the append that has its note is done.
+//! Changes that arrive while one append is under way are written by the next, all at once. A caller
+//! is told that its change is confirmed when the append that has its change is done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,22 +15,22 @@ use crate::support::runtime::Notify;
 use crate::support::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, lock, thread};
 use crate::tier::message::{Message, Text};
 
-/// The log, and what is still to be written into it.
+/// The log, and the changes that are still to be written into it.
 pub(super) struct Notes {
     queue: Arc<Queue>,
 }
 
-/// A change whose note is written, or will be.
+/// A change that is in the log, or will be.
 #[derive(Debug)]
 #[must_use = "a change is confirmed when its note is written"]
 pub(super) enum Ticket {
     Written(Noted),
-    /// With the append of this number.
+    /// The change is in the append of this number.
     Queued(u64),
 }
 
 impl Ticket {
-    /// That of a change that needs no note.
+    /// The ticket of a change that need not be logged.
     const fn needless() -> Self {
         Self::Written(Noted::none())
     }
@@ -39,30 +39,30 @@ impl Ticket {
 struct Queue {
     journal: Journal,
     state: Mutex<State>,
-    /// Something is to be written, or nothing will be any more.
+    /// Wakes the thread: there are records to write, or there never will be again.
     filled: Condvar,
     written: Notify,
 }
 
 struct State {
-    /// Records that no append has yet, one after the other. Never longer than a log may be.
+    /// Records that are in no append yet, one after the other. Never longer than a log may be.
     records: Vec<u8>,
-    /// The number of the append that will have them.
+    /// The number of the append that will write them.
     next: u64,
     /// The last append that is done.
     written: u64,
     /// The last append after which an older value may come back.
     lost: u64,
-    /// What nobody has been told yet.
+    /// A result that nobody has been told yet.
     untold: Noted,
-    /// The process that has the thread.
+    /// The process that runs the thread.
     runs_in: Option<u32>,
     has_ended: bool,
 }
 
 impl State {
-    /// Takes over in a forked child: it has the queue of its parent and not the thread. What that
-    /// was writing is the parent's.
+    /// Takes over in a forked child, which has the queue of its parent and not the thread. The
+    /// parent writes the records that its thread was writing.
     fn take_over(&mut self, pid: u32) {
         if self.runs_in.is_some_and(|runs_in| runs_in != pid) {
             self.runs_in = None;
@@ -87,7 +87,7 @@ impl Notes {
         Self { queue: Arc::new(Queue { journal, state: Mutex::new(state), filled, written }) }
     }
 
-    /// Notes a change that has been made, now or with the next append.
+    /// Logs a change that has been made, now or with the next append.
     pub(super) fn note(&self, change: Text<'_>) -> Ticket {
         let queue = &self.queue;
         let record = LogRecord::Change(change).bytes();
@@ -110,13 +110,13 @@ impl Notes {
             state.runs_in = Some(pid);
             queue.filled.notify_one();
         } else {
-            // Without a thread whoever makes a change waits.
+            // Without a thread the caller that makes a change waits.
             drop(queue.write(state));
         }
         Ticket::Queued(number)
     }
 
-    /// Waits until the change is noted; how that ended.
+    /// Waits until the change is logged. Returns the result.
     pub(super) async fn noted(&self, ticket: Ticket) -> Noted {
         match ticket {
             Ticket::Written(noted) => noted,
@@ -124,24 +124,24 @@ impl Notes {
         }
     }
 
-    /// The log of a save, which begins when all that was noted until now is in the old one.
+    /// Returns the log of a save, which begins when all earlier changes are in the old log.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// The sink's error, if the log cannot be written.
     pub(super) fn turn(&self) -> Result<u128> {
         let mut state = lock(&self.queue.state);
         state.take_over(std::process::id());
         if state.runs_in.is_none() && !state.records.is_empty() {
             state = self.queue.write(state);
         }
-        // An append that is under way has all notes but those that wait for the next.
+        // An append that is under way has all changes except those that wait for the next.
         let last = if state.records.is_empty() { state.next - 1 } else { state.next };
         drop(state);
         block_on(self.queue.wait(last));
         self.queue.journal.turn()
     }
 
-    /// The snapshot that names this log is there. Whether the log is still good.
+    /// Marks the snapshot that names this log as saved. True if the log is still good.
     pub(super) fn settle(&self, log: u128) -> bool {
         self.queue.journal.settle(log)
     }
@@ -154,7 +154,7 @@ impl Notes {
 }
 
 impl Queue {
-    /// Writes what is noted until there is nothing, and never will be again.
+    /// Writes the queued changes until there are none, and never will be again.
     fn run(&self) {
         let mut state = lock(&self.state);
         loop {
@@ -168,7 +168,7 @@ impl Queue {
         }
     }
 
-    /// Writes what is noted with one append.
+    /// Writes the queued changes with one append.
     fn write<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let records = std::mem::take(&mut state.records);
         let number = state.next;
@@ -187,7 +187,7 @@ impl Queue {
         state
     }
 
-    /// Waits for an append; what is to be told of it, and of others that nobody waited for.
+    /// Waits for an append. Returns its result, with the results of others that nobody waited for.
     async fn done(&self, number: u64) -> Noted {
         self.wait(number).await;
         let mut state = lock(&self.state);

@@ -1,4 +1,4 @@
-//! Numbers of seven bits a byte, from the lowest; and reading within bounds.
+//! Numbers of seven bits a byte, from the lowest; and reads within bounds.
 
 /// Appends a number: one to ten bytes.
 pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
@@ -15,7 +15,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// What is left of the bytes to parse. Nothing is allocated for a length that they claim.
+/// The bytes that are left to parse. Nothing is allocated for a length that they claim.
 pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// A number of at most ten bytes.
+    /// Returns a number of at most ten bytes.
     pub(super) fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -46,13 +46,13 @@ impl<'a> Input<'a> {
         None
     }
 
-    /// Bytes after their length.
+    /// Returns bytes after their length.
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
         self.take(length)
     }
 
-    /// Text after its length.
+    /// Returns text after its length.
     pub(super) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }

@@ -1,5 +1,5 @@
-//! Files and folders that nobody else can enter, whatever the process's umask; and refusing those
-//! that others can.
+//! Files and folders that nobody else can enter, whatever the process's umask. Files and folders
+//! that others can enter are refused.
 
 #[cfg(unix)]
 pub(super) use unix::{
@@ -29,7 +29,8 @@ mod unix {
         let is_missing = |path: &&Path| path.symlink_metadata().is_err();
         let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        // A umask that takes from the owner would leave a folder that he cannot enter.
+        // A umask that takes rights from the owner would leave a folder that the owner cannot
+        // enter.
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
         missing.iter().filter_map(|path| path.parent()).try_for_each(sync_folder)
     }
@@ -67,7 +68,7 @@ mod unix {
         restricted(judged(private(OpenOptions::new().append(true)).open(path)?)?)
     }
 
-    /// Whether the file has no name any more.
+    /// True if the file has no name any more.
     pub(crate) fn is_removed(file: &File) -> io::Result<bool> {
         Ok(file.metadata()?.nlink() == 0)
     }
@@ -105,7 +106,7 @@ mod unix {
     }
 
     fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-        // Without waiting for the other end, should it be a pipe.
+        // The flags keep the open from waiting for the other end, should the file be a pipe.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed())
     }
@@ -119,7 +120,7 @@ mod unix {
     }
 }
 
-/// Elsewhere folders pass on who may enter.
+/// On other systems a folder's files get the folder's access rights.
 #[cfg(not(unix))]
 mod other {
     use std::fs::{self, File, OpenOptions};

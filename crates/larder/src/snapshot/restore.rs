@@ -1,4 +1,4 @@
-//! Reading a snapshot back: what is whole, of this cache, and has a life left.
+//! Restores a snapshot: entries that are whole, belong to this cache, and have a life left.
 
 use std::io::Read;
 use std::marker::PhantomData;
@@ -20,20 +20,22 @@ use crate::snapshot::{RestoredEntry, SnapshotConfig};
 use crate::support::sync::Arc;
 use crate::tier::entry::Content;
 
-/// What a restored snapshot leaves to do.
+/// The result of a restore.
 pub(super) struct Restored {
-    /// The log and what it says has changed since; none over a backend, which knows better.
+    /// The log and the changes in it. None over a backend, which knows better.
     pub(super) changes: Option<(u128, Changes)>,
-    /// Whether no change can be noted beside it: it must be replaced before there is one.
+    /// True if no change can be logged beside the snapshot: it must be replaced before there is
+    /// one.
     pub(super) must_save: bool,
-    /// Why some entries were left out, if any were.
+    /// The reason why some entries were left out, if any were.
     pub(super) refused: Option<Error>,
 }
 
-/// Gives what the sink keeps to `give`, those used last first; none if it keeps nothing.
+/// Gives the sink's entries to `give`, those used last first. None if the sink has no snapshot.
 ///
 /// # Errors
-/// What makes the snapshot worth nothing; what has been given until then is not to be kept.
+/// An error that makes the snapshot worth nothing. Entries that were given until then are not to be
+/// kept.
 pub(super) fn restore<K: CacheKey, V: 'static>(
     form: &SnapshotConfig<V>,
     wall: Duration,
@@ -55,7 +57,7 @@ pub(super) fn restore<K: CacheKey, V: 'static>(
     Ok(Some(Restored { changes, must_save, refused }))
 }
 
-/// A snapshot's beginning, the rest of it, and what has changed since.
+/// A snapshot's beginning, the rest of it, and the changes since.
 type Opened = (Begun, Box<dyn Read + Send>, Option<Changes>);
 
 /// Opens the snapshot, if there is one, and reads its log.
@@ -100,7 +102,7 @@ fn restore_v0<K: CacheKey, V: 'static>(
 }
 
 impl<V: 'static> SnapshotConfig<V> {
-    /// Refuses what another cache has saved.
+    /// Refuses a snapshot of another cache.
     fn judge(&self, header: &Header) -> Result<()> {
         if header.namespace != self.namespace {
             return Err(foreign("another namespace's"));
@@ -118,15 +120,15 @@ impl<V: 'static> SnapshotConfig<V> {
     }
 }
 
-/// Turns entries into what a cache is given.
+/// Turns a snapshot's entries into entries for a cache.
 struct Giver<'a, K, V> {
     form: &'a SnapshotConfig<V>,
     give: &'a mut dyn FnMut(RestoredEntry<K, V>),
-    /// What no process has counted.
+    /// The time that no process has counted.
     downtime: Duration,
     expected: u64,
     number: u64,
-    /// Whether the codec's values keep the bytes that they are given.
+    /// True if the codec's values keep the bytes that they are given.
     is_keeping: bool,
     refused: Option<Error>,
     key: PhantomData<K>,
@@ -177,7 +179,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
                 version: if self.form.is_alone { Version::NONE } else { entry.version },
                 tags: entry.tags.iter().map(|&tag| Arc::from(tag)).collect(),
                 cost: entry.cost,
-                // The first half was used more than the rest.
+                // The first half of the entries was used more than the rest.
                 uses: u64::from(number < self.expected / 2),
                 number,
                 more: self.expected.saturating_sub(number),
@@ -186,14 +188,15 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         }
     }
 
-    /// What is left of its life; none if nothing is.
+    /// Returns the life that is left of an entry. None if none is left.
     fn lives(&self, entry: &SavedEntry<'_>, fate: Fate) -> Option<(Duration, Duration)> {
         let left = |life| if life == NEVER { NEVER } else { self.downtime_off(life) };
         let (fresh, kept) = (left(entry.fresh_left), left(entry.kept_left));
         let (fresh, kept) = match fate {
             Fate::Kept => (fresh, kept),
             Fate::Gone => return None,
-            // Nobody knows when it became stale: with each restart its grace would begin anew.
+            // Nobody knows when the entry became stale: with each restart its grace would begin
+            // anew.
             Fate::Stale if entry.fresh_left == NEVER => (Duration::ZERO, left(self.form.grace)),
             Fate::Stale => {
                 let grace = entry.kept_left.saturating_sub(entry.fresh_left);
@@ -211,7 +214,7 @@ impl<'a, K: CacheKey, V: 'static> Giver<'a, K, V> {
         let (codec, place) = (&self.form.codec, self.form.place(key));
         if !self.is_keeping {
             let value = guarded("restore", || codec.decode_at(&body.slice_ref(payload), &place))?;
-            // One that keeps a part of the block would keep all of it, for as long as it lives.
+            // A value that keeps a part of the block would keep all of it, for as long as it lives.
             if body.is_unique() {
                 return Ok(value);
             }

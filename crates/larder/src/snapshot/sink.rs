@@ -11,11 +11,12 @@ use std::io::{self, Read, Write};
 /// # The contract
 /// - **Whole or not at all.** After [`replace`](Sink::replace) a reader gets all that was written,
 ///   or, if it failed or its process died, all of what was there before.
-/// - **Appended in order.** What [`append`](Sink::append) has answered for, [`read_log`](Sink::read_log)
-///   finds: at least as long as the machine runs, also if the process is killed.
+/// - **Appended in order.** [`read_log`](Sink::read_log) finds all bytes that
+///   [`append`](Sink::append) has confirmed: at least as long as the machine runs, also if the
+///   process is killed.
 /// - **Several logs.** A log is named by 32 hexadecimal digits. While a snapshot is replaced there
 ///   are the logs of the old one and of the new one; the end of [`replace`](Sink::replace) ends that.
-/// - **Gone is gone.** What was removed is not begun anew by an [`append`](Sink::append).
+/// - **Gone is gone.** An [`append`](Sink::append) does not begin a removed log anew.
 /// - A failure is an error, and no panic. [`InvalidInput`](io::ErrorKind::InvalidInput) says that the
 ///   place must be changed, all else that it may work later.
 ///
@@ -80,14 +81,15 @@ pub trait Sink: Send + Sync + 'static {
     /// Reads the snapshot from its beginning, if there is one.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// An error if the snapshot cannot be read.
     fn read(&self) -> io::Result<Option<Box<dyn Read + Send>>>;
 
     /// Replaces the snapshot by the output of `write`. Then forgets all logs but its own, if it has
     /// one, and those that other processes append to. `write` is called once.
     ///
     /// # Errors
-    /// What keeps it from being written, and those of `write`: what was there before stays then.
+    /// An error if the snapshot cannot be written, and those of `write`: the earlier snapshot stays
+    /// then.
     fn replace(
         &self,
         log: Option<&str>,
@@ -97,7 +99,7 @@ pub trait Sink: Send + Sync + 'static {
     /// Reads the log of this name from its beginning, if there is one.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// An error if the log cannot be read.
     fn read_log(&self, log: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
 
     /// Creates the log of this name, which is new, with these bytes.
@@ -106,19 +108,20 @@ pub trait Sink: Send + Sync + 'static {
     /// snapshot and the log before name it next.
     ///
     /// # Errors
-    /// What keeps it from being written.
+    /// An error if the log cannot be written.
     fn begin(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Appends to the log of this name. The caller does not check whether the log exists.
     ///
     /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound) if there is none, else what keeps it from being written.
+    /// [`NotFound`](io::ErrorKind::NotFound) if there is none, else an error if it cannot be
+    /// written.
     fn append(&self, log: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Returns true if an append may wait for a device. Default: true.
     ///
-    /// Then a thread of the cache makes the appends, each with all changes that were made during the
-    /// one before. Otherwise each change makes its own, on the thread of whoever makes it.
+    /// Then a thread of the cache makes the appends, each with all changes that were made during
+    /// the one before. Otherwise each change makes its own, on the thread of its caller.
     fn waits(&self) -> bool {
         true
     }
@@ -126,6 +129,6 @@ pub trait Sink: Send + Sync + 'static {
     /// Forgets the snapshot first, and then its logs. An absent snapshot is no error.
     ///
     /// # Errors
-    /// What keeps the snapshot from being removed.
+    /// An error if the snapshot cannot be removed.
     fn clear(&self) -> io::Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Who saves every so often: the clock, if it is one that drives, or a thread of the cache's own.
+//! The timer of regular saves: the clock, if it can drive them, or a thread of the cache's own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::clock::LocalClock;
 use crate::support::sync::{Arc, lock, thread};
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
-    /// Has it saved for as long as it is there. The thread ends with it.
+    /// Starts the regular saves of this keeper. The thread ends with the keeper.
     pub(super) fn keep_saved(self: &Arc<Self>) {
         if self.every.is_none() {
             return;
@@ -27,7 +27,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
             while let Some(keeper) = this.upgrade() {
                 keeper.sweep();
                 let pause = keeper.until_due().clamp(SHORTEST, LONGEST);
-                // The last handle may be gone meanwhile: then this ends the cache, and the loop.
+                // The last handle may be gone meanwhile. Then this drop ends the cache, and the
+                // loop.
                 drop(keeper);
                 thread::park_timeout(pause);
             }
@@ -44,7 +45,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Sweep for Keeper<K, V> {
     fn sweep(&self) {
-        // A sink's panic is one save less, and no end of saves.
+        // A sink's panic costs one save, and does not end the saves.
         let _ = catch_unwind(AssertUnwindSafe(|| self.save_if_due()));
     }
 }
@@ -57,6 +58,6 @@ impl<K, V> Drop for Keeper<K, V> {
     }
 }
 
-/// The pauses between two looks at the clock.
+/// The shortest and the longest pause between two reads of the clock.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(3_600);

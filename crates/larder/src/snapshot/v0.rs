@@ -25,15 +25,15 @@ use crate::snapshot::block::take;
 use crate::snapshot::entry::{Payload, SavedEntry};
 use crate::snapshot::failure::{damaged, of_sink};
 
-/// What a snapshot of layout 0 says before its entries.
+/// The facts that a snapshot of layout 0 states before its entries.
 pub(super) struct HeaderV0 {
     pub(super) codec: u16,
-    /// Since 1970 by the wall clock.
+    /// The time of the save since 1970, by the wall clock.
     pub(super) saved: Duration,
     pub(super) entries: u32,
 }
 
-/// Reads what follows the layout's number.
+/// Reads the bytes after the layout's number.
 pub(super) struct ReaderV0<R>(Summing<R>);
 
 impl<R: Read> ReaderV0<R> {
@@ -72,7 +72,7 @@ impl<R: Read> ReaderV0<R> {
         Ok(())
     }
 
-    /// Judges all that has been read.
+    /// Checks the checksum of all bytes that were read.
     pub(super) fn finish(mut self) -> Result<()> {
         let sum = self.0.sum.digest().to_le_bytes();
         let is_same = self.array::<8>()? == sum;
@@ -91,7 +91,7 @@ impl<R: Read> ReaderV0<R> {
     }
 }
 
-/// A reader that sums what it reads.
+/// A reader that computes the checksum of the bytes it reads.
 struct Summing<R> {
     input: R,
     sum: Xxh3,
