@@ -46,7 +46,7 @@ impl<K: Hash + Eq, T> Batch<K, T> {
         }
     }
 
-    /// The same with the results of more keys.
+    /// Adds the results of more keys.
     pub(super) async fn with(mut self, results: Vec<(K, Result<Option<T>>)>) -> Self {
         let mut slice = Slice::begin();
         for (key, result) in results {

@@ -25,8 +25,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// A loader of many keys for callers that ask for one each.
     ///
     /// The first miss waits `window` for others, or until there are `max_keys` of them; then the
-    /// loader is called once with all their keys. A hit waits for nothing. What the loader answers
-    /// means the same as for [`get_many_with`](Self::get_many_with).
+    /// loader is called once with all their keys. A hit waits for nothing. The loader's answers
+    /// mean the same as for [`get_many_with`](Self::get_many_with).
     ///
     /// ```
     /// use std::time::Duration;
@@ -67,7 +67,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
         let window = Window { length: window, max_keys, clock: self.inner.clock().clone() };
         let asks = Asks::new(loader, self.inner.loads.limit.clone(), Some(window));
-        // Who waits for the window holds no permit: the call takes one for all.
+        // Loads that wait for the window hold no permit: the call takes one for all.
         let inner = Arc::new(self.inner.unlimited());
         Ok(BatchLoader { cache: Self { inner, settings: self.settings.clone() }, asks })
     }

@@ -359,7 +359,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
         Ok(Cache { inner: Arc::new(inner), settings })
     }
 
-    /// The tiers below memory.
+    /// Builds the tiers below memory.
     fn stack(&mut self) -> Result<Stack<V>> {
         let Some((backend, codec)) = self.backend.take().filter(|_| self.enabled) else {
             return Ok(Stack::new(None));

@@ -11,7 +11,8 @@ use crate::lookup::Lookup;
 use crate::options::Options;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
-    /// What is here under the key, without asking for the options; else a request under them.
+    /// Returns the value here under the key, without asking for the options; else a request under
+    /// them.
     pub(crate) fn here_or_request<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
@@ -27,7 +28,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose)))
     }
 
-    /// Makes a request here, on this thread, to the end.
+    /// Runs a request here, on this thread, to the end.
     pub(crate) fn obtain_here<Q: ?Sized + Lookup<K>>(
         key: &Q,
         request: Request<K, V>,
@@ -37,7 +38,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(view.blocking().obtain(key, request.purpose, loader)?.into_option())
     }
 
-    /// Starts a load in the background; whether it did.
+    /// Starts a load in the background. True if it has started one.
     pub(crate) fn renew<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
@@ -48,7 +49,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         request.start(Trigger::Force, loader)
     }
 
-    /// Loads on this thread, unless a load is under way; whether it did.
+    /// Loads on this thread, unless a load is under way. True if it has loaded.
     pub(crate) fn renew_here<Q: ?Sized + Lookup<K>>(
         &self,
         key: &Q,
@@ -58,7 +59,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// Functions name their tags beforehand; only some can find that there is nothing.
+/// Returns the purpose of a function's loads. Functions name their tags beforehand; only some can
+/// find that there is no value.
 const fn purpose(finds: bool) -> Purpose {
     if finds { FIND } else { VALUE }
 }

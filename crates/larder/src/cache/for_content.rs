@@ -1,4 +1,5 @@
-//! The user's functions of values, for what memory holds: a value, a known absence or a number.
+//! The user's weigher and listener of values, for the contents in memory: a value, a known absence
+//! or a number.
 
 use std::sync::Arc;
 

@@ -29,8 +29,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Lists the keys that match a pattern and have a fresh value or a counter. Stale ones are
     /// listed too, if the options [allow](crate::Options::allow_stale) that.
     ///
-    /// What is written meanwhile may be met or not; what is there all the while is met, and twice
-    /// only where a backend's scan does so. See [`Pattern`] for what a pattern may say.
+    /// A key that is written meanwhile may be listed or not. A key that is there all the while is
+    /// listed, and twice only where a backend's scan does so. See [`Pattern`] for the syntax of
+    /// patterns.
     ///
     /// ```
     /// use larder::Cache;
@@ -52,7 +53,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no pattern,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a text that is no pattern,
     /// [`Closed`](crate::ErrorKind::Closed) after `close`.
     #[doc(alias("scan", "iter_keys"))]
     pub fn keys(&self, pattern: &str) -> Result<Keys<'_, K, V>> {
@@ -90,7 +91,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// found.
     ///
     /// Loads under way of such keys do not bring them back. `*` also changes the namespace's epoch,
-    /// as [`invalidate_all`](Self::invalidate_all) does, and then frees the room. Another namespace
+    /// as [`invalidate_all`](Self::invalidate_all) does, and then frees the space. Another namespace
     /// is never touched.
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keys<'_, K, V> {
         Ok(self.ready.pop_front())
     }
 
-    /// Makes the keys of the next page ready; false after the last.
+    /// Makes the keys of the next page ready. False after the last.
     async fn turn_page(&mut self) -> Result<bool> {
         let allow_stale = self.cache.settings.allow_stale;
         let inner = &self.cache.inner;

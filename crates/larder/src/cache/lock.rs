@@ -12,8 +12,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Takes the lock of this name for this long. Waits for it as long as the options' hard timeout
     /// allows.
     ///
-    /// It excludes whoever shares the backend and the namespace: see
-    /// [`lock_scope`](Self::lock_scope). Without a backend it excludes the holders of this cache.
+    /// A lock excludes all callers that share the backend and the namespace: see
+    /// [`lock_scope`](Self::lock_scope). Without a backend it excludes the callers of this cache.
     /// Names of locks and keys of entries never meet. Dropping the lock gives nothing back: call
     /// [`release`](Lock::release).
     ///

@@ -1,4 +1,4 @@
-//! Verbs for many keys: each key by the protocol of one, one backend call for all.
+//! Verbs for many keys: each key by the protocol of one key, one backend call for all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.look_up(to_keys(keys), &Caller::task()).await
     }
 
-    /// What is under the keys, for this caller.
+    /// Looks the keys up for this caller.
     pub(super) async fn look_up(&self, keys: Vec<K>, caller: &Caller) -> Result<Batch<K, V>> {
         self.inner.check_open()?;
         let (batch, missing) = self.held_here(keys).await;
@@ -131,7 +131,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`get_many`](Self::get_many); for each key, as [`insert`](Self::insert).
     ///
     /// # Cancel safety
-    /// What has begun is finished, also if the future is dropped.
+    /// A change once begun is finished, also if the future is dropped.
     #[doc(alias("set_many", "mset", "put_all"))]
     pub async fn insert_many<T>(
         &self,
@@ -160,7 +160,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`get_many`](Self::get_many); for each key, as [`invalidate`](Self::invalidate).
     ///
     /// # Cancel safety
-    /// What has begun is finished, also if the future is dropped.
+    /// A change once begun is finished, also if the future is dropped.
     #[doc(alias("delete_many", "delete_multi"))]
     pub async fn invalidate_many<'q, Q>(
         &self,
@@ -182,7 +182,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`get_many`](Self::get_many); for each key, as [`remove`](Self::remove).
     ///
     /// # Cancel safety
-    /// What has begun is finished, also if the future is dropped.
+    /// A change once begun is finished, also if the future is dropped.
     #[doc(alias("take_many", "pop_many"))]
     pub async fn remove_many<'q, Q>(
         &self,
@@ -278,7 +278,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         together.run(calls, move |moment| pass.pass(moment, &moments))
     }
 
-    /// What a hit finds of the keys here, and the keys that need more.
+    /// Returns the hits in the local tier, and the keys that need more.
     pub(super) async fn held_here(&self, keys: Vec<K>) -> (Batch<K, V>, Vec<(u64, K)>) {
         let (mut batch, mut missing) = (Batch::new(), Vec::new());
         let mut slice = Slice::begin();
@@ -306,8 +306,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(Batch::new().with(self.each(arguments, call).await?).await)
     }
 
-    /// Makes a call for each argument, side by side; without a backend, where none of them waits,
-    /// one after the other.
+    /// Makes a call for each argument, side by side; without a backend, where no call waits, one
+    /// after the other.
     async fn each<I, T, Fut>(
         &self,
         arguments: I,
@@ -334,8 +334,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// What a hard timeout is longer by for each key that is loaded together: each of them waits for the
-/// steps of all before the loader is called, which is no fault of the loader.
+/// The time that a hard timeout is longer by for each key that is loaded together: each key waits
+/// for the steps of all before the loader is called, which is no fault of the loader.
 const ALLOWANCE: Duration = Duration::from_micros(100);
 
 /// Makes calls that run in another task, and still inside the load that this code runs in.
@@ -352,8 +352,8 @@ where
     }
 }
 
-/// The keys that are looked up. The caller's iterator need not be one that tasks may share, so it
-/// ends before anything waits.
+/// Returns the keys that are looked up. The caller's iterator need not be one that tasks may share,
+/// so it ends before anything waits.
 pub(super) fn to_keys<'q, K: CacheKey, Q>(keys: impl IntoIterator<Item = &'q Q>) -> Vec<K>
 where
     Q: ?Sized + Lookup<K> + 'q,
@@ -361,7 +361,7 @@ where
     keys.into_iter().map(Lookup::to_key).collect()
 }
 
-/// Each key once, in the order in which they are named.
+/// Returns each key once, in the order in which they are named.
 async fn distinct<K: CacheKey>(keys: Vec<K>) -> Vec<K> {
     let (mut distinct, mut slice) = (Vec::with_capacity(keys.len()), Slice::begin());
     let mut known = HashSet::with_capacity(keys.len());

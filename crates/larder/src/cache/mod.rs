@@ -143,9 +143,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// with [`Loaded`]: a value with its own ttl and tags, "not modified", or "there is none",
     /// which makes the result none.
     ///
-    /// One load runs at a time for a key, whoever asks, and however many. It runs in a task of its
-    /// own. Its caller's options decide how its result is kept; each caller's own timeouts decide
-    /// how long that one waits.
+    /// One load runs at a time for a key, however many callers ask. It runs in a task of its own.
+    /// Its caller's options decide how its result is kept; each caller's own timeouts decide how
+    /// long that caller waits.
     ///
     /// # Errors
     /// - [`Loader`](crate::ErrorKind::Loader): the loader failed or panicked, and no stale value
@@ -271,9 +271,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     /// Starts to load the key anew in the background. Returns false if a load is under way already.
     ///
-    /// What is there is served meanwhile. It waits for no other process: where another one is loading
-    /// the key, what was started ends without running the loader, unless the cache was built to
-    /// [wait for no leases](CacheBuilder::wait_for_leases).
+    /// The present value is served meanwhile. This load waits for no other process: where another
+    /// one is loading the key, this load ends without running the loader, unless the cache was built
+    /// to [wait for no leases](CacheBuilder::wait_for_leases).
     ///
     /// # Errors
     /// [`NoRuntime`](crate::ErrorKind::NoRuntime) outside of a tokio runtime,
@@ -314,7 +314,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// [reopen](CacheBuilder::reopen).
     ///
     /// # Errors
-    /// What keeps the snapshot from being saved or the backend from closing;
+    /// An error that keeps the snapshot from being saved or the backend from closing;
     /// [`Reentrant`](crate::ErrorKind::Reentrant) inside a loader.
     ///
     /// # Cancel safety
@@ -330,7 +330,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         saved.and(closed)
     }
 
-    /// How many keys have a flight or a write under way.
+    /// Returns the number of keys that have a flight or a write under way.
     #[cfg(test)]
     pub(crate) fn seats(&self) -> usize {
         self.inner.flights.len()
@@ -362,7 +362,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// The aims of the verbs: which loaders always have a value, and which may name tags.
+/// Purposes of the verbs: some loaders always have a value, and some may name tags.
 const LOAD: Purpose = Purpose { trigger: Trigger::Miss, past_absence: false, late_tags: true };
 const FIND: Purpose = Purpose { late_tags: false, ..LOAD };
 const VALUE: Purpose = Purpose { past_absence: true, ..FIND };

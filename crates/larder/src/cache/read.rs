@@ -103,14 +103,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Frees expired and invalidated entries in memory and in the backend. Returns the number of
     /// records freed in the backend.
     ///
-    /// Memory and a backend free what is dead by its time without being asked, and memory also what
-    /// a tag or [`invalidate_all`](Self::invalidate_all) has ended. A backend knows nothing of these:
-    /// there it is freed by this call, which walks over the cache's namespace, if the backend can
-    /// list keys. A record that is replaced meanwhile stays.
+    /// Memory and a backend free entries that are dead by their time without being asked, and
+    /// memory also entries that a tag or [`invalidate_all`](Self::invalidate_all) has ended. A
+    /// backend knows nothing of these: there they are freed by this call, which walks over the
+    /// cache's namespace, if the backend can list keys. A record that is replaced meanwhile stays.
     ///
-    /// Tags of entries without a ttl have no end: those that no entry has any more are given one, an
-    /// hour from now. To find them, this walks over all entries of the namespace where it has such
-    /// tags.
+    /// Tags of entries without a ttl have no end: a tag that no entry has any more is given one, an
+    /// hour from now. To find such tags, this walks over all entries of a namespace that has tags
+    /// without an end.
     ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) if the backend cannot, and its own, whatever the mode.
@@ -159,7 +159,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             life: entry.life,
             is_absent: entry.content.is_absent(),
             age: Some(now.since(entry.metadata.written_at)),
-            // What a mark has made stale keeps the time at which it would have become so.
+            // An entry that a mark has made stale keeps the time at which its ttl would have ended.
             ttl_left: match entry.life {
                 Life::Fresh => entry.fresh_until.since(now),
                 _ => Duration::ZERO,
@@ -199,14 +199,14 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// There is nothing where a caller was told to fail then.
+/// The error for a caller that was told to fail where there is no value.
 pub(super) fn missing() -> Error {
     Error::new(ErrorKind::NotFound, "get", "no fresh value is under the key")
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Sweeps, at its turn. It does not block its thread: a listener that the sweep under way has
-    /// called may wait for this very purge, or for this runtime.
+    /// Sweeps when no other sweep is under way. Does not block its thread: a listener that the
+    /// other sweep has called may wait for this very purge, or for this runtime.
     async fn sweep_in_turn(&self) {
         for _ in 0..SWEEP_TRIES {
             if self.local.try_sweep() {
@@ -216,11 +216,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// Whether a value or a number is under the key, without the value.
+    /// Returns the life of the value or number under the key, without the value.
     async fn stored(&self, hash: u64, key: &K) -> Result<Option<EntryLife>> {
         let now = self.now();
         let local = self.local.look(hash, key, |view| {
-            // A number here has no note: nothing of it is anywhere else.
+            // A number here has no metadata: it is in no other tier.
             let is_sure = view.metadata.is_none_or(|metadata| metadata.is_trusted(now));
             let (life, fresh_left) = (view.life, view.fresh_until.since(now));
             is_sure.then(|| (!view.value.is_absent()).then_some(EntryLife { life, fresh_left }))
@@ -231,7 +231,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
-    /// What is under the key, from the first tier that has it and need not ask another.
+    /// Returns the entry under the key, from the first tier that has it and need not ask another.
     async fn find(&self, hash: u64, key: &K) -> Result<Option<(Entry<V>, Tier)>> {
         let now = self.now();
         let is_trusted = |entry: &Entry<V>| entry.metadata.is_trusted(now);
@@ -243,6 +243,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 }
 
-/// How long a purge waits for the sweep under way: a second in all.
+/// The waits of a purge for the sweep under way: a second in all.
 const SWEEP_TRIES: usize = 200;
 const SWEEP_PAUSE: Duration = Duration::from_millis(5);

@@ -28,8 +28,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// [`Connection`](crate::Connection), leaves the cache closed.
     ///
     /// # Errors
-    /// What keeps the backend from being opened; [`Closed`](crate::ErrorKind::Closed) while a
-    /// [`close`](Self::close) is under way.
+    /// An error that keeps the backend from being opened; [`Closed`](crate::ErrorKind::Closed)
+    /// while a [`close`](Self::close) is under way.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the cache open or closed.
@@ -119,7 +119,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Drop for Session<K, V> {
     fn drop(&mut self) {
         if self.closes {
             let cache = self.cache.clone();
-            // Without a runtime nobody can wait for what runs.
+            // Without a runtime nobody can wait for the running loads and changes.
             let _ = crate::support::runtime::spawn(async move { drop(cache.close().await) });
         }
     }

@@ -24,8 +24,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// nothing.
     ///
     /// # Errors
-    /// - What keeps the snapshot from being written, such as [`NoSpace`](crate::ErrorKind::NoSpace):
-    ///   the last one stays.
+    /// - An error that keeps the snapshot from being written, such as
+    ///   [`NoSpace`](crate::ErrorKind::NoSpace): the last one stays.
     /// - [`Codec`](crate::ErrorKind::Codec) if some entries cannot be encoded: the rest is saved.
     /// - [`Closed`](crate::ErrorKind::Closed) after `close`.
     ///
@@ -57,7 +57,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// Whose snapshot it is.
+/// The identity of the cache's snapshot, and the form of its values.
 pub(super) fn form<V>(
     snapshot: &Snapshot,
     codec: &Arc<dyn Codec<V>>,
@@ -66,14 +66,14 @@ pub(super) fn form<V>(
     grace: Duration,
 ) -> SnapshotConfig<V> {
     let (sink, codec) = (Arc::clone(&snapshot.sink), Arc::clone(codec));
-    // As in a backend; a name that is too long for one is not escaped.
+    // The prefix is as in a backend; a name that is too long for one is not escaped.
     let class = Namespace::new(&namespace).map(|namespace| namespace.class_prefix(Class::Entry));
     let mut prefix = class.unwrap_or_else(|_| namespace.clone().into_bytes());
     prefix.push(b':');
     SnapshotConfig { sink, codec, schema: snapshot.schema, namespace, prefix, is_alone, grace }
 }
 
-/// A tier with what was saved, and who saves it again.
+/// Makes a tier with the saved entries, and the keeper that saves it again.
 pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
     form: SnapshotConfig<V>,
     every: Option<Duration>,
@@ -81,7 +81,7 @@ pub(super) fn restored<K: CacheKey, V: Clone + Send + Sync + 'static>(
     settings: &Settings,
     local: impl Fn() -> Arc<LocalTier<K, Content<V>, Metadata>>,
 ) -> Result<Arc<Keeper<K, V>>> {
-    // What a backend may have changed since is compared with it before it is served.
+    // A copy that a backend may have changed since is compared with it before it is served.
     let copy_due = if form.is_alone { Timestamp::FAR } else { Timestamp::ZERO };
     Keeper::open(form, every, observer, local, move |refill, returned| {
         put(refill, returned, copy_due, settings);
@@ -104,7 +104,7 @@ fn put<K: CacheKey, V: Clone + Send + Sync + 'static>(
     let key = returned.key;
     let mut candidate = candidate(local, &key, entry.with_refresh(settings));
     if matches!(candidate.value, Content::Counter(_)) {
-        // No hit on a value ever finds it.
+        // No hit on a value ever finds a number.
         (candidate.attend_at, candidate.metadata) = (Timestamp::ZERO, None);
     }
     let hash = local.hash(&key);

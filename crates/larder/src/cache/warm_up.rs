@@ -45,8 +45,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Loads the keys that are missing, at most so many at once, in this order. `progress` is
     /// called after each.
     ///
-    /// A key that fails is one of [`failed`](WarmUp::failed), and does not keep the others from being
-    /// loaded. Each is loaded as by [`load`](Self::load), together with whoever asks for it meanwhile.
+    /// A key that fails is one of [`failed`](WarmUp::failed), and does not keep the others from
+    /// being loaded. Each is loaded as by [`load`](Self::load), together with other callers that
+    /// ask for it meanwhile.
     ///
     /// ```
     /// use larder::{Cache, Load};
@@ -102,12 +103,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             let Some((key, ended)) = loads.next().await else { return Ok(warm) };
             warm.note(key, ended);
             progress(&warm);
-            // Keys that are all there would let no other task run.
+            // A long run of keys that are all there would let no other task run.
             slice.pause().await;
         }
     }
 
-    /// Loads a key that is not there; whether the loader was run for it.
+    /// Loads a key that is not there. True if the loader was run for it.
     async fn warm<F, Fut, L, E>(&self, key: K, loader: F) -> (K, Result<bool>)
     where
         F: Fn(Load<K, V>) -> Fut + Send + 'static,
@@ -126,7 +127,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-/// A load under way, whether its loader has run, or why it failed.
+/// A load under way. Ends with true if its loader has run, or with the reason why it failed.
 type Loading<'a, K> = Pin<Box<dyn Future<Output = (K, Result<bool>)> + Send + 'a>>;
 
 impl<K> fmt::Debug for WarmUp<K> {

@@ -18,8 +18,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     /// [`Codec`](crate::ErrorKind::Codec) or [`NoSpace`](crate::ErrorKind::NoSpace) for a value the
-    /// backend cannot hold: what was there is deleted then; the error's text says so if that failed,
-    /// too. A backend that cannot be reached makes it [`Reach::Local`], or an error in
+    /// backend cannot hold: the earlier value is deleted then; the error's text says so if that
+    /// failed, too. A backend that cannot be reached makes it [`Reach::Local`], or an error in
     /// [strict](crate::CacheBuilder::strict) mode.
     ///
     /// # Cancel safety
@@ -232,7 +232,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Ok(revived.and_then(|entry| entry.content.into_option()))
     }
 
-    /// A ttl as the options have it, without jitter.
+    /// Returns a ttl under the options, without jitter.
     fn length(&self, ttl: Ttl) -> Duration {
         lives(&self.settings, ttl, self.inner.now(), || 0.0).0
     }
@@ -250,7 +250,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.inner.insert_where(key, &self.settings, Content::Value(value), wanted).await
     }
 
-    /// Makes an edit to what is under the key; what it was made to, as it was before.
+    /// Makes an edit to the entry under the key. Returns the entry as it was before.
     async fn change<Q>(&self, key: &Q, edit: Edit) -> Result<Option<Entry<V>>>
     where
         Q: ?Sized + Lookup<K>,

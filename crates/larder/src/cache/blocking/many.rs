@@ -15,11 +15,11 @@ use crate::load::loader::Loaded;
 use crate::lookup::Lookup;
 use crate::support::runtime::{blocking, mpsc, oneshot};
 
-/// What the calls, which run elsewhere, want of this thread.
+/// A request to this thread from the calls, which run elsewhere.
 enum Wish<K, V> {
-    /// That it runs the loader for these keys.
+    /// Run the loader for these keys.
     Load(Vec<K>, Option<Link>, oneshot::Sender<Answers<K, V>>),
-    /// Nothing more: this is the result.
+    /// Stop: this is the result.
     End(Result<Vec<(K, Result<Option<V>>)>>),
 }
 
@@ -82,7 +82,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
     }
 }
 
-/// A loader that lets another thread load.
+/// Makes a loader that lets another thread load.
 fn asks<K, V>(wishes: mpsc::Sender<Wish<K, V>>) -> Arc<Asks<K, V>>
 where
     K: CacheKey,
@@ -100,7 +100,7 @@ where
     Asks::new(loader, None, None)
 }
 
-/// Runs a loader here, inside of the load that it belongs to.
+/// Runs a loader here, inside the load that it belongs to.
 fn run<K, V>(load: impl FnOnce() -> Answers<K, V>, link: Option<&Link>) -> Answers<K, V> {
     let inside = || match link {
         Some(link) => link.enter(load),

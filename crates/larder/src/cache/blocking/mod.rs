@@ -139,7 +139,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             let asked = request.clone();
             let decision = self.run(async move { asked.decide().await })??;
             let follower = match decision {
-                // Nobody is there to load behind this caller's back: the next one may.
+                // No task can load behind this caller's back: the next caller may load.
                 Decision::Answer(content) | Decision::Renew(content) => return Ok(content),
                 Decision::Follow(follower) => follower,
                 Decision::Lead(lead) => {
@@ -163,7 +163,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         }
     }
 
-    /// As [`Cache::refresh`], on this thread and to its end: a failure is told.
+    /// Like [`Cache::refresh`], on this thread and to its end. A failure is returned.
     #[cfg(feature = "macros")]
     pub(super) fn renew<Q: ?Sized + Lookup<K>>(
         &self,
@@ -204,7 +204,7 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
             return Ok(io);
         }
         let started = IoThread::start()?;
-        // Another thread may have been faster; then this one ends at once.
+        // Another thread may have been faster. Then this one ends at once.
         Ok(io.get_or_init(|| started))
     }
 

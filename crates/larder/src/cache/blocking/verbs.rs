@@ -17,7 +17,7 @@ use crate::ops::Lock;
 use crate::options::Ttl;
 use crate::support::runtime::{single_threaded, spawn};
 
-/// A verb of one key, which is looked up.
+/// Makes a verb of one key, which is looked up.
 macro_rules! by_key {
     ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
         #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
@@ -34,7 +34,7 @@ macro_rules! by_key {
     )+};
 }
 
-/// A verb of whatever it is given.
+/// Makes a verb of owned arguments.
 macro_rules! by_value {
     ($($verb:ident($($argument:ident: $Type:ty),*) -> $Answer:ty;)+) => {$(
         #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
@@ -48,7 +48,7 @@ macro_rules! by_value {
     )+};
 }
 
-/// A verb of texts, which are borrowed.
+/// Makes a verb of texts, which are borrowed.
 macro_rules! by_text {
     ($($verb:ident($text:ident $(, $argument:ident: $Type:ty)*) -> $Answer:ty;)+) => {$(
         #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
@@ -62,7 +62,7 @@ macro_rules! by_text {
     )+};
 }
 
-/// A verb of many keys, which are looked up.
+/// Makes a verb of many keys, which are looked up.
 macro_rules! by_keys {
     ($($verb:ident() -> $Answer:ty;)+) => {$(
         #[doc = concat!("Blocking form of [`Cache::", stringify!($verb), "`].")]
@@ -151,7 +151,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'_, K, V> {
     /// # Errors
     /// As [`Cache::lock`].
     pub fn lock(&self, name: &str, length: Duration) -> Result<Lock<AnyBackend>> {
-        // Who waits for it sleeps in between, also where there is no backend.
+        // A caller that waits for the lock sleeps in between, also where there is no backend.
         let (cache, name) = (self.cache.clone(), name.to_owned());
         self.io()?.run(async move { cache.lock(&name, length).await })?
     }
