@@ -20,8 +20,8 @@ use crate::support::sync::lock;
 /// closed. Cloning shares it.
 ///
 /// It is opened on a thread of its own, once for all calls that need it: each waits for as long as
-/// its own timeout allows. What keeps the backend from being opened is the failure of these calls,
-/// and of those that come within half a second; the next one tries again.
+/// its own timeout allows. An error that keeps the backend from being opened is the failure of
+/// these calls, and of those that come within half a second; the next one tries again.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,7 +46,7 @@ struct Inner {
     open: Box<Open>,
     reopens: bool,
     state: Mutex<State>,
-    /// Told when the opening thread has ended.
+    /// Notified when the opening thread has ended.
     ended: Notify,
 }
 
@@ -56,25 +56,25 @@ type Open = dyn Fn() -> Result<AnyBackend> + Send + Sync;
 struct State {
     phase: Phase,
     is_closed: bool,
-    /// Why it could not be opened, and when that was.
+    /// The error of the last failed opening, and its time.
     failed: Option<(Error, Timestamp)>,
 }
 
 enum Phase {
     Idle,
-    /// The opening thread is at work. What it opens is closed again unless somebody wants it.
+    /// The opening thread is at work. It closes the backend again unless a call wants it.
     Opening {
         is_wanted: bool,
     },
     Open(AnyBackend),
 }
 
-/// How a call asks for the backend.
+/// The reason why a call asks for the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
     /// A call of the backend: fails at once if the backend could not be opened a moment ago.
     Call,
-    /// Whoever connects on purpose: tries again.
+    /// A call that connects on purpose: tries again.
     Connect,
 }
 
@@ -107,7 +107,7 @@ impl Connection {
     /// Opens the backend, if it is not open. Returns true if it had to be opened.
     ///
     /// # Errors
-    /// What keeps it from being opened.
+    /// The error that keeps the backend from being opened.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the backend to be opened, or closed.
@@ -122,7 +122,7 @@ impl Connection {
     /// Closes the backend and opens it anew.
     ///
     /// # Errors
-    /// What keeps it from being closed or opened.
+    /// The error that keeps the backend from being closed or opened.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the backend open or closed.
@@ -141,7 +141,7 @@ impl Connection {
         self.opened(operation, Need::Call).await
     }
 
-    /// The backend, once it is open.
+    /// Returns the backend, once it is open.
     async fn opened(&self, operation: &'static str, need: Need) -> Result<AnyBackend> {
         let mut has_waited = false;
         loop {
@@ -158,7 +158,7 @@ impl Connection {
                             return Err(error);
                         }
                         if has_waited {
-                            // It was closed while it was being opened.
+                            // The connection was closed while the backend was being opened.
                             return Err(closed(operation));
                         }
                         let shared = Arc::clone(&self.0);
@@ -167,7 +167,8 @@ impl Connection {
                         state.is_closed = false;
                     }
                 }
-                // Made under the lock, so it hears of the end of this opening.
+                // The notification is requested under the lock, so it hears of the end of this
+                // opening.
                 self.0.ended.notified()
             };
             ended.await;
@@ -197,14 +198,14 @@ impl Inner {
         drop(state);
         self.ended.notify_waiters();
         if let Some(backend) = unwanted {
-            // Nobody has used it, and nobody waits for its end.
+            // No call has used the backend, and nobody waits for its end.
             let _ = block_on(backend.close());
         }
     }
 }
 
 impl State {
-    /// Why the backend is not opened now.
+    /// Returns the reason why the backend is not opened now.
     fn failure(&self, need: Need, has_waited: bool) -> Option<Error> {
         let (error, at) = self.failed.as_ref()?;
         let is_recent = SystemClock.now().since(*at) < REMEMBERED;
@@ -263,7 +264,7 @@ impl Backend for Connection {
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
-        // What whoever connects on purpose asks for.
+        // A caller that connects on purpose asks for the incarnation.
         self.opened("incarnation", Need::Connect).await?.incarnation().await
     }
 
@@ -295,7 +296,7 @@ fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Closed, operation, "the connection is closed")
 }
 
-/// It was not opened, so surely nothing was applied.
+/// Returns failures: the backend was not opened, so surely nothing was applied.
 fn failed(error: &Error, count: usize) -> Vec<Outcome> {
     vec![Outcome::Failed(error.clone()); count]
 }
@@ -306,5 +307,5 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// For how long a failed opening answers calls: an outage does not make each of them wait.
+/// The time for which a failed opening answers calls: an outage does not make each of them wait.
 const REMEMBERED: Duration = Duration::from_millis(500);

@@ -212,7 +212,7 @@ pub(crate) fn join<'a>(texts: impl Iterator<Item = Cow<'a, str>>) -> String {
     joined
 }
 
-/// Appends a component so that it holds no `:` of its own.
+/// Appends a component so that it has no `:` of its own.
 pub(crate) fn escape(text: &str, joined: &mut String) {
     for c in text.chars() {
         match c {
@@ -223,7 +223,8 @@ pub(crate) fn escape(text: &str, joined: &mut String) {
     }
 }
 
-/// One component of a joined text as it was; none if it is escaped otherwise than by [`join`].
+/// Returns one component of a joined text as it was. None if it is escaped in another way than by
+/// [`join`].
 pub(crate) fn unescape(part: &str) -> Option<Cow<'_, str>> {
     let mut pieces = part.split('%');
     let first = pieces.next()?;
@@ -296,7 +297,7 @@ mod tests {
 
     use super::CacheKey;
 
-    /// Seeded, so that a failure is the same each time.
+    /// A seeded generator, so that a failure is the same each time.
     struct Random(u64);
 
     impl Random {
@@ -307,8 +308,8 @@ mod tests {
             usize::try_from(self.0 >> 33).unwrap() % bound
         }
 
-        /// Short texts of characters that mean something to an escape, so that near-collisions
-        /// are common.
+        /// Returns short texts of characters that mean something to an escape, so that
+        /// near-collisions are common.
         fn text(&mut self) -> String {
             const HOSTILE: [char; 20] = [
                 ':',
@@ -351,7 +352,7 @@ mod tests {
             let first = by_text.entry(text).or_insert_with(|| key.clone());
             assert_eq!(*first, key, "two keys with one text");
         }
-        // Whatever is accepted is the one text of its key.
+        // A text that is accepted is the one text of its key.
         for _ in 0..100_000 {
             let text = format!("{}{}", random.text(), random.text());
             if let Some(key) = K::from_text(&text) {

@@ -1,8 +1,8 @@
 //! One typed cache that stays correct when loads and invalidations race.
 //!
-//! [`Cache`] keeps typed values in memory, alone or over a shared backend, and loads what is missing.
-//! However many ask for a key, its loader runs once. After a change of a key, of one of its tags or
-//! of everything is confirmed, no later read yields a value whose load began before it.
+//! [`Cache`] keeps typed values in memory, alone or over a shared backend, and loads missing ones.
+//! However many callers ask for a key, its loader runs once. After a change of a key, of one of its
+//! tags or of everything is confirmed, no later read yields a value whose load began before it.
 //! [`LocalCache`] is the same in memory alone: synchronous, infallible, without a runtime.
 //!
 //! ```
@@ -57,10 +57,10 @@
 //!  shared backend: versioned records      └────────────────────────┘
 //! ```
 //!
-//! - An entry is **fresh** for its ttl, then **stale** for its grace, then **dead**. A stale value is
-//!   what callers get when a load fails or takes too long; what is dead counts as nothing.
-//! - All who want a key at once share a **flight**. It runs in a task of its own: a caller that goes
-//!   away harms nobody.
+//! - An entry is **fresh** for its ttl, then **stale** for its grace, then **dead**. Callers get a
+//!   stale value when a load fails or takes too long; a dead entry counts as nothing.
+//! - All callers that want a key at once share a **flight**. It runs in a task of its own: a caller
+//!   that goes away does no harm.
 //! - The **authority** is the shared backend, or the local tier if there is none. A change goes there
 //!   first. A load leaves a **lease** there, or holds the version of the stale value, and its result is
 //!   written only over that.
@@ -195,7 +195,7 @@ mod snapshot;
 mod support;
 mod tier;
 
-/// Items for the code that the macros make, and for nobody else: it may change at any time.
+/// Items for the code that the macros make, and for no other code: they may change at any time.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __macros {

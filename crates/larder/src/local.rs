@@ -29,11 +29,11 @@ mod options;
 /// It needs no runtime, and can be called from asynchronous code. A clone is another handle to the
 /// same cache.
 ///
-/// An entry is *fresh* for its ttl, then *stale* for its grace, then *dead*. Reads answer with fresh
-/// values; [`get_stale`](Self::get_stale) with stale ones too. What is dead counts as nothing, and
-/// leaves without being asked for.
+/// An entry is *fresh* for its ttl, then *stale* for its grace, then *dead*. Reads answer with
+/// fresh values; [`get_stale`](Self::get_stale) with stale ones too. A dead entry counts as
+/// nothing, and is freed without being asked for.
 ///
-/// Values are cloned under a lock: put what is large into an [`Arc`]. A value's `Clone` and a key's
+/// Values are cloned under a lock: put large ones into an [`Arc`]. A value's `Clone` and a key's
 /// `Eq` must not call the cache.
 ///
 /// # Examples
@@ -55,7 +55,7 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// The note is the ttl of an entry whose ttl is not the cache's.
+    /// The metadata is the ttl of an entry whose ttl is not the cache's.
     tier: Arc<LocalTier<K, V, Duration>>,
     flights: Arc<Flights<K, V, load::About>>,
     ttl: Duration,
@@ -193,7 +193,7 @@ where
         let hash = self.tier.hash(key);
         let (done, freed) =
             self.flights.change(hash, key, || self.edit(hash, key, Edit::MarkStale));
-        // What is freed is freed here, with the stripe's lock released.
+        // The entry is freed here, after the stripe's lock is released.
         drop(freed);
         done
     }
@@ -201,7 +201,7 @@ where
     /// Gives a fresh entry a new ttl from now on, with the grace it had. Returns true if there was
     /// one.
     ///
-    /// A ttl of zero takes it away.
+    /// A ttl of zero removes it.
     pub fn set_ttl<Q: ?Sized + Lookup<K>>(&self, key: &Q, ttl: impl Into<Ttl>) -> bool {
         self.change_life(key, Edit::SetTtl(self.length(ttl.into())))
     }
@@ -279,8 +279,8 @@ where
     /// Frees expired and invalidated entries, and calls the listener. Waits for entries that another
     /// thread is just freeing. If a listener calls it, it does not wait for others.
     ///
-    /// It happens by itself about ten times a second, and soon after an invalidation of a tag or of
-    /// all. In a forked child it does not, for a cache that was there before the fork, until one of
+    /// The cache sweeps by itself about ten times a second, and soon after an invalidation of a tag
+    /// or of all. In a forked child, a cache that was there before the fork does not, until one of
     /// its tags or all is invalidated: call this, or make caches after the fork.
     pub fn sweep(&self) {
         self.tier.sweep();
@@ -294,7 +294,7 @@ where
         accepts: impl Fn(Option<&V>) -> bool,
     ) -> bool {
         let hash = self.tier.hash(key);
-        // What is not put is dropped out here, where its end may call the cache.
+        // A candidate that is not put is dropped out here, where its drop may call the cache.
         let mut candidate = Some(self.candidate(key, value, options, Generation::default()));
         let put = || self.tier.put_if(hash, key, &mut candidate, &options.tags, accepts);
         self.flights.change_if(hash, key, put).is_some()
@@ -308,7 +308,7 @@ where
         done
     }
 
-    /// The same; the value that it was made to.
+    /// Makes such an edit. Returns the value of the edited entry.
     fn edited_value<Q: ?Sized + Lookup<K>>(&self, key: &Q, edit: Edit) -> Option<V> {
         let hash = self.tier.hash(key);
         let (value, (is_done, freed)) = self.flights.hold(hash, || {
@@ -316,11 +316,11 @@ where
             (value, self.edit(hash, key, edit))
         });
         drop(freed);
-        // Out here, where the end of a value may call the cache.
+        // The value is dropped out here, where its drop may call the cache.
         value.filter(|_| is_done)
     }
 
-    /// Makes an edit, under the key's stripe; whether there was something to make it to.
+    /// Makes an edit, under the key's stripe. True if there was an entry to edit.
     fn edit<Q: ?Sized + Lookup<K>>(
         &self,
         hash: u64,
@@ -345,7 +345,8 @@ where
         (fits, (removed, dropped))
     }
 
-    /// An entry as an edit sees it. Its age follows from its ttl, which is noted if it is its own.
+    /// Returns an entry as an edit sees it. Its age follows from its ttl, which is in its metadata
+    /// if it is its own.
     fn subject(&self, view: &View<'_, V, Duration>, now: Timestamp) -> Subject {
         let is_endless = view.fresh_until == Timestamp::FAR;
         let ttl = view.metadata.unwrap_or(self.ttl);
@@ -365,7 +366,7 @@ where
         self.tier.look(hash, key, |view| view.life == Life::Fresh) == Some(true)
     }
 
-    /// What is to be put: weighed here, before any lock is taken.
+    /// An entry to be put, weighed here, before any lock is taken.
     fn candidate(
         &self,
         key: &K,
@@ -380,7 +381,7 @@ where
         let kept_until = if ttl.is_zero() { now } else { fresh_until.after(grace) };
         let weight = self.tier.weigh(key, &value);
         let attend_at = fresh_until;
-        // `touch` has to know it.
+        // The ttl is stored because `touch` has to know it.
         let metadata = (ttl != self.ttl).then_some(ttl);
         Candidate { value, weight, attend_at, fresh_until, kept_until, generation, metadata }
     }
@@ -420,5 +421,5 @@ where
     }
 }
 
-/// More stripes than threads that write at once.
+/// The number of stripes: more than the threads that write at once.
 const STRIPES: usize = 64;

@@ -8,8 +8,8 @@ pub use equivalent::Equivalent;
 
 /// A form in which a key can be asked for without owning it.
 ///
-/// A hit never makes a key; a miss makes one, to load under. What fits without further ado: the
-/// key itself; `str` for `String`, `Box<str>` and `Arc<str>`; `[u8]` for `Vec<u8>` and `Bytes`.
+/// A hit never makes a key; a miss makes one, to load under. These forms fit as they are: the key
+/// itself; `str` for `String`, `Box<str>` and `Arc<str>`; `[u8]` for `Vec<u8>` and `Bytes`.
 ///
 /// Your own borrowed form of your own key fits by two small impls, as below. It must hash like the
 /// key: list the same fields in the same order and derive `Hash` on both.
@@ -68,8 +68,8 @@ macro_rules! borrowed {
     )+};
 }
 
-// One by one: a rule for every `ToOwned` would be the only one that `str` can have, and `str` would
-// not find `Arc<str>`.
+// The impls are written one by one: a rule for every `ToOwned` would be the only one that `str` can
+// have, and `str` would not find `Arc<str>`.
 borrowed!(
     str => String,
     str => Box<str>,
@@ -98,7 +98,7 @@ mod tests {
         id: u64,
     }
 
-    /// `Clone` as well: its own owned form must not get in the way.
+    /// Also `Clone`: its own owned form must not get in the way.
     #[derive(Clone, Hash)]
     struct UserRef<'a> {
         realm: &'a str,

@@ -7,8 +7,8 @@ use larder_core::{Error, ErrorKind, NEVER, Result, Timestamp};
 
 /// Time to live: the time for which an entry is fresh.
 ///
-/// A zero duration, or an instant that has passed, means already expired: what was there goes, and
-/// nothing is kept.
+/// A zero duration, or an instant that has passed, means already expired: the earlier entry goes,
+/// and no new one is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ttl {
     /// The ttl that the cache was built with.
@@ -115,7 +115,8 @@ impl Options {
     }
 
     /// Longest wait of this caller for a load when a stale value is at hand. Then the caller gets
-    /// that, and the load finishes behind. By default it waits for the load.
+    /// the stale value, and the load finishes in the background. By default the caller waits for
+    /// the load.
     pub fn soft_timeout(mut self, timeout: Duration) -> Self {
         self.soft_timeout = Some(timeout);
         self
@@ -187,12 +188,12 @@ impl Default for SessionOptions {
     }
 }
 
-/// What is in force for a call: nothing left open.
+/// The settings in force for a call: each has a value.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Never [`Ttl::Default`].
+    /// The ttl in force, never [`Ttl::Default`].
     pub(crate) ttl: Ttl,
-    /// What [`Ttl::Default`] means in the options of a call: as the cache was built.
+    /// The meaning of [`Ttl::Default`] in the options of a call: as the cache was built.
     built_ttl: Ttl,
     pub(crate) grace: Duration,
     pub(crate) absent_ttl: Duration,
@@ -224,13 +225,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What a cache is built with.
+    /// Returns the settings that a cache is built with.
     pub(crate) fn built(options: Options) -> Self {
         let settings = Self::default().with(options);
         Self { built_ttl: settings.ttl, ..settings }
     }
 
-    /// The same with what the options change.
+    /// Returns the settings with the changes of the options.
     pub(crate) fn with(&self, options: Options) -> Self {
         Self {
             ttl: match options.ttl {
@@ -251,7 +252,7 @@ impl Settings {
         }
     }
 
-    /// Refuses what has no meaning. Views are checked by the call that uses them.
+    /// Refuses settings that have no meaning. Views are checked by the call that uses them.
     pub(crate) fn check(&self) -> Result<()> {
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, "options", message));
         if !(0.0..=1.0).contains(&self.jitter) {

@@ -62,8 +62,8 @@ impl Pattern {
     #[must_use]
     pub fn matches(&self, key: &str) -> bool {
         let (mut tokens, mut rest) = (self.tokens.as_slice(), key.chars());
-        // Where the last `*` stood, and where its text ended so far. An earlier one need not be
-        // tried again: whatever it could give up, the last one can take.
+        // The place of the last `*`, and the end of its text so far. An earlier `*` need not be
+        // tried again: the last one can take any text that the earlier one could give up.
         let mut retry: Option<(&[Token], Chars<'_>)> = None;
         loop {
             let after = match tokens.split_first() {
@@ -133,7 +133,7 @@ impl Token {
         }
     }
 
-    /// Whether this one character is meant.
+    /// True if the token matches this character.
     fn matches(&self, char: char) -> bool {
         match self {
             Self::Literal(literal) => *literal == char,
@@ -144,7 +144,7 @@ impl Token {
     }
 }
 
-/// What stands in brackets.
+/// The set in brackets.
 #[derive(Clone, PartialEq, Eq)]
 struct Set {
     negated: bool,
@@ -152,7 +152,7 @@ struct Set {
 }
 
 impl Set {
-    /// Parses what follows the `[`.
+    /// Parses the text after the `[`.
     fn parse(rest: &mut Chars<'_>) -> Result<Self> {
         let negated = rest.as_str().starts_with('^');
         if negated {
@@ -176,7 +176,7 @@ impl Set {
     }
 }
 
-/// The end of a range, if the rest goes on as one. A `-` before the `]` is itself.
+/// Parses the end of a range, if the rest goes on as one. A `-` before the `]` is itself.
 fn range_end(rest: &mut Chars<'_>) -> Result<Option<char>> {
     let mut ahead = rest.clone();
     let end = match (ahead.next(), ahead.next()) {
@@ -272,7 +272,7 @@ mod tests {
         assert!(pattern.matches(&(key + &"a".repeat(200))));
     }
 
-    /// What a pattern means, said as plainly as can be.
+    /// The meaning of a pattern, in the plainest form.
     fn reference(tokens: &[Token], key: &[char]) -> bool {
         match (tokens.split_first(), key.split_first()) {
             (None, _) => key.is_empty(),
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// Seeded, so that a failure is the same each time.
+    /// A seeded generator, so that a failure is the same each time.
     struct Random(u64);
 
     impl Random {

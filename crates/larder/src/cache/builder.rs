@@ -288,7 +288,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
 
     /// Turns the cache on or off. Default: on.
     ///
-    /// Without, every read is a miss, every change does nothing and says that it is done, loaders
+    /// When off, every read is a miss, every change does nothing and says that it is done, loaders
     /// run for each call that does not find one running, and the backend is never asked. Locks and
     /// counts of a moment work within the process.
     pub fn enabled(mut self, enabled: bool) -> Self {

@@ -149,8 +149,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     /// - [`Loader`](crate::ErrorKind::Loader): the loader failed or panicked, and no stale value
-    ///   was inside grace. All who waited get the same error; [`Error::loader_error`] gives back
-    ///   the loader's own. Nothing is kept of it.
+    ///   was inside grace. All callers that waited get the same error; [`Error::loader_error`]
+    ///   gives back the loader's own. Nothing is kept of it.
     /// - [`Timeout`](crate::ErrorKind::Timeout): the hard timeout ran out.
     /// - [`Reentrant`](crate::ErrorKind::Reentrant): this code runs inside a load that this call
     ///   would wait for. Tasks that a loader spawns do not count as inside it: such a cycle ends

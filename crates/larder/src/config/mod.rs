@@ -1,6 +1,6 @@
 //! A cache as its operator describes it: one plain value, from code, TOML, environment or URL.
 //!
-//! Every source becomes settings, which are texts under names; they are judged in one place.
+//! Every source becomes settings, which are texts under names. One place checks them.
 //!
 //! | name | means | default |
 //! |---|---|---|

@@ -8,7 +8,7 @@ use larder_core::{Error, ErrorKind, Result};
 use crate::config::{BackendConfig, CacheConfig, Hidden, ServerConfig};
 use crate::options::Ttl;
 
-/// All names.
+/// The names of all settings.
 pub(super) const NAMES: [&str; 16] = [
     "enabled",
     "ttl",
@@ -52,7 +52,7 @@ pub(super) fn apply(config: &mut CacheConfig, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// All settings as texts.
+/// Returns all settings as texts.
 pub(super) fn all(config: &CacheConfig) -> BTreeMap<&'static str, Hidden> {
     let time = |time: Duration| humantime::format_duration(time).to_string();
     let ttl = match config.ttl {
@@ -103,7 +103,7 @@ fn apply_url(config: &mut CacheConfig, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// The server that the settings speak of.
+/// Returns the server that the settings describe.
 fn server(config: &mut CacheConfig) -> Result<&mut ServerConfig> {
     if config.backend == BackendConfig::Memory {
         config.backend = BackendConfig::Server(ServerConfig::default());
@@ -154,8 +154,8 @@ fn unknown(name: &str) -> Error {
     })
 }
 
-/// How many characters have to be changed, added or taken away to get from one to the other
-/// (Levenshtein).
+/// Returns the number of characters that have to be changed, added or removed to get from one text
+/// to the other (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (index, from) in one.chars().take(64).enumerate() {

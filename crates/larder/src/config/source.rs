@@ -82,10 +82,10 @@ impl CacheConfig {
     /// Reads a configuration from a TOML table.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no TOML; otherwise as
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a text that is no TOML; otherwise as
     /// [`from_settings`](Self::from_settings).
     pub fn from_toml(text: &str) -> Result<Self> {
-        // Its own message shows the line, which may have a password.
+        // The parser's own message shows the line, which may have a password.
         let table: toml::Table =
             toml::from_str(text).map_err(|_| invalid("it is no TOML".to_owned()))?;
         Self::from_table(&table)
@@ -124,7 +124,7 @@ impl CacheConfig {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no URL; otherwise as
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a text that is no URL; otherwise as
     /// [`from_settings`](Self::from_settings).
     pub fn from_url(url: &str) -> Result<Self> {
         let parts = Parts::parse(url)?;
@@ -170,7 +170,8 @@ fn apply_server(config: &mut CacheConfig, parts: &Parts<'_>) -> Result<()> {
     settings.into_iter().try_for_each(|(name, value)| apply(config, name, value))
 }
 
-/// A URL whose meaning an opener knows: what is not the cache's stays in it, as it was written.
+/// Reads a URL whose meaning an opener knows. Settings that are not the cache's stay in it, as they
+/// were written.
 fn of_others(url: &str, parts: &Parts<'_>) -> Result<CacheConfig> {
     let own = |name: &str| NAMES[..6].contains(&name);
     let mut config = CacheConfig::default();

@@ -11,7 +11,7 @@ pub(super) struct Parts<'a> {
     pub(super) password: Option<String>,
     pub(super) host: String,
     pub(super) port: Option<&'a str>,
-    /// What follows the host and its `/`.
+    /// The text after the host and its `/`.
     pub(super) path: &'a str,
     pub(super) query: &'a str,
 }
@@ -55,7 +55,7 @@ impl<'a> Parts<'a> {
         Ok(Self { scheme, username, password, host, port, path, query })
     }
 
-    /// The settings after the `?`.
+    /// Returns the settings after the `?`.
     pub(super) fn settings(&self) -> Result<Vec<(String, String)>> {
         let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
         let pair = |pair: &str| {
@@ -71,7 +71,7 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_of_one)
 }
 
-/// The text with everything escaped that means something in a URL.
+/// Escapes all characters that have a meaning in a URL.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

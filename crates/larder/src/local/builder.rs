@@ -41,8 +41,8 @@ where
     /// A value is weighed once, by the thread that writes it and before any lock is taken; a
     /// weigher that panics makes that write panic and changes nothing. Values up to about a
     /// sixteenth of the sum always fit if the sum is above 16,384, larger ones depending on
-    /// [`largest_weight`](Self::largest_weight). What does not fit is not stored, and the listener
-    /// is told.
+    /// [`largest_weight`](Self::largest_weight). A value that does not fit is not stored, and the
+    /// listener is told.
     pub fn max_weight(
         mut self,
         sum: u64,
@@ -82,8 +82,8 @@ where
     /// Called for each entry that leaves, with the cause: exactly once.
     ///
     /// It runs outside all locks, on the thread that made the entry leave: the writer that evicts,
-    /// or the janitor for what expires. It may call the cache. A panic of it is counted and goes no
-    /// further.
+    /// or the janitor for entries that expire. It may call the cache. A panic of it is counted and
+    /// goes no further.
     pub fn listener(mut self, listener: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
         self.config.listener = Some(Arc::new(listener));
         self

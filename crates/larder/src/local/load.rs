@@ -12,7 +12,7 @@ use crate::lookup::Lookup;
 use crate::support::park::block_on;
 use crate::tier::marks::here::Generation;
 
-/// What joiners judge a flight by, and what its load is fenced with.
+/// The facts by which joiners judge a flight, and the fence of its load.
 pub(super) struct About {
     generation: Generation,
     link: Link,
@@ -27,8 +27,8 @@ where
     ///
     /// Of all threads that want a key at once, one runs its loader and the others wait for its
     /// value. A key that is changed while it is loaded keeps the change: the loaded value goes to
-    /// those who asked before, and is not kept. If the loader panics, its caller gets the panic and
-    /// one of the others loads instead.
+    /// the callers that asked before, and is not kept. If the loader panics, its caller gets the
+    /// panic and one of the others loads instead.
     ///
     /// It blocks the thread; asynchronous code with slow loaders wants the asynchronous cache.
     ///
@@ -52,9 +52,9 @@ where
     /// Gets or makes the value with a loader that can fail.
     ///
     /// # Errors
-    /// Those of the caller's own loader: errors are not shared, for that would ask for errors that
-    /// can be cloned. When a load fails, those who waited for it run their own loaders, one after
-    /// the other, until one succeeds.
+    /// The errors of the caller's own loader. They are not shared, because sharing needs errors
+    /// that can be cloned. When a load fails, the callers that waited for it run their own loaders,
+    /// one after the other, until one succeeds.
     ///
     /// # Panics
     /// As [`get_with`](Self::get_with) does.
@@ -96,7 +96,7 @@ where
     ) -> Result<V, E> {
         self.tier.stats().miss();
         loop {
-            // Seen before the flight begins, and so before its load does.
+            // The marks are read before the flight begins, and so before its load does.
             let about =
                 About { generation: self.tier.marks().see(&options.tags), link: Link::default() };
             let meet = |about: &About| {
@@ -124,8 +124,9 @@ where
         ticket: Ticket<K, V, About>,
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
-        // Another's load may have ended between the look and the flight. Those who have joined look
-        // for themselves: it may have tags that this flight knows nothing of, and end by them.
+        // Another caller's load may have ended between the look and the flight. Callers that have
+        // joined look again for themselves: the entry may have tags that this flight does not know,
+        // and end by them.
         if let Some(value) = self.tier.peek(hash, key) {
             return Ok(value);
         }
@@ -140,13 +141,13 @@ where
         let generation = ticket.info().generation.clone();
         let candidate = self.candidate(&key, value.clone(), options, generation);
         let stored = ticket.publish(value.clone(), |_| self.tier.put(hash, key, candidate));
-        // Only now, when the stripe is free again, is what it replaced let go.
+        // The replaced entry is dropped only now, when the stripe is free again.
         drop(stored);
         Ok(value)
     }
 }
 
-/// Waits for another's value; none if its load came to nothing.
+/// Waits for another caller's value. None if its load gave no value.
 fn follow<V: Clone>(follower: Follower<V, About>) -> Option<V> {
     let waiting = wait_for(&follower.info().link);
     let value = block_on(follower);
@@ -154,7 +155,7 @@ fn follow<V: Clone>(follower: Follower<V, About>) -> Option<V> {
     value
 }
 
-/// Notes that the load this code runs inside, if any, waits for another.
+/// Registers that the load this code runs inside, if any, waits for another.
 fn wait_for(link: &Link) -> Option<Waiting> {
     let waiting = Link::current()?.wait_for(link);
     Some(waiting.unwrap_or_else(|_| panic!("a loader asks for the key that it is loading")))

@@ -1,4 +1,4 @@
-//! A cached function's way through its cache.
+//! A cached function's call through its cache.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,7 +14,8 @@ use crate::macros::sharing::{Returns, Sharing};
 use crate::options::{Options, check_tags};
 use crate::tier::entry::Content;
 
-/// What an asynchronous function has asked of its cache: none means that it runs by itself.
+/// The answer to an asynchronous function's request to its cache. None means that the function runs
+/// by itself.
 pub enum Asked<O> {
     /// Answered.
     Now(Option<O>),
@@ -38,9 +39,9 @@ impl<O> fmt::Debug for Asked<O> {
     }
 }
 
-/// Asks the cache, with a call of the function that is prepared only if the key is not at hand.
+/// Asks the cache, with a call of the function that is prepared only if the key is not in memory.
 ///
-/// It is no future itself: nothing borrowed from the arguments is kept across an await.
+/// This function is no future itself: nothing borrowed from the arguments is kept across an await.
 pub fn ask<K, V, Q, O, S, F, Fut>(
     cache: &Cache<K, V>,
     key: &Q,
@@ -60,7 +61,7 @@ where
 {
     let request = match cache.here_or_request(key, O::FINDS, options) {
         Ok(found) => return Asked::Now(O::of(found)),
-        // Under tags that no record can have it is not kept.
+        // A result under tags that no record can have is not kept.
         Err(request) if check_tags(request.settings.tags()).is_err() => return Asked::Now(None),
         Err(request) => request,
     };
@@ -76,7 +77,7 @@ where
     }))
 }
 
-/// The same for a synchronous function, which runs on this thread.
+/// Like [`ask`], for a synchronous function, which runs on this thread.
 pub fn ask_blocking<K, V, Q, O, S>(
     cache: &Cache<K, V>,
     key: &Q,
@@ -102,7 +103,7 @@ where
     answer::<V, O, S>(Cache::obtain_here(key, *request, loader), &slot)
 }
 
-/// Starts to run the function in the background, and keeps its result; whether it did.
+/// Starts to run the function in the background, and keeps its result. True if it has started.
 pub fn renew<K, V, Q, O, F, Fut>(
     cache: &Cache<K, V>,
     key: &Q,
@@ -125,7 +126,7 @@ where
     cache.with(options).renew(key, loader)
 }
 
-/// The same for a synchronous function, which runs on this thread, now.
+/// Like [`renew`], for a synchronous function, which runs on this thread, now.
 pub fn renew_blocking<K, V, Q, O>(
     cache: &Cache<K, V>,
     key: &Q,

@@ -1,4 +1,4 @@
-//! What the code that `larder-macros` makes stands on: no part of the promised interface.
+//! Support for the code that `larder-macros` makes: no part of the promised interface.
 
 pub use crate::macros::ask::{Asked, ask, ask_blocking, renew, renew_blocking};
 pub use crate::macros::outcome::Outcome;

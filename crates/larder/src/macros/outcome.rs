@@ -1,11 +1,11 @@
-//! What a cached function returns, told by the type of value its cache keeps.
+//! The return types of cached functions, by the type of value that their cache keeps.
 
 use std::convert::Infallible;
 use std::fmt::Display;
 
 use larder_core::{BoxError, Error};
 
-/// What a function returns whose cache keeps `V`.
+/// A return type of a function whose cache keeps `V`.
 ///
 /// The four forms do not overlap, whatever `V` is: none is its own part. So a cache of `Option<V>`
 /// keeps "none" as a value, and a cache of `V` as a known absence.
@@ -15,22 +15,22 @@ use larder_core::{BoxError, Error};
     note = "`E` is made from `larder::Error`, is `Display` and `Send`, and turns into a boxed error"
 )]
 pub trait Outcome<V>: Sized + Send {
-    /// What is not kept.
+    /// The function's error, which is not kept.
     type Failure: Into<BoxError> + Send + 'static;
 
-    /// Whether "there is none" is an answer.
+    /// True if "there is none" is an answer.
     const FINDS: bool;
 
-    /// What to keep: a value, or that there is none.
+    /// Returns the result to keep: a value, or that there is none.
     fn into_found(self) -> Result<Option<V>, Self::Failure>;
 
-    /// What was kept, as the function returns it; none if it has no such answer.
+    /// Converts a kept result back to the function's type. None if the type has no such answer.
     fn of(found: Option<V>) -> Option<Self>;
 
     /// The function's own failure.
     fn failed(failure: Self::Failure) -> Self;
 
-    /// What the cache fails in; none if the function cannot say so.
+    /// Converts the cache's own failure. None if the type cannot express it.
     fn refused(error: Error) -> Option<Self>;
 }
 

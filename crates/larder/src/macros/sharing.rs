@@ -1,7 +1,7 @@
-//! How a function's own error comes back through a load that several callers may share.
+//! The return of a function's own error through a load that several callers may share.
 //!
-//! An error that can be cloned comes back to all of them. Another comes back to the caller whose
-//! call has run the function; the others are told by a [`larder::Error`](Error) that has its text.
+//! An error that can be cloned goes back to all of them. Another error goes back to the caller
+//! whose call has run the function; the others get a [`larder::Error`](Error) with its text.
 
 use std::error;
 use std::fmt::Display;
@@ -15,17 +15,17 @@ use crate::support::sync::lock;
 
 /// The way of a failure from the function to its callers.
 pub trait Sharing<F> {
-    /// Where a failure waits for its caller.
+    /// A place where a failure waits for its caller.
     type Slot: Clone + Default + Send + 'static;
 
-    /// At the function: what the cache is told.
+    /// Called at the function: returns the error for the cache.
     fn give(slot: &Self::Slot, failure: F) -> BoxError;
 
-    /// At the caller: the failure, if it has come to this one.
+    /// Called at the caller: returns the failure, if it has come to this caller.
     fn take(slot: &Self::Slot, error: &Error) -> Option<F>;
 }
 
-/// To all, as clones.
+/// Shares an error with all callers, as clones.
 #[derive(Clone, Copy, Debug)]
 pub struct ByClone;
 
@@ -41,7 +41,7 @@ impl<F: error::Error + Clone + Send + Sync + 'static> Sharing<F> for ByClone {
     }
 }
 
-/// To the one that has run the function.
+/// Hands an error to the caller that has run the function.
 #[derive(Clone, Copy, Debug)]
 pub struct ByHand;
 
@@ -71,7 +71,7 @@ impl<V, O> Returns<V, O> {
     }
 }
 
-/// Found first, where its condition holds.
+/// A trait that method resolution finds first, where its condition holds.
 pub trait SharedByClone {
     /// The way of failures that can be cloned.
     fn sharing(&self) -> ByClone {
@@ -84,7 +84,7 @@ impl<V, O: Outcome<V>> SharedByClone for Returns<V, O> where
 {
 }
 
-/// Found by one reference more, everywhere.
+/// A trait that method resolution finds by one more reference, everywhere.
 pub trait SharedByHand {
     /// The way of all other failures.
     fn sharing(&self) -> ByHand {

@@ -1,4 +1,4 @@
-//! The texts of keys and tags that are put together by made code.
+//! Texts of keys and tags, for the code that the macros make.
 
 use std::borrow::Cow;
 use std::str::Split;
@@ -32,13 +32,13 @@ impl<'a> Parts<'a> {
         K::from_text(&self.text()?)
     }
 
-    /// Whether no part is left.
+    /// True if no part is left.
     pub fn is_over(&mut self) -> bool {
         self.0.next().is_none()
     }
 }
 
-/// What may stand in a template.
+/// A type that may be used in a template.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand in a template",
     note = "what stands there is a `CacheKey`, `str` or `[u8]`, or a reference to one"
@@ -71,8 +71,8 @@ pub fn push_escaped<C: ?Sized + Component>(text: &mut String, component: &C) {
     key::escape(&component.component(), text);
 }
 
-/// Appends a part of a tag as it is: who invalidates writes the tag by hand, and two that meet
-/// invalidate too much at worst.
+/// Appends a part of a tag as it is. A caller that invalidates writes the tag by hand, and two tags
+/// with the same text invalidate too much at worst.
 pub fn push_plain<C: ?Sized + Component>(text: &mut String, component: &C) {
     text.push_str(&component.component());
 }

@@ -17,18 +17,18 @@ pub enum Event {
     SharedFailed(Error),
     /// Stored bytes could not be decoded, or are a value of another type: they count as nothing.
     Undecodable(Error),
-    /// A value could not be encoded or stored. What was under its key has been deleted, unless a
+    /// A value could not be encoded or stored. The entry under its key has been deleted, unless a
     /// [`NotConfirmed`](Self::NotConfirmed) comes right after this.
     NotStored(Error),
     /// A change was made here but the authority did not confirm it: it could not be reached, or not
-    /// even delete. What was there before may be served.
+    /// even delete. The earlier value may be served.
     NotConfirmed(Error),
-    /// A snapshot could not be restored or saved, or a change could not be noted beside it: the
+    /// A snapshot could not be restored or saved, or a change could not be logged beside it: the
     /// cache goes on. The error's operation says which.
     SnapshotFailed(Error),
 }
 
-/// Who is told of events: called on the task that caused them, outside all locks.
+/// An observer of events. Called on the task that caused them, outside all locks.
 #[derive(Clone, Default)]
 pub(crate) struct Observer(Option<Observe>);
 
@@ -39,7 +39,7 @@ impl Observer {
         Self(Some(Arc::new(observer)))
     }
 
-    /// Tells; a panic of the observer stays with it.
+    /// Tells the observer. A panic of the observer is caught.
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(observer) = &self.0 {
             let call = std::panic::AssertUnwindSafe(|| observer(event));

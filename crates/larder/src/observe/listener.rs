@@ -11,7 +11,7 @@ use crate::observe::stats::{Count, Counters};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Entry that made room for others, or was too heavy to be stored.
+    /// Entry that was evicted for others, or was too heavy to be stored.
     Size,
     /// Entry whose time, or idle time, had run out.
     Expired,
@@ -23,9 +23,9 @@ pub enum Cause {
 
 /// Called for each entry that leaves, exactly once, outside all locks.
 ///
-/// It runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for what has
-/// died. It may call the cache. If it panics, the panic is counted and goes no further. While it
-/// takes long, what has died in its own cache waits; other caches are freed all the same.
+/// It runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for entries
+/// that have died. It may call the cache. If it panics, the panic is counted and goes no further.
+/// While it takes long, dead entries of its own cache wait; other caches are freed all the same.
 pub type Listener<K, V> = Arc<dyn Fn(&K, &V, Cause) + Send + Sync>;
 
 /// A listener, and the counters that its panics and all causes go to.
@@ -56,7 +56,7 @@ impl<K, V> Teller<K, V> {
     }
 }
 
-/// Entries that have left. Letting it go frees them and tells the listener: do so outside all locks.
+/// Entries that have left. Its drop frees them and tells the listener: drop it outside all locks.
 #[must_use = "let it go after the stripe's lock is released"]
 pub(crate) struct Dropped<K, V> {
     teller: Option<Arc<Teller<K, V>>>,
@@ -64,7 +64,7 @@ pub(crate) struct Dropped<K, V> {
     more: Vec<Removal<K, V>>,
 }
 
-/// One entry that has left. Without a cause nobody is told; without a value its caller has it.
+/// One entry that has left. Without a cause nobody is told. Without a value its caller has it.
 struct Removal<K, V> {
     key: K,
     value: Option<V>,
@@ -76,8 +76,8 @@ impl<K, V> Dropped<K, V> {
         Self { teller: None, first: None, more: Vec::new() }
     }
 
-    /// Tells the listener and frees the entries, all of them: a key or a value that panics when it is
-    /// dropped is no reason to keep the others.
+    /// Tells the listener and frees the entries, all of them: a key or a value that panics when it
+    /// is dropped is no reason to keep the others.
     pub(crate) fn deliver(mut self) {
         let (teller, first) = (self.teller.take(), self.first.take());
         for left in first.into_iter().chain(std::mem::take(&mut self.more)) {
@@ -88,7 +88,7 @@ impl<K, V> Dropped<K, V> {
         }
     }
 
-    /// An entry whose leaving is counted and told.
+    /// Adds an entry whose end is counted and told.
     pub(crate) fn add(&mut self, teller: &Arc<Teller<K, V>>, key: K, value: V, cause: Cause) {
         teller.counters.add(match cause {
             Cause::Size => Count::Evicted,
@@ -102,7 +102,7 @@ impl<K, V> Dropped<K, V> {
         self.push(Removal { key, value: Some(value), cause: Some(cause) });
     }
 
-    /// What is to be freed and nobody is told of.
+    /// Adds an entry that is freed, and that nobody is told of.
     pub(crate) fn add_quietly(&mut self, key: K, value: Option<V>) {
         self.push(Removal { key, value, cause: None });
     }

@@ -48,7 +48,7 @@ impl Stats {
     }
 }
 
-/// What is counted.
+/// A number that is counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Count {
     Hits,
@@ -67,9 +67,9 @@ pub(crate) enum Count {
 
 /// Counters that each thread keeps for itself, so that a hit writes to no shared line.
 pub(crate) struct Counters {
-    /// By the thread's seat.
+    /// The counters by thread index.
     own: Box<[OnceLock<Box<Numbers>>]>,
-    /// Of threads without a seat.
+    /// The counters of threads without an index of their own.
     shared: Numbers,
 }
 
@@ -86,7 +86,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts one.
+    /// Adds one to a count.
     #[inline]
     pub(crate) fn add(&self, count: Count) {
         match self.own.get(thread_index::of_this_thread()) {
@@ -120,7 +120,7 @@ impl Counters {
         self.add(Count::Coalesced);
     }
 
-    /// The sums over all threads, those that have ended included.
+    /// Returns the sums over all threads, those that have ended included.
     pub(crate) fn snapshot(&self) -> Stats {
         let sum = |count: Count| {
             let own = self.own.iter().filter_map(OnceLock::get).map(|numbers| numbers.get(count));
@@ -144,7 +144,7 @@ impl Counters {
 }
 
 impl Numbers {
-    /// Counts one where nobody else does: a load and a store lose nothing.
+    /// Adds one where no other thread does: a load and a store lose nothing.
     #[inline]
     fn add_alone(&self, count: Count) {
         if let Some(number) = self.0.get(count as usize) {

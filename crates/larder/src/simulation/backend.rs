@@ -16,7 +16,7 @@ use crate::simulation::gate::{Gates, Order, Place};
 use crate::simulation::oracle::Oracle;
 use crate::support::sync::lock;
 
-/// How long a change may be on its way when nobody waits for it any more.
+/// The time that a change may be on its way when nobody waits for it any more.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
 /// A store that is as slow and as unlucky as the scheduler wants.
@@ -24,7 +24,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Remote {
     memory: MemoryBackend,
     gates: Gates,
-    /// And until when each may arrive.
+    /// The late changes, each with the time until which it may arrive.
     late: Arc<Mutex<Vec<(Change, Timestamp)>>>,
     clock: ManualClock,
     oracle: Arc<Mutex<Oracle>>,
@@ -48,18 +48,18 @@ impl Remote {
         &self.memory
     }
 
-    /// How many changes may still arrive although nobody waits for them.
+    /// Returns the number of changes that may still arrive although nobody waits for them.
     pub(super) fn late(&self) -> usize {
         lock(&self.late).len()
     }
 
-    /// Lets one of them arrive.
+    /// Lets one of the late changes arrive.
     pub(super) async fn arrive(&self, index: usize) {
         let (change, _) = lock(&self.late).remove(index);
         drop(self.apply(&change).await);
     }
 
-    /// Lets time pass. What may not arrive later arrives before.
+    /// Lets time pass. Changes that may not arrive later arrive before.
     pub(super) async fn pass(&self, duration: Duration) {
         let end = self.clock.now().after(duration);
         loop {
@@ -96,7 +96,7 @@ impl Remote {
         }
     }
 
-    /// Tells what has become of a value.
+    /// Tells the oracle about a stored value.
     fn tell(&self, record: &Record, tell: impl FnOnce(&mut Oracle, u64, Timestamp)) {
         if record.header.kind == Kind::Value
             && let Ok(value) = MessagePack.decode(&record.payload)
@@ -127,7 +127,7 @@ impl Remote {
     }
 }
 
-/// A change on its way. Who gives up waiting does not call it back.
+/// A change on its way. A caller that gives up waiting does not call it back.
 struct Sent<'a> {
     remote: &'a Remote,
     change: Option<Change>,
@@ -148,7 +148,7 @@ impl Backend for Remote {
         self.memory.capabilities().with_settles_within(SETTLES_WITHIN)
     }
 
-    /// The contract does not say that a batch is one step, so each key is read in a step of its own.
+    /// Reads each key in a step of its own: the contract does not say that a batch is one step.
     async fn read(&self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
         let mut answers = Vec::with_capacity(keys.len());
         let mut parks = false;

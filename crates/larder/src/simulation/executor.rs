@@ -11,7 +11,7 @@ thread_local! {
     static SCHEDULER: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
 
-/// A runtime that wakes whoever waits in [`idle`] instead of falling asleep.
+/// Makes a runtime that wakes the task in [`idle`] instead of falling asleep.
 pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread()
         .on_thread_park(|| {

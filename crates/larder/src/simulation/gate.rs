@@ -1,4 +1,4 @@
-//! Where tasks park until the scheduler lets them go on.
+//! Gates: tasks park there until the scheduler lets them go on.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::support::sync::lock;
 
-/// What a parked task is about to do.
+/// The next action of a parked task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// A read of the backend is on its way there.
@@ -23,18 +23,18 @@ pub(super) enum Place {
     Return,
 }
 
-/// What becomes of a parked task.
+/// The scheduler's order to a parked task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// It goes on; a call's answer parks once more.
+    /// The task goes on; a call's answer parks once more.
     Go,
-    /// It goes on, and its answer comes at once.
+    /// The task goes on, and its answer comes at once.
     Through,
-    /// It surely fails.
+    /// The call surely fails.
     Fail,
-    /// It is done, and its answer is lost.
+    /// The call is done, and its answer is lost.
     Lose,
-    /// Its answer is lost, and it is done later.
+    /// The answer is lost, and the call is done later.
     Late,
 }
 
@@ -57,12 +57,12 @@ struct Parked {
 }
 
 impl Gates {
-    /// Parks here, unless the gates are open.
+    /// Parks the task here, unless the gates are open.
     pub(super) fn pass(&self, place: Place) -> Pass<'_> {
         Pass { gates: self, place, id: None }
     }
 
-    /// Lets everything through at once from now on, and lets go of all that is parked.
+    /// Lets all tasks through at once from now on, and releases all parked tasks.
     pub(super) fn open(&self) {
         let mut state = lock(&self.0);
         state.is_open = true;
@@ -74,17 +74,17 @@ impl Gates {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Parks everything from now on.
+    /// Parks all tasks from now on.
     pub(super) fn close(&self) {
         lock(&self.0).is_open = false;
     }
 
-    /// Where tasks are parked, in the order of their arrival.
+    /// Returns the places of the parked tasks, in the order of their arrival.
     pub(super) fn parked(&self) -> Vec<Place> {
         lock(&self.0).parked.iter().map(|parked| parked.place).collect()
     }
 
-    /// Lets one go on.
+    /// Lets one parked task go on.
     pub(super) fn release(&self, index: usize, order: Order) {
         let mut state = lock(&self.0);
         let parked = &mut state.parked[index];

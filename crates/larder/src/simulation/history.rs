@@ -1,4 +1,4 @@
-//! One history: a seed decides all that happens.
+//! One history: a seed decides all its steps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::simulation::mix::{Mix, Verb};
 use crate::simulation::oracle::Oracle;
 use crate::simulation::world::{Call, Loader, TAG, World};
 
-/// What went wrong in a history.
+/// The violation of a rule in a history.
 pub(super) struct Violation {
     pub(super) seed: u64,
     mix: &'static str,
@@ -33,9 +33,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Runs a history; how many steps it took.
+/// Runs a history. Returns the number of its steps.
 pub(super) async fn run(mix: Mix, seed: u64, oracle: Oracle) -> Result<u32, Violation> {
-    // The product's own chance follows the seed as well.
+    // The product's own random numbers follow the seed as well.
     crate::support::random::seed(seed);
     let mut rng = Rng::with_seed(seed);
     let plan = mix.plan(&mut rng);
@@ -56,7 +56,7 @@ struct History {
     steps: u32,
 }
 
-/// What the scheduler may do next.
+/// A step that the scheduler may take next.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Start,
@@ -128,7 +128,7 @@ impl History {
         self.finish().await;
     }
 
-    /// The next step, by weight. None if nothing is left to do.
+    /// Chooses the next step, by weight. None if no step is left.
     fn choose(&mut self, left: u32) -> Option<Step> {
         let plan = &self.world.plan;
         let mut steps = Vec::with_capacity(16);
@@ -209,7 +209,7 @@ impl History {
         self.world.gates.release(index, order);
     }
 
-    /// A record goes behind everybody's back.
+    /// Loses a record that no node has deleted.
     async fn lose(&mut self) {
         let key = match self.rng.u32(0..8) {
             0 => mark(Class::Tag, TAG),
@@ -235,7 +235,7 @@ impl History {
         drop(self.world.remote.memory().delete(&[delete]).await);
     }
 
-    /// Lets all end, and looks at what is left.
+    /// Lets all tasks end, and checks the final state.
     async fn finish(&mut self) {
         self.world.oracle().note(|| "the gates open".to_owned());
         self.finish_quietly().await;
@@ -279,7 +279,7 @@ impl History {
         }
     }
 
-    /// A lease without a load keeps other processes waiting.
+    /// Checks that no lease is left without a load: it would keep other processes waiting.
     async fn check_lease(&self, key: u64) {
         let is_lease = self.there(key).await.is_some_and(|there| there.header.kind == Kind::Lease)
             || self.lease_beside().await.is_some();
@@ -288,7 +288,7 @@ impl History {
         }
     }
 
-    /// A lease beside some version.
+    /// Returns a lease beside some version.
     async fn lease_beside(&self) -> Option<Key> {
         let namespace = Namespace::new("larder").expect("it is the default");
         let prefix = namespace.class_prefix(Class::Refresh);
@@ -297,8 +297,8 @@ impl History {
         page.records.into_iter().find(is_lease).map(|met| met.key)
     }
 
-    /// What a node holds is what the authority has, once it had to compare; and before that, if
-    /// the node itself has written what is there.
+    /// Checks that a node's entry is the authority's, once the node had to compare; and before
+    /// that, if the node itself has written the authority's entry.
     async fn check_end(&self, node: usize, key: u64, is_bound: bool) {
         let world = &self.world;
         let read = world.begin_read(node, key, false);

@@ -1,4 +1,4 @@
-//! Who loads what: one version is loaded by one node, as long as nothing goes wrong.
+//! Loads by node: one version is loaded by one node, as long as no fault occurs.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,13 +28,15 @@ impl Load {
 }
 
 impl Loads {
-    /// A loader has succeeded. Blames its node if another one has loaded the same version.
+    /// Adds a load whose loader has succeeded. Blames its node if another one has loaded the same
+    /// version.
     ///
-    /// Only where nothing else gives a value a new version while a load is about to begin.
+    /// The check applies only where no other step gives a value a new version while a load is about
+    /// to begin.
     pub(super) fn note(&self, plan: &Plan, oracle: &mut Oracle, load: Load) {
         // A short lease runs out where its load is slow to begin.
         let is_lost = plan.loses_records || plan.lease_limit < LONG;
-        // Whoever has waited for as long as his load may take loads himself.
+        // A caller that has waited for as long as its load may take loads itself.
         let is_impatient = plan.hard_timeout < LONG;
         if plan.mix.name != STALE.name || !plan.waits_for_leases || is_lost || is_impatient {
             return;
@@ -53,5 +55,5 @@ impl Loads {
     }
 }
 
-/// How long a lease lives that does not run out in a history.
+/// The life of a lease that does not run out in a history.
 const LONG: Duration = Duration::from_secs(60);

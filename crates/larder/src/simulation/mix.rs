@@ -1,4 +1,4 @@
-//! Kinds of histories: which operations, which mishaps, which settings.
+//! Kinds of histories: their operations, faults and settings.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::simulation::oracle::Bounds;
 
-/// What a caller may do.
+/// An operation of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Load,
@@ -36,18 +36,18 @@ pub(super) enum Verb {
 #[expect(clippy::struct_excessive_bools, reason = "independent settings of a kind")]
 pub(super) struct Mix {
     pub(super) name: &'static str,
-    /// What callers do, and how often.
+    /// The operations of callers, with their weights.
     verbs: &'static [(Verb, u32)],
     tags: bool,
-    /// Whether so much time passes that tags die, and processes forget what they know of them.
+    /// True if so much time passes that tags die, and processes forget their marks.
     tag_lives: bool,
-    /// Whether loaders are slow, and tagged values become stale and are kept long.
+    /// True if loaders are slow, and tagged values become stale and are kept long.
     slow: bool,
-    /// Whether time passes during a history, and values have a ttl and grace.
+    /// True if time passes during a history, and values have a ttl and grace.
     lives: bool,
     /// The share of histories in which callers have soft timeouts.
     impatience: f64,
-    /// Whether calls fail, are lost, come late or take too long.
+    /// True if calls fail, are lost, come late or take too long.
     faults: bool,
 }
 
@@ -102,7 +102,7 @@ pub(super) const TAGS: Mix = Mix {
     faults: false,
 };
 
-/// Nothing but loads that name their tag late, and changes of the tag.
+/// Only loads that name their tag late, and changes of the tag.
 pub(super) const LATE: Mix = Mix {
     name: "late",
     verbs: &[(Verb::LoadLate, 5), (Verb::InvalidateTag, 4), (Verb::Get, 1)],
@@ -129,7 +129,7 @@ pub(super) const TAG_LIVES: Mix = Mix {
     ..TAGS
 };
 
-/// Nothing but inserts, changes of their tag, and whether the values are there.
+/// Only inserts, changes of their tag, and checks that the values are there.
 pub(super) const TAG_ENDS: Mix = Mix {
     name: "tag ends",
     verbs: &[(Verb::Insert, 5), (Verb::InvalidateTag, 3), (Verb::Replace, 4)],
@@ -190,7 +190,7 @@ pub(super) const HAND_OUTS: Mix = Mix {
     ..LIVES
 };
 
-/// Nothing but values with a tag, and loads by callers in a hurry who know nothing of it.
+/// Only values with a tag, and loads by callers with short timeouts that do not name the tag.
 pub(super) const OFFERS: Mix = Mix {
     name: "offers",
     verbs: &[(Verb::GetWith, 12), (Verb::Insert, 4), (Verb::InvalidateTag, 4)],
@@ -199,7 +199,7 @@ pub(super) const OFFERS: Mix = Mix {
     ..LIVES
 };
 
-/// Nothing but slow loads, and changes of both nodes.
+/// Only slow loads, and changes of both nodes.
 pub(super) const SLOW: Mix = Mix {
     name: "slow",
     verbs: &[(Verb::GetWith, 8), (Verb::Invalidate, 3), (Verb::InvalidateTag, 2)],
@@ -208,7 +208,7 @@ pub(super) const SLOW: Mix = Mix {
     ..LIVES
 };
 
-/// Nothing but loads, refreshes and a few changes of values that age.
+/// Only loads, refreshes and a few changes of values that age.
 pub(super) const STALE: Mix = Mix {
     name: "stale",
     verbs: &[
@@ -223,7 +223,7 @@ pub(super) const STALE: Mix = Mix {
     ..LIVES
 };
 
-/// What [`LIVES`] does, over a store that fails: only what is confirmed promises anything.
+/// Like [`LIVES`], over a store that fails: only a confirmed change promises anything.
 pub(super) const FAULTS: Mix = Mix { name: "faults", lives: true, faults: true, ..LIVES };
 
 /// The settings of one history.
@@ -234,7 +234,7 @@ pub(super) struct Plan {
     pub(super) operations: u32,
     pub(super) keys: u64,
     pub(super) is_tagged: bool,
-    /// Whether the authority has a value when it begins.
+    /// True if the authority has a value when the history begins.
     pub(super) is_warm: bool,
     pub(super) waits_for_leases: bool,
     /// Short enough to be renewed in some histories, and lost where time passes.
@@ -254,11 +254,11 @@ pub(super) struct Plan {
     pub(super) loaders_hang: bool,
     /// The share of calls with a soft timeout.
     pub(super) impatient: f64,
-    /// The share of calls that know nothing of the tag.
+    /// The share of calls that do not name the tag.
     pub(super) untagged: f64,
     pub(super) loses_records: bool,
     pub(super) drops_callers: bool,
-    /// How eagerly the next operation starts, calls arrive and loaders go on.
+    /// Weights of the next steps: an operation starts, a call arrives, a loader goes on.
     pub(super) start_weight: u32,
     pub(super) call_weight: u32,
     pub(super) loader_weight: u32,
@@ -283,7 +283,8 @@ impl Mix {
         self.faults
     }
 
-    /// How long calls are waited for: so many seconds where they fail, and else to their end.
+    /// Returns how long calls are waited for: so many seconds where they fail, and else to their
+    /// end.
     fn patience(self, seconds: u64) -> Duration {
         let seconds = match self {
             Self { faults: true, .. } => seconds,
@@ -325,7 +326,7 @@ impl Mix {
             untagged: if rng.bool() { 0.1 } else { 0.5 },
             loses_records: rng.f64() < 0.3,
             drops_callers: rng.f64() < 0.1,
-            // What is lost with a tag shows only where no change overlaps another.
+            // Damage by a lost tag shows only where no change overlaps another.
             start_weight: if self.tag_lives && rng.bool() { 1 } else { rng.u32(1..12) },
             call_weight: if self.slow { 8 } else { rng.u32(1..8) },
             loader_weight: if self.slow { 1 } else { rng.u32(1..5) },
@@ -347,7 +348,7 @@ impl Plan {
         Verb::Get
     }
 
-    /// How long time moves at once.
+    /// Draws the time by which the clock moves at once.
     pub(super) fn step(&self, rng: &mut Rng) -> Option<Duration> {
         let steps: &[u64] = if self.mix.tag_lives {
             &[20, 2_000, 20 * MINUTE, 45 * MINUTE, 70 * MINUTE]
@@ -365,7 +366,8 @@ impl Plan {
 
     pub(super) fn bounds(&self) -> Bounds {
         if self.mix.faults {
-            // What was loaded without the authority is not compared, and its load may be long.
+            // A value that was loaded without the authority is not compared, and its load may be
+            // long.
             let most = Duration::from_secs(60);
             return Bounds { key: most, marks: most };
         }
@@ -373,5 +375,5 @@ impl Plan {
     }
 }
 
-/// In milliseconds.
+/// A minute, in milliseconds.
 const MINUTE: u64 = 60_000;

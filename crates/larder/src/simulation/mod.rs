@@ -1,11 +1,11 @@
 //! The protocol under random schedules.
 //!
 //! A *history* is two caches over one store, a few calls, and a scheduler that decides by a seed
-//! what happens next: a call of the store arrives or its answer does, a loader reads its source or
+//! which step is next: a call of the store arrives or its answer does, a loader reads its source or
 //! returns, another operation starts, a record is lost, time passes. All runs on one thread, and
-//! the same seed is the same history. The [`oracle`] then says whether anybody was told something
-//! that a confirmed change had made wrong. Without each single [`Rule`](crate::support::rule::Rule) some
-//! history finds that out.
+//! the same seed is the same history. The [`oracle`] then says whether a caller was told something
+//! that a confirmed change had made wrong. Without each single [`Rule`](crate::support::rule::Rule)
+//! some history finds that out.
 
 use std::ops::Range;
 
@@ -25,14 +25,14 @@ mod mix;
 mod oracle;
 mod world;
 
-/// Histories of each mix that a test run goes through. A debug build takes some thirty times as long for
-/// each, so `cargo xtask test` goes through all of them in an optimized one as well.
+/// The histories of each mix that a test run goes through. A debug build takes some thirty times as
+/// long for each, so `cargo xtask test` goes through all of them in an optimized one as well.
 const HISTORIES: u64 = if cfg!(debug_assertions) { 2_500 } else { 25_000 };
 
-/// Histories of all mixes together that a long run goes through.
+/// The histories of all mixes together that a long run goes through.
 const MANY: u64 = 40 * HISTORIES;
 
-/// Runs the histories of these seeds; the first violation.
+/// Runs the histories of these seeds. Fails with the first violation.
 fn search(mix: Mix, seeds: Range<u64>) -> Result<(), Violation> {
     let runtime = executor::runtime();
     for seed in seeds {
@@ -41,7 +41,7 @@ fn search(mix: Mix, seeds: Range<u64>) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Runs one history again, maybe without a rule, and tells all that happens in it.
+/// Runs one history again, maybe without a rule, and reports all its steps.
 fn replay(mix: Mix, seed: u64, removed: Option<Rule>) -> Option<Violation> {
     let run = || {
         let told = history::run(mix, seed, Oracle::default().with_log());

@@ -1,4 +1,4 @@
-//! What happened in a history, and what must not have.
+//! The events of a history, and the judgement of them.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ pub(super) type Node = usize;
 /// A moment of a history. No two events share one.
 pub(super) type Moment = u32;
 
-/// Everything that is judged.
+/// All events that are judged.
 #[derive(Default)]
 pub(super) struct Oracle {
     now: Moment,
-    /// The number that the loaders' source shows. Every change makes it anew before it begins.
+    /// The number that the loaders' source shows. Every change makes a new one before it begins.
     source: u32,
     values: Vec<Value>,
     changes: Vec<Change>,
@@ -22,18 +22,19 @@ pub(super) struct Oracle {
     log: Option<Vec<String>>,
 }
 
-/// A value that somebody may hold.
+/// A value that a caller may get.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) key: u64,
-    /// Who made it.
+    /// The node that made the value.
     pub(super) node: Node,
-    /// What the source showed to its loader, or which change inserted it.
+    /// The origin: the source's number as its loader saw it, or the change that inserted the value.
     origin: Origin,
     is_tagged: bool,
-    /// When the store last took it, or a node that cannot reach the store: its life began by then.
+    /// The time when the store last took it, or a node that cannot reach the store: its life began
+    /// by then.
     stored: Option<(Moment, Timestamp)>,
-    /// Whether somebody has given it another life, which may be shorter.
+    /// True if a call has given it another life, which may be shorter.
     is_retimed: bool,
 }
 
@@ -43,7 +44,7 @@ enum Origin {
     Insert { change: usize },
 }
 
-/// What a change is about.
+/// The scope of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Key(u64),
@@ -51,7 +52,7 @@ pub(super) enum Scope {
     All,
 }
 
-/// Whether what it hits may still be served for want of something better.
+/// The force of a change: whether the entries it hits may still be served as a fallback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Force {
     Hard,
@@ -65,9 +66,9 @@ struct Change {
     force: Force,
     source: u32,
     began: Moment,
-    /// When it returned, whatever it said.
+    /// The moment at which it returned, with any result.
     ended: Option<Moment>,
-    /// When it was confirmed.
+    /// The moment at which it was confirmed.
     confirmed: Option<(Moment, Timestamp)>,
 }
 
@@ -78,13 +79,13 @@ pub(super) struct Read {
     pub(super) key: u64,
     pub(super) began: Moment,
     pub(super) time: Timestamp,
-    /// Whether it takes a stale value.
+    /// True if the read takes a stale value.
     pub(super) takes_stale: bool,
-    /// How long after it was stored a value may be served.
+    /// The time for which a value may be served after it was stored.
     pub(super) longest: Option<Duration>,
 }
 
-/// After which time a node knows what another has done.
+/// The times after which a node knows another node's changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) key: Duration,
@@ -92,7 +93,7 @@ pub(super) struct Bounds {
 }
 
 impl Value {
-    /// The moment at which it was stored last, which tells its versions apart.
+    /// Returns the moment at which it was stored last, which tells its versions apart.
     pub(super) fn stored_at(&self) -> Option<Moment> {
         self.stored.map(|(moment, _)| moment)
     }
@@ -133,20 +134,20 @@ impl Oracle {
         self.values[usize::try_from(value).expect("it was made here")]
     }
 
-    /// A loader reads its source.
+    /// Makes the value of a loader that reads its source.
     pub(super) fn read_source(&mut self, node: Node, key: u64, is_tagged: bool) -> u64 {
         let origin = Origin::Load { source: self.source };
         self.make(Value { key, node, origin, is_tagged, stored: None, is_retimed: false })
     }
 
-    /// A loader is told what was there: whether it would make just the same.
+    /// True if a loader with this stale value would make the same value.
     pub(super) fn is_unmodified(&self, stale: u64, is_tagged: bool) -> bool {
         let stale = self.value(stale);
         stale.is_tagged == is_tagged
             && matches!(stale.origin, Origin::Load { source } if source == self.source)
     }
 
-    /// A value is stored at this time, at the latest: by the store, or by a node on its own.
+    /// Stores a value at this time, at the latest: in the store, or in a node on its own.
     pub(super) fn store(&mut self, value: u64, time: Timestamp) {
         let now = self.tick();
         let index = usize::try_from(value).expect("it was made here");
@@ -156,7 +157,7 @@ impl Oracle {
         }
     }
 
-    /// No task is left: what has begun has ended, also if nobody waited for it.
+    /// Ends all changes: no task is left, and each has ended, also if nobody waited for it.
     pub(super) fn settle(&mut self) {
         let now = self.tick();
         for change in &mut self.changes {
@@ -164,7 +165,7 @@ impl Oracle {
         }
     }
 
-    /// A value gets another life at this time, no longer than the first.
+    /// Gives a value another life at this time, no longer than the first.
     pub(super) fn retime(&mut self, value: u64, time: Timestamp) {
         self.store(value, time);
         let index = usize::try_from(value).expect("it was made here");
@@ -173,7 +174,7 @@ impl Oracle {
         }
     }
 
-    /// A change begins.
+    /// Begins a change.
     pub(super) fn begin(&mut self, node: Node, scope: Scope, force: Force) -> usize {
         self.source += 1;
         let (source, began) = (self.source, self.tick());
@@ -182,14 +183,14 @@ impl Oracle {
         self.changes.len() - 1
     }
 
-    /// The value that a change inserts.
+    /// Makes the value that a change inserts.
     pub(super) fn insert(&mut self, change: usize, key: u64, is_tagged: bool) -> u64 {
         let node = self.changes[change].node;
         let origin = Origin::Insert { change };
         self.make(Value { key, node, origin, is_tagged, stored: None, is_retimed: false })
     }
 
-    /// A change returns; `confirmed` if it promises something.
+    /// Ends a change. `confirmed` if it promises something.
     pub(super) fn end(&mut self, change: usize, confirmed: bool, time: Timestamp) {
         let now = self.tick();
         let change = &mut self.changes[change];
@@ -197,7 +198,7 @@ impl Oracle {
         change.confirmed = confirmed.then_some((now, time));
     }
 
-    /// A read returns a value.
+    /// Judges a value that a read returns.
     pub(super) fn judge(&mut self, read: Read, value: u64, bounds: Bounds) {
         self.tick();
         let found = self.value(value);
@@ -237,15 +238,15 @@ impl Oracle {
             }
     }
 
-    /// Whether this value is a node's own insert: once that is over, the node holds it or nothing,
-    /// as long as the authority has it.
+    /// True if this value is a node's own insert. Once the insert is over, the node has that value
+    /// or none, as long as the authority has it.
     pub(super) fn is_inserted_by(&self, node: Node, value: u64) -> bool {
         let value = self.value(value);
         value.node == node && matches!(value.origin, Origin::Insert { .. })
     }
 
-    /// An insert whose value is still there, fresh, when a change begins, and stays until it ends:
-    /// it was confirmed before, and no other change has overlapped or followed it.
+    /// Returns an insert whose value is still there, fresh, when a change begins, and stays until
+    /// it ends: it was confirmed before, and no other change has overlapped or followed it.
     pub(super) fn surely_there(&self, change: usize, key: u64) -> Option<usize> {
         let asking = &self.changes[change];
         let is_still_there = |value: &Value, insert: usize| {
@@ -270,7 +271,7 @@ impl Oracle {
         })
     }
 
-    /// A call fails.
+    /// Judges the failure of a call.
     pub(super) fn fail(&mut self, what: &str, kind: ErrorKind, allowed: &[ErrorKind]) {
         self.tick();
         self.note(|| format!("{what} fails: {kind:?}"));
@@ -300,8 +301,8 @@ impl Oracle {
     }
 }
 
-/// When an insert was surely over. One whose answer was lost may be taken by the store when its
-/// caller has long gone: then it is as new as that.
+/// Returns the moment at which an insert was surely over. An insert whose answer was lost may be
+/// taken by the store when its caller has long gone. Then it is as new as that.
 fn end_of(insert: &Change, value: &Value) -> Option<Moment> {
     if let Some((moment, _)) = insert.confirmed {
         return Some(moment);

@@ -1,4 +1,4 @@
-//! Two caches over one slow store, and what their callers do.
+//! Two caches over one slow store, and the calls of their callers.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +18,7 @@ use crate::simulation::mix::{Plan, Verb};
 use crate::simulation::oracle::{Force, Node, Oracle, Read, Scope};
 use crate::support::sync::lock;
 
-/// All that a history is made of.
+/// The parts of a history.
 pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) clock: ManualClock,
@@ -36,21 +36,21 @@ pub(super) struct Call {
     pub(super) node: Node,
     pub(super) key: u64,
     pub(super) loader: Loader,
-    /// Whether it knows nothing of the tag.
+    /// True if the call does not name the tag.
     pub(super) is_untagged: bool,
-    /// How long it waits where a stale value is there.
+    /// The time that it waits where a stale value is there.
     pub(super) soft_timeout: Option<Duration>,
 }
 
-/// How a call's loader behaves, should it run.
+/// The behaviour of a call's loader, should it run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loader {
     Loads,
-    /// It says so if the stale value is still right.
+    /// Returns "not modified" if the stale value is still right.
     Compares,
     Fails,
     FindsNone,
-    /// It never answers.
+    /// Never answers.
     Hangs,
 }
 
@@ -128,7 +128,8 @@ impl World {
     async fn read(self: &Arc<Self>, call: Call) {
         let plan = &self.plan;
         let loads = !matches!(call.verb, Verb::Get | Verb::GetStale | Verb::Peek);
-        // A load falls back on what is stale, also by a mark before its ttl is over.
+        // A load falls back on a stale value, also one that a mark made stale before its ttl was
+        // over.
         let may_fail = plan.loaders_fail || plan.loaders_hang || plan.mix.has_faults();
         let may_fall_back = may_fail || call.soft_timeout.is_some();
         let takes_stale = call.verb == Verb::GetStale || (loads && may_fall_back);
@@ -147,7 +148,7 @@ impl World {
             _ => self.tagged(call).load(&call.key, self.loader(call)).await,
         };
         let mut allowed = self.failures(plan.is_strict);
-        // A load of the other node that hangs is a failure for those who have waited for it.
+        // A load of the other node that hangs is a failure for the calls that have waited for it.
         if loads && (plan.loaders_fail || plan.loaders_hang || plan.mix.has_faults()) {
             allowed.push(ErrorKind::Loader);
         }
@@ -237,7 +238,8 @@ impl World {
         reach.map(|reach| reach == Reach::Confirmed)
     }
 
-    /// A change says whether a fresh value was there: one that nothing can have taken away was.
+    /// Checks a change that tells whether a fresh value was there. A value that no change can have
+    /// removed was there.
     fn check_presence(&self, change: usize, call: Call, was_there: bool) {
         let plan = &self.plan;
         if was_there || plan.loses_records || plan.ttl.is_some() || plan.mix.has_faults() {
@@ -249,7 +251,7 @@ impl World {
         }
     }
 
-    /// A change of life says nothing about values.
+    /// Changes a life, which says nothing about values.
     async fn tend(&self, call: Call) {
         let cache = &self.nodes[call.node];
         let tended = match call.verb {
@@ -261,7 +263,7 @@ impl World {
         }
     }
 
-    /// How a call may fail that tells of the store's failures.
+    /// Returns the errors by which a call may fail that reports the store's failures.
     fn failures(&self, tells: bool) -> Vec<ErrorKind> {
         if tells && self.plan.mix.has_faults() {
             vec![ErrorKind::Unavailable, ErrorKind::Timeout]
@@ -274,7 +276,7 @@ impl World {
         self.oracle().fail(what, error.kind(), allowed);
     }
 
-    /// The node's cache, with the tag in its options unless the loader names it.
+    /// Returns the node's cache, with the tag in its options unless the loader names it.
     fn tagged(&self, call: Call) -> Cache<u64, u64> {
         let mut options = Options::new();
         if self.tags(call) && !matches!(call.verb, Verb::LoadLate | Verb::LoadEarly) {
@@ -286,7 +288,7 @@ impl World {
         self.nodes[call.node].with(options)
     }
 
-    /// Whether what the call writes has the tag.
+    /// True if the value that the call writes has the tag.
     fn tags(&self, call: Call) -> bool {
         self.plan.is_tagged && !call.is_untagged
     }
@@ -305,7 +307,8 @@ impl World {
                 let (value, is_unmodified) = world.load(call, load.stale).await?;
                 let loaded = match call.loader {
                     Loader::Compares if is_unmodified => {
-                        // The callers get it with a new life, whether or not that is stored.
+                        // The callers get the stale value with a new life, whether or not that is
+                        // stored.
                         load.stale.into_iter().for_each(|stale| world.keep(stale));
                         Loaded::not_modified()
                     }
@@ -318,7 +321,7 @@ impl World {
         }
     }
 
-    /// What the source shows, and whether the stale value shows the same.
+    /// Reads the source. Returns its value, and whether the stale value is the same.
     async fn load(&self, call: Call, stale: Option<u64>) -> Result<(u64, bool)> {
         let began = self.clock.now();
         let over = stale.map(|stale| loads::Load::new(&self.oracle(), call.node, stale, began));
@@ -344,8 +347,8 @@ impl World {
         Ok((value, is_unmodified))
     }
 
-    /// A node may keep the value on its own from now on: where the store cannot be reached, once it
-    /// knows that.
+    /// Lets a node keep the value on its own from now on: where the store cannot be reached, once
+    /// the node knows that.
     fn keep(&self, value: u64) {
         let calls = if self.plan.mix.has_faults() { 3 } else { 0 };
         self.oracle().store(value, self.clock.now().after(self.plan.backend_timeout * calls));

@@ -79,7 +79,7 @@ impl Snapshot {
 
     /// Time from one automatic save to the next. Default: never.
     ///
-    /// With it a save also begins when 8 MiB of changes have been noted since the last. Once there
+    /// With it a save also begins when 8 MiB of changes have been logged since the last. Once there
     /// are 16 MiB, the logs of saves that failed included, all that is saved is gone until the next.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);

@@ -15,23 +15,23 @@ use larder_core::{Clock, Timestamp};
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The exact reading.
+    /// Returns the exact reading.
     #[inline]
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp::from_nanos(ORIGIN + source::now())
     }
 
-    /// A cheap reading, at most 16 ms behind the exact one.
+    /// Returns a cheap reading, at most 16 ms behind the exact one.
     ///
-    /// Right after the machine was suspended it lacks that time until somebody reads exactly.
+    /// Right after the machine was suspended it lacks that time until the next exact reading.
     #[inline]
     #[must_use]
     pub fn coarse(&self) -> Timestamp {
         Timestamp::from_nanos(ORIGIN + source::coarse())
     }
 
-    /// The wall clock's time since 1970; zero before that.
+    /// Returns the wall clock's time since 1970; zero before that.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that asks the system")]
     pub(crate) fn wall() -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -41,9 +41,9 @@ impl SystemClock {
 /// The clock of a cache. An enum, because a virtual call costs a hit more than the reading does.
 #[derive(Clone)]
 pub(crate) enum LocalClock {
-    /// The system's.
+    /// The system's clock.
     System,
-    /// The one the cache was built with.
+    /// The clock that the cache was built with.
     Injected(Arc<dyn Clock>),
 }
 
@@ -64,7 +64,7 @@ impl LocalClock {
         }
     }
 
-    /// The same for who takes any clock.
+    /// Returns the clock for code that takes any clock.
     pub(crate) fn shared(&self) -> Arc<dyn Clock> {
         match self {
             Self::System => Arc::new(SystemClock),
@@ -72,7 +72,7 @@ impl LocalClock {
         }
     }
 
-    /// The wall clock's time since 1970, if the clock knows it.
+    /// Returns the wall clock's time since 1970, if the clock knows it.
     pub(crate) fn wall(&self) -> Option<Duration> {
         match self {
             Self::System => Some(SystemClock::wall()),
@@ -80,8 +80,8 @@ impl LocalClock {
         }
     }
 
-    /// Whether this reading still lies ahead: coarse first, exact in the last 16 ms, and without any
-    /// clock for what never comes.
+    /// True if this reading still lies ahead. Reads the coarse clock first, the exact one in the
+    /// last 16 ms, and no clock for a time that never comes.
     #[inline]
     pub(crate) fn is_before(&self, reading: Timestamp) -> bool {
         reading == Timestamp::FAR
@@ -99,11 +99,11 @@ impl fmt::Debug for LocalClock {
     }
 }
 
-/// Where the readings begin: a record of another process may be older than this machine's last start,
-/// and its age is reckoned back from now. 2⁶² nanoseconds are 146 years.
+/// The first reading. A record of another process may be older than this machine's last start, and
+/// its age is reckoned back from now. 2⁶² nanoseconds are 146 years.
 const ORIGIN: u64 = 1 << 62;
 
-/// How far a coarse reading may be behind.
+/// The most that a coarse reading may be behind.
 const COARSE_NANOS: u64 = 16_000_000;
 
 #[cfg(target_os = "linux")]
@@ -114,8 +114,9 @@ mod source {
 
     use super::COARSE_NANOS;
 
-    /// The time this machine has been suspended: one number of the kernel for all, kept because
-    /// no coarse clock counts it. Each measurement is at most the truth, so the largest is best.
+    /// The time this machine has been suspended. It is one number for the whole kernel, stored
+    /// because no coarse clock counts it. Each measurement is at most the truth, so the largest is
+    /// best.
     static SUSPENDED: AtomicU64 = AtomicU64::new(0);
 
     #[inline]

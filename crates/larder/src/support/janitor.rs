@@ -1,10 +1,10 @@
-//! The threads that free what has died.
+//! The threads that free dead entries.
 //!
-//! One of them sweeps, cache after cache, and the other one watches it: where a listener or the end
+//! One thread sweeps, cache after cache, and another one watches it. Where a listener or the drop
 //! of a value takes long, the watcher goes on with the other caches, and another thread watches.
-//! Two for the process, so that a hundred caches do not make a hundred threads, and one more for
-//! each cache whose own code holds a thread up. They exist while a cache needs them, which they
-//! never keep alive (`docs/decisions/0005-janitor-thread.md`).
+//! There are two threads for the process, so that a hundred caches do not make a hundred threads,
+//! and one more for each cache whose own code holds a thread up. They exist while a cache needs
+//! them, and never keep a cache alive (`docs/decisions/0005-janitor-thread.md`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,7 +15,7 @@ use larder_core::{Sweep, Timestamp};
 
 use crate::support::clock::SystemClock;
 
-/// Sweeps it every so often until it is gone.
+/// Sweeps the cache regularly until it is gone.
 pub(crate) fn keep_swept(sweep: Weak<dyn Sweep>) {
     let mut janitor = janitor();
     janitor.jobs.push(Job { sweep, round: 0, is_under_way: false });
@@ -34,14 +34,14 @@ struct Janitor {
     jobs: Vec<Job>,
     round: u64,
     is_woken: bool,
-    /// Counts the threads that have swept, one after the other.
+    /// The number of threads that have swept, one after the other.
     turn: u64,
-    /// Whether a thread sweeps, which has the last turn.
+    /// True if a thread sweeps. That thread is the last one that `turn` counts.
     is_swept: bool,
-    /// When the thread that sweeps began what it is doing. None between two caches.
+    /// The time when the sweeping thread began with the present cache. None between two caches.
     began: Option<Timestamp>,
     is_watched: bool,
-    /// The process whose threads these are.
+    /// The process that these threads belong to.
     pid: u32,
 }
 
@@ -52,7 +52,8 @@ struct Job {
     is_under_way: bool,
 }
 
-/// A thread's life: it watches until it is needed, sweeps until another one has taken its place.
+/// Runs a thread's life: it watches until it is needed, and sweeps until another thread has taken
+/// over.
 fn run() {
     let mut guard = janitor();
     while let Some(watched) = watch(guard) {
@@ -63,7 +64,8 @@ fn run() {
     }
 }
 
-/// Waits until nobody sweeps or whoever does is held up. None if there is nothing left to sweep.
+/// Waits until no thread sweeps, or the sweeping thread is held up. None if nothing is left to
+/// sweep.
 fn watch(mut janitor: Guard) -> Option<Guard> {
     loop {
         if janitor.jobs.is_empty() {
@@ -80,14 +82,14 @@ fn watch(mut janitor: Guard) -> Option<Guard> {
     }
 }
 
-/// Sweeps round after round. Comes back to watch if another one has taken its place meanwhile, and
-/// nobody watches.
+/// Sweeps round after round. Returns to watch if another thread has taken over meanwhile, and no
+/// thread watches.
 fn sweep(mut janitor: Guard) -> Option<Guard> {
     let turn = janitor.take_turn();
     while janitor.turn == turn {
         if let Some((place, sweep)) = janitor.next() {
             drop(janitor);
-            // The user's code in there is guarded already, but for what its values do when dropped.
+            // The user's code in a sweep is guarded already, except for the drops of its values.
             let _ = catch_unwind(AssertUnwindSafe(|| sweep.sweep()));
             let _ = catch_unwind(AssertUnwindSafe(|| drop(sweep)));
             janitor = self::janitor();
@@ -106,13 +108,13 @@ fn sweep(mut janitor: Guard) -> Option<Guard> {
 /// Waits for the next round.
 fn rest(janitor: Guard) -> Guard {
     drop(janitor);
-    // However often it is woken.
+    // The rest comes first, however often the janitor is woken.
     thread::park_timeout(SHORTEST_REST);
     let mut janitor = self::janitor();
     if !janitor.is_woken {
         janitor = wait(janitor, PERIOD.saturating_sub(SHORTEST_REST));
     }
-    // An exact reading, for the coarse clock's sake.
+    // An exact reading keeps the coarse clock right.
     let _ = SystemClock.now();
     janitor.round += 1;
     janitor.is_woken = false;
@@ -120,7 +122,7 @@ fn rest(janitor: Guard) -> Guard {
 }
 
 impl Janitor {
-    /// Sees to it that there is a thread.
+    /// Makes sure that a thread runs.
     fn start(&mut self) {
         let pid = std::process::id();
         if self.pid != pid {
@@ -140,8 +142,8 @@ impl Janitor {
         }
     }
 
-    /// Starts a thread that watches. Without it nothing is freed early, or one listener holds up the
-    /// others; nothing dead is served either.
+    /// Starts a thread that watches. Without it no entry is freed early, or one listener holds up
+    /// the others; but no dead entry is served.
     fn spawn(&mut self) {
         let thread = thread::Builder::new().name("larder-janitor".to_owned()).spawn(run);
         self.is_watched = thread.is_ok();
@@ -157,7 +159,7 @@ impl Janitor {
         self.turn
     }
 
-    /// What is to be swept next in this round.
+    /// Returns the cache that is to be swept next in this round.
     fn next(&mut self) -> Option<(Weak<dyn Sweep>, Arc<dyn Sweep>)> {
         self.jobs.retain(|job| job.sweep.strong_count() > 0);
         for job in &mut self.jobs {
@@ -205,13 +207,13 @@ static JANITOR: Mutex<Janitor> = Mutex::new(Janitor {
     pid: 0,
 });
 
-/// Somebody is to look again.
+/// Wakes the threads, which then check the state again.
 static CHANGED: Condvar = Condvar::new();
 
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// How long one cache may keep the others waiting.
+/// The time for which one cache may keep the others waiting.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Between two rounds, also if caches are invalidated all the time.
+/// The shortest pause between two rounds, also if caches are invalidated all the time.
 const SHORTEST_REST: Duration = Duration::from_millis(5);

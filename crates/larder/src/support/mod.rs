@@ -1,4 +1,4 @@
-//! What everything else stands on: time, the runtime, locks, threads, chance.
+//! Support for all other modules: time, the runtime, locks, threads, random numbers.
 
 pub(crate) mod clock;
 pub(crate) mod janitor;

@@ -26,8 +26,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A thread that waits, and whether it has been woken. The thread's own token does not say: what
-/// the future runs, such as another wait or a channel, may have used it up.
+/// A thread that waits, and whether it has been woken. The thread's own token does not tell: code
+/// that the future runs, such as another wait or a channel, may have used it up.
 struct Parked {
     thread: Thread,
     woken: AtomicBool,

@@ -1,16 +1,16 @@
-//! Chance: random numbers that a forked process does not share with its parent.
+//! Random numbers that a forked process does not share with its parent.
 
 use std::cell::RefCell;
 
 use fastrand::Rng;
 use larder_core::Version;
 
-/// A random number from 0 up to 1.
+/// Returns a random number from 0 up to 1.
 pub(crate) fn unit() -> f64 {
     draw(Rng::f64)
 }
 
-/// A random number below this one, which is above zero.
+/// Returns a random number below this bound, which is above zero.
 pub(crate) fn below(bound: u32) -> u32 {
     draw(|rng| rng.u32(..bound))
 }
@@ -56,7 +56,7 @@ mod tests {
         seed(1);
         assert_eq!(unit().to_bits(), first.to_bits());
         seed(1);
-        // What a forked child finds.
+        // In a forked child the process id differs from the stored one.
         CHANCE.with_borrow_mut(|chance| chance.as_mut().unwrap().pid += 1);
         assert_ne!(unit().to_bits(), first.to_bits());
     }

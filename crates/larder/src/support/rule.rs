@@ -1,4 +1,4 @@
-//! The rules of coherence that the simulator takes away one by one, to see the damage found.
+//! The rules of coherence. The simulator takes each one away, to see that the damage is found.
 
 /// A rule whose absence must be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(crate) enum Rule {
     LocalAfterAuthority,
     /// Only a flight that is valid now is joined.
     JoinValid,
-    /// A flight is joined only while it is younger than the bounds of what others have done.
+    /// A flight is joined only while it is younger than the bounds for other processes' changes.
     JoinYoung,
     /// A value from before a load is judged again when a caller takes it.
     JudgedWhenTaken,
@@ -25,21 +25,21 @@ pub(crate) enum Rule {
     FillFenced,
     /// A tag's life is extended before an entry that would outlive it is stored or lengthened.
     ExtendTags,
-    /// It is extended by the tag's version, and the tag is never written again.
+    /// A tag's life is extended by the tag's version, and the tag is never written again.
     ExtendByVersion,
-    /// Where the extension is refused, nothing is stored.
+    /// Where the extension is refused, no entry is stored.
     RefusedExtension,
-    /// A tag is forgotten only while nobody in this process holds it.
+    /// A tag is forgotten only while no entry, load or fetch in this process has it.
     ForgetUnheld,
-    /// What is read is trusted from when it was asked for, not from when the answer came.
+    /// An answer is trusted from the time of the question, not from the time when it came.
     TrustedSinceAsked,
     /// A load over a value that may be served leaves a lease beside it.
     LeaseBeside,
-    /// After it has left that lease, a load looks at the key again.
+    /// A load reads the key again after it has left that lease.
     SecondLook,
 }
 
-/// Whether the rule is in force: always, but in a simulation that takes it away.
+/// True if the rule is in force: always, but in a simulation that takes it away.
 #[cfg(not(test))]
 pub(crate) const fn holds(_rule: Rule) -> bool {
     true

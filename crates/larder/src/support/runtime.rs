@@ -14,7 +14,7 @@ use crate::support::clock::{LocalClock, SystemClock};
 pub(crate) use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 pub(crate) use tokio::task::{unconstrained, yield_now};
 
-/// Leave to load, given back when it is dropped.
+/// A permit to load, given back when it is dropped.
 pub(crate) type Permit<'a> = tokio::sync::SemaphorePermit<'a>;
 
 /// A runtime's identity.
@@ -38,7 +38,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Whether the caller has a runtime, to drive its timers and tasks.
+/// Requires that the caller has a runtime, which drives its timers and tasks.
 ///
 /// # Errors
 /// [`NoRuntime`](ErrorKind::NoRuntime) if not.
@@ -49,7 +49,7 @@ pub(crate) fn require() -> Result<()> {
 /// Starts a task on the caller's runtime.
 ///
 /// # Errors
-/// [`NoRuntime`](ErrorKind::NoRuntime) outside of one.
+/// [`NoRuntime`](ErrorKind::NoRuntime) outside of a runtime.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     match Handle::try_current() {
         Ok(handle) => {
@@ -84,7 +84,7 @@ pub(crate) fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> R
     spawned.map(drop).map_err(|error| Error::with_source(ErrorKind::Unavailable, "open", error))
 }
 
-/// Runs what waits for files on a thread that may wait: here, if there is no runtime.
+/// Runs code that waits for files, on a thread that may wait: here, if there is no runtime.
 pub(crate) async fn apart<T: Send + 'static>(
     task: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
@@ -97,8 +97,8 @@ pub(crate) async fn apart<T: Send + 'static>(
     })
 }
 
-/// How long a task has kept its thread. A task that does much by itself, such as decoding, lets
-/// others run whenever its slice is over.
+/// The time for which a task has kept its thread. A task that does much by itself, such as
+/// decoding, lets others run whenever its slice is over.
 pub(crate) struct Slice {
     began: Timestamp,
 }
@@ -108,7 +108,8 @@ impl Slice {
         Self { began: SystemClock.now() }
     }
 
-    /// Never for code that blocks its thread: it would wait for the others on that thread.
+    /// True if the slice is over. Never true for code that blocks its thread: it would wait for the
+    /// others on that thread.
     pub(crate) fn is_over(&self) -> bool {
         SystemClock.now().since(self.began) >= SLICE && !BLOCKED.get()
     }
@@ -127,20 +128,21 @@ pub(crate) fn wake_after_others(context: &mut Context<'_>) {
     let _ = pin!(yield_now()).poll(context);
 }
 
-/// Real time, whatever the cache's clock: it is the other tasks' time. Far below the 10 ms that
-/// a task may keep its thread, because one step after it may be long.
+/// The length of a slice. It is real time, whatever the cache's clock, because it is the other
+/// tasks' time. It is far below the 10 ms that a task may keep its thread, because one step after
+/// it may be long.
 const SLICE: Duration = Duration::from_millis(2);
 
-/// The caller's runtime, if it runs all of its tasks on one thread.
+/// Returns the caller's runtime, if it runs all of its tasks on one thread.
 pub(crate) fn single_threaded() -> Option<RuntimeId> {
     let handle = Handle::try_current().ok()?;
     matches!(handle.runtime_flavor(), RuntimeFlavor::CurrentThread).then(|| handle.id())
 }
 
-/// Runs a future on this thread, letting its runtime's other tasks move elsewhere where that is
-/// possible.
+/// Runs a future on this thread. Other tasks of its runtime move elsewhere where that is possible.
 pub(crate) fn blocking<T>(future: impl Future<Output = T>) -> T {
-    // A task has so many steps until it must yield. One that blocks cannot: it would wait for ever.
+    // A task has so many steps until it must yield. A task that blocks cannot yield: it would wait
+    // for ever.
     let run = || {
         let _blocked = Blocked(BLOCKED.replace(true));
         crate::support::park::block_on(unconstrained(future))
@@ -152,11 +154,11 @@ pub(crate) fn blocking<T>(future: impl Future<Output = T>) -> T {
 }
 
 thread_local! {
-    /// Whether this thread is blocked by a future that it runs.
+    /// True if this thread is blocked by a future that it runs.
     static BLOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Restores what was there before.
+/// Restores the earlier value when it is dropped.
 struct Blocked(bool);
 
 impl Drop for Blocked {
@@ -169,7 +171,7 @@ fn no_runtime() -> Error {
     Error::new(ErrorKind::NoRuntime, "cache", "call it from within a tokio runtime")
 }
 
-/// A thread with a runtime of its own, for callers that have none: ends with the last handle.
+/// A thread with a runtime of its own, for callers that have none. It ends with the last handle.
 #[derive(Debug)]
 pub(crate) struct IoThread {
     handle: Handle,
@@ -192,8 +194,8 @@ impl IoThread {
         Ok(Self { handle, _stop: stop })
     }
 
-    /// Starts a task there. From that very thread, as a listener may call it, on another one, which
-    /// ends with what comes back.
+    /// Starts a task on the thread. A call from that very thread, as from a listener, starts it on
+    /// another one, which ends with the returned handle.
     pub(crate) fn spawn(
         &self,
         task: impl Future<Output = ()> + Send + 'static,
@@ -211,7 +213,7 @@ impl IoThread {
         Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
     }
 
-    /// Runs a future there and waits for it on this thread.
+    /// Runs a future on the thread and waits for it on this thread.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -223,7 +225,8 @@ impl IoThread {
 }
 
 pin_project! {
-    /// A wait on the cache's clock: without a box for the system's, none at all for ever.
+    /// A wait on the cache's clock: without a box for the system's clock, and no wait at all for
+    /// ever.
     #[project = SleepProjection]
     pub(crate) enum Sleep {
         Forever,
@@ -257,8 +260,8 @@ impl Future for Sleep {
 }
 
 pin_project! {
-    /// A future, unless another ends first. Not an async function, whose future would hold room for
-    /// both twice: a load is several of these, one inside the other.
+    /// A future, unless another ends first. It is not an async function, whose future would reserve
+    /// space for both twice: a load is several of these, one inside the other.
     pub(crate) struct Unless<E, F> {
         #[pin]
         end: E,

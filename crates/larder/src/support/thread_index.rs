@@ -1,17 +1,17 @@
-//! Seats: small numbers that threads have to themselves, to find what only they write.
+//! Indexes of threads: small numbers, each for one thread alone, to find data that only it writes.
 //!
-//! Invariant: no two threads have one seat at the same time. A thread gives its seat back when it
-//! ends, under the lock under which the next one takes it, so that one sees all this one wrote.
+//! Invariant: no two threads have one index at the same time. A thread gives its index back when it
+//! ends, under the lock under which the next thread takes it, so the next one sees all its writes.
 
 use std::cell::Cell;
 use std::sync::Mutex;
 
 use crate::support::sync::lock;
 
-/// How many threads have a seat at once.
+/// The number of threads that have an index at once.
 pub(crate) const SEATS: usize = 128;
 
-/// This thread's seat; [`SEATS`] or above if all are taken, or the thread is ending.
+/// Returns this thread's index; [`SEATS`] or above if all are taken, or the thread is ending.
 #[inline]
 pub(crate) fn of_this_thread() -> usize {
     match SEAT.get() {
@@ -34,7 +34,7 @@ fn take() -> usize {
 }
 
 thread_local! {
-    // Without a destructor, so that finding it is one load.
+    // Without a destructor, so that reading it is one load.
     static SEAT: Cell<usize> = const { Cell::new(UNKNOWN) };
     static LEAVING: Leaving = const { Leaving };
 }
@@ -43,7 +43,7 @@ static TAKEN: Mutex<[bool; SEATS]> = Mutex::new([false; SEATS]);
 
 const UNKNOWN: usize = usize::MAX;
 
-/// Gives the seat back when its thread ends.
+/// Gives the index back when its thread ends.
 struct Leaving;
 
 impl Drop for Leaving {
@@ -55,7 +55,7 @@ impl Drop for Leaving {
     }
 }
 
-/// For tests that take all seats, or need some.
+/// A lock for tests that take all indexes, or need some.
 #[cfg(test)]
 pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
@@ -67,7 +67,7 @@ mod tests {
     use super::{ALONE, SEATS, of_this_thread};
     use crate::support::sync::lock;
 
-    /// The seats of so many threads at once.
+    /// Returns the indexes of so many threads at once.
     fn seats(threads: usize) -> Vec<usize> {
         let all_there = Barrier::new(threads);
         std::thread::scope(|scope| {
