@@ -1,4 +1,4 @@
-//! What reads and loads allocate.
+//! Allocations of reads and loads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +45,9 @@ fn hits_allocate_nothing() {
     }
 }
 
-/// A load in memory: its loader's box and its task, which boxes what comes before the loader and
-/// what comes after it, so that a load that waits takes little memory; its flight, the flight's link
-/// and the list of its wakers. The entry's metadata is in its slot.
+/// The allocations of a load in memory: its loader's box and its task, which boxes the steps before
+/// the loader and the steps after it, so that a load that waits takes little memory; its flight,
+/// the flight's link and the list of its wakers; the entry's metadata beside the slot.
 const MISS_ALLOCATIONS: u64 = 7;
 
 #[test]
@@ -66,7 +66,7 @@ fn hits_of_a_cache_allocate_nothing_alone_and_over_a_backend() {
                 }
             });
         };
-        // The first time, threads make what they keep for themselves.
+        // Threads make their own data at the first call.
         hit();
         assert_eq!(allocation_counter::measure(hit).count_total, 0);
     }
@@ -137,7 +137,7 @@ fn a_miss_allocates_its_task_its_loader_its_flight_and_its_entry() {
     assert_eq!(info.count_total / 1_000, MISS_ALLOCATIONS);
 }
 
-/// A future is part of its caller's: what is rarely needed is boxed.
+/// A future is part of its caller's future: parts that are rarely needed are boxed.
 #[test]
 fn futures_stay_small() {
     let clock = Arc::new(ManualClock::new());
@@ -161,12 +161,12 @@ fn futures_stay_small() {
 #[test]
 fn a_frame_is_one_allocation_and_none_to_read_what_is_as_it_was() {
     let value = Bytes::from(vec![7; 10_000]);
-    // That bytes are shared is noted in an allocation of theirs.
+    // Shared bytes have one allocation more, which counts the sharers.
     let _shared = value.clone();
     let place = [b'p'; 100];
     let ring = Keyring::new(7, [(7, [7; 32])]).unwrap();
     let (plain, sealed) = (Pipeline::new(Raw), Pipeline::new(Raw).encrypt(ring));
-    // What is decrypted is new, and so is the note that Raw shares it with the value.
+    // Decrypted bytes are new, and so is the counter by which Raw shares them with the value.
     for (pipeline, reads) in [(plain, 0), (sealed, 2)] {
         let mut bytes = Bytes::new();
         let encode = || bytes = pipeline.encode_at(&value, &place).unwrap();

@@ -1,11 +1,11 @@
-//! What `ARCHITECTURE.md` promises of the source text: mostly what is not there.
+//! The promises of `ARCHITECTURE.md` about the source text: mostly about absent code.
 #![expect(clippy::unwrap_used, reason = "a tree that cannot be read fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of `larder` from the top down: each names only itself and what stands below it.
+/// The modules of `larder` from the top down: each names only itself and modules below it.
 const ORDER: [&str; 21] = [
     "macros",
     "config",
@@ -30,7 +30,7 @@ const ORDER: [&str; 21] = [
     "support",
 ];
 
-/// The same of `larder-disk`.
+/// The modules of `larder-disk` from the top down.
 const DISK_ORDER: [&str; 15] = [
     "opener", "backend", "examine", "thread", "write", "shared", "read", "store", "folder",
     "record", "config", "bound", "time", "event", "error",
@@ -63,8 +63,8 @@ fn every_module_has_a_place_in_the_order() {
     }
 }
 
-/// Files without imports among those that are left are taken away, round by round. The files that are
-/// left in the end import each other in a circle, or import such files.
+/// Files that import none of the remaining files are removed, round by round. The files that remain
+/// in the end import each other in a circle, or import such files.
 #[test]
 fn files_import_each_other_in_no_circle() {
     for package in ["larder-core", "larder", "larder-disk"] {
@@ -81,7 +81,7 @@ fn files_import_each_other_in_no_circle() {
     }
 }
 
-/// A file is read at one sitting, a function at one look (`CONTRIBUTING.md`).
+/// The limits let a reader read a file in one go, and see a function at once (`CONTRIBUTING.md`).
 #[test]
 fn files_and_functions_are_short() {
     let mut long = BTreeSet::new();
@@ -115,7 +115,7 @@ const PACKAGES: [&str; 7] = [
 const LONGEST_FILE: usize = 300;
 const LONGEST_FUNCTION: usize = 70;
 
-/// The functions of a formatted file that have a body of lines, and how many those are.
+/// Returns the functions of a formatted file that have a body of several lines, and their lengths.
 fn functions<'a>(lines: &[&'a str]) -> Vec<(&'a str, usize)> {
     let mut found = Vec::new();
     for (number, line) in lines.iter().enumerate() {
@@ -172,7 +172,7 @@ fn nothing_is_unsafe() {
 
 #[test]
 fn nothing_is_printed() {
-    // What the suite skips must be seen by whoever runs it.
+    // Cases that the suite skips must be printed for the person who runs it.
     let skipped = ("larder-testkit", "conformance/mod.rs");
     assert_named_only_in(&["println", "eprintln", "print", "eprint", "dbg"], &[skipped]);
 }
@@ -201,20 +201,20 @@ fn a_codec_sees_neither_keys_nor_clocks() {
 
 /// A file's code without its comments and tests.
 struct Source {
-    /// Relative to `src`, with slashes.
+    /// The path, relative to `src`, with slashes.
     path: String,
     code: String,
 }
 
 impl Source {
-    /// The path of its module.
+    /// Returns the path of its module.
     fn module_path(&self) -> Vec<&str> {
         let path = self.path.strip_suffix(".rs").unwrap_or(&self.path);
         let names = path.split('/').filter(|name| !["mod", "lib"].contains(name));
         names.collect()
     }
 
-    /// The module of the crate's root that it belongs to.
+    /// Returns the module of the crate's root that it belongs to.
     fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
@@ -239,7 +239,8 @@ impl<'a> Tree<'a> {
         Self { files, passed_on: passed_on.collect() }
     }
 
-    /// The other files whose items this one names. A module that passes an item on does not use it.
+    /// Returns the other files whose items this file names. A module that passes an item on does
+    /// not use it.
     fn imports(&self, source: &'a Source) -> BTreeSet<&'a str> {
         let paths = paths(&source.code, source.module_path()).filter(|path| !path.is_passed_on);
         let mut files: BTreeSet<_> = paths.filter_map(|path| self.file(&path.names)).collect();
@@ -247,7 +248,7 @@ impl<'a> Tree<'a> {
         files
     }
 
-    /// The file in which an item is, or the module that is named.
+    /// Returns the file in which an item is, or the module that is named.
     fn file(&self, names: &[&'a str]) -> Option<&'a str> {
         (0..=names.len()).rev().find_map(|length| {
             let (module, rest) = names.split_at(length);
@@ -264,7 +265,7 @@ struct Named<'a> {
     is_passed_on: bool,
 }
 
-/// The paths of the crate's own items in this code, which belongs to this module.
+/// Returns the paths of the crate's own items in this code, which belongs to this module.
 fn paths<'a>(code: &'a str, module: Vec<&'a str>) -> impl Iterator<Item = Named<'a>> {
     let starts = ["crate::", "self::", "super::"];
     let found = starts.into_iter().flat_map(|start| code.match_indices(start));
@@ -284,7 +285,7 @@ fn paths<'a>(code: &'a str, module: Vec<&'a str>) -> impl Iterator<Item = Named<
         })
 }
 
-/// The paths that a path with a list at its end stands for.
+/// Returns the paths that a path with a list at its end stands for.
 fn listed(text: &str) -> Vec<Vec<&str>> {
     let end = text.find(|c: char| !is_of_a_word(c) && c != ':').unwrap_or(text.len());
     let stem: Vec<&str> = text[..end].split("::").filter(|name| !name.is_empty()).collect();
@@ -313,14 +314,14 @@ fn place(order: &[&str], module: &str, path: &str) -> usize {
     place.unwrap_or_else(|| panic!("{path}: {module} has no place in the order"))
 }
 
-/// The modules of the crate's root that the code names.
+/// Returns the modules of the crate's root that the code names.
 fn named_modules(code: &str) -> BTreeSet<&str> {
     let names = code.split("crate::").skip(1).map(|rest| {
         assert!(!rest.starts_with('{'), "one import for each module");
         let end = rest.find(|c: char| !is_of_a_word(c)).unwrap_or(rest.len());
         &rest[..end]
     });
-    // `larder_core` and macros' `$crate` aside, the path begins with a module.
+    // The path begins with a module, except for `larder_core` and macros' `$crate`.
     names.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).collect()
 }
 
@@ -354,7 +355,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // Tests only: it drives the whole from beside it.
+            // The simulation is for tests only, and drives all the other modules.
             if !path.ends_with("simulation") {
                 collect(&path, found);
             }

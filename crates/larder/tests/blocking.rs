@@ -139,7 +139,7 @@ fn a_blocking_batch_shares_loads_with_asynchronous_callers() {
     }
 }
 
-/// The batch waited for a task of the very thread that it kept from running.
+/// Broken once: the batch waited for a task of the very thread that it kept from running.
 #[test]
 fn on_a_current_thread_runtime_a_batch_waits_for_no_task_of_its_thread() {
     on_all(async |rig| {
@@ -227,7 +227,7 @@ fn a_lock_is_shared_by_all_caches_of_a_store() {
     });
 }
 
-/// It asked for the lock on a thread without timers, and panicked.
+/// Broken once: the call asked for the lock on a thread without timers, and panicked.
 #[test]
 fn a_lock_is_waited_for_on_any_thread() {
     let cache = Cache::<u64, u64>::new(100).unwrap();
@@ -240,7 +240,7 @@ fn a_lock_is_waited_for_on_any_thread() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NoRuntime);
 }
 
-/// The read on the cache's own thread waited for a copy that this thread was to make.
+/// Broken once: the read on the cache's own thread waited for a copy that this thread was to make.
 #[test]
 fn on_a_current_thread_runtime_reads_wait_for_no_task_of_their_thread() {
     on_shared(async |rig| {
@@ -261,7 +261,7 @@ fn on_a_current_thread_runtime_reads_wait_for_no_task_of_their_thread() {
     });
 }
 
-/// It waited for loads of the thread that it kept from running.
+/// Broken once: the close waited for loads of the thread that it kept from running.
 #[test]
 fn a_close_never_waits_for_its_own_thread() {
     on_all(async |rig| {
@@ -290,7 +290,7 @@ fn a_close_never_waits_for_its_own_thread() {
     assert_eq!(asked.unwrap(), 1);
 }
 
-/// The addition waited for its turn behind one that needed this thread.
+/// Broken once: the addition waited behind another one that needed this thread.
 #[test]
 fn on_a_current_thread_runtime_a_sum_waits_for_no_turn_for_ever() {
     on(Rig::shared(), &async |rig: Rig| {

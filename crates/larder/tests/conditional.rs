@@ -1,4 +1,4 @@
-//! Changes that depend on what is there: they say what they did, and what they leave alone.
+//! Changes that depend on the entry that is there: their answers, and the loads they leave alone.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 const ROUNDS: usize = 20_000;
 
-/// Makes both calls at once, round after round. How often the answer was yes and nothing was there
-/// in the end, although the entry that had to go was there first.
+/// Makes both calls at once, round after round. Returns how often the answer was yes and the entry
+/// was missing in the end, although the entry that had to go was there first.
 fn lies(
     prepare: impl Fn(),
     invalidate: impl Fn() + Sync,
@@ -100,7 +100,7 @@ fn a_local_replace_brings_nothing_over_an_invalidation() {
 #[test]
 fn an_insert_if_absent_over_a_backend_says_yes_only_if_what_it_stored_counts() {
     on_shared(async |rig| {
-        // Which of its reads waits while another process changes the marks.
+        // The index of the read that waits while another process changes the marks.
         for (read, is_all) in (0..3).flat_map(|read| [(read, true), (read, false)]) {
             let [here, there] = [(); 2].map(|()| rig.builder::<String, u32>().build().unwrap());
             let with = here.with(Options::new().tags(["t"]));

@@ -91,14 +91,14 @@ fn a_host_of_any_characters_survives_the_url() {
     assert_eq!(config.url().unwrap().expose(), "redis://[::1]:7000/0");
 }
 
-/// In a URL it would have stood for the default.
+/// Broken once: an empty host in a URL would have stood for the default.
 #[test]
 fn a_host_of_no_characters_is_refused() {
     let error = CacheConfig::from_settings([("host", "")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-/// A URL cannot tell one that is empty from none.
+/// Broken once: a URL cannot tell an empty username from none.
 #[test]
 fn a_username_of_no_characters_is_none() {
     let config = CacheConfig::from_settings([("username", "")]).unwrap();
@@ -192,7 +192,7 @@ fn a_cache_is_built_from_a_url_and_opens_its_store_late() {
     });
 }
 
-/// Counts how often it is opened.
+/// An opener that counts its calls.
 struct Counting(AtomicUsize);
 
 static OPENED: Counting = Counting(AtomicUsize::new(0));
@@ -272,7 +272,7 @@ fn a_connection_opens_once_late_and_again_after_it_was_closed() {
         cache.insert(1, 2).await.unwrap();
         assert_eq!((cache.get(&1).await.unwrap(), opened.load(Ordering::SeqCst)), (Some(2), 2));
 
-        // A backend that is closed for good.
+        // The connection is a backend that is closed for good.
         let memory = MemoryBackend::new(Arc::new(SystemClock));
         let cache = Cache::<u64, u64>::builder().backend(memory).build().unwrap();
         cache.close().await.unwrap();
@@ -333,8 +333,8 @@ fn what_cannot_be_opened_fails_the_call_and_may_be_opened_later() {
     });
 }
 
-/// A connection whose opening takes as long as somebody else keeps the gate, and how often it was
-/// opened.
+/// A connection whose opening lasts as long as the test locks the gate, and the count of its
+/// openings.
 fn gated() -> (Connection, Arc<Mutex<()>>, Arc<AtomicUsize>) {
     let (gate, opened) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
     let (closed, count) = (Arc::clone(&gate), Arc::clone(&opened));

@@ -1,4 +1,4 @@
-//! Numbers, patterns and changes that depend on what is there: atomic, and the same on every set-up.
+//! Numbers, patterns and conditional changes: atomic, and the same on every set-up.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -78,7 +78,7 @@ fn a_number_is_no_value_and_a_value_no_number() {
     });
 }
 
-/// A load that began before was stored over the number.
+/// Broken once: a load that began before was stored over the number.
 #[test]
 fn a_load_under_way_does_not_take_a_number_away() {
     on_all(async |rig| {
@@ -121,7 +121,7 @@ fn no_addition_is_lost_among_64_tasks_of_10_000_each() {
     }
 }
 
-/// Two caches, as two processes have them.
+/// Lets two caches add at once, as two processes do.
 fn contend(rig: &Rig, adds: i64) {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
@@ -156,7 +156,8 @@ fn contend(rig: &Rig, adds: i64) {
     });
 }
 
-/// Under contention between caches all tries may be in vain: nothing was added then.
+/// Adds until it succeeds. Under contention between caches all tries may fail: nothing was added
+/// then.
 async fn add_once(cache: &Cache<String, u32>) {
     loop {
         match cache.incr("n", 1).await {
@@ -366,7 +367,7 @@ fn a_mangler_names_entries_and_hides_nothing_from_patterns() {
     });
 }
 
-/// Both under one name: each pushes the other out, and neither is served for the other.
+/// Two keys under one name: each pushes the other out, and neither is served for the other.
 #[test]
 fn keys_that_a_mangler_takes_for_each_other_are_misses_and_never_wrong() {
     on_shared(async |rig| {
@@ -428,7 +429,7 @@ fn loads_of_keys_that_share_a_slot_run_one_after_the_other() {
     });
 }
 
-/// A copy that landed between two walks outlived the clear.
+/// Broken once: a copy that landed between two walks outlived the clear.
 #[test]
 fn what_lands_during_a_clear_does_not_outlive_it() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -1,4 +1,4 @@
-//! Memory over disk: what processes that share a folder see of each other.
+//! Memory over disk: processes that share a folder read each other's changes.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -49,7 +49,7 @@ impl Host {
     }
 }
 
-/// Counts what it decodes.
+/// A codec that counts its decodes.
 #[derive(Clone, Default)]
 struct Counting(Arc<AtomicUsize>);
 
@@ -74,7 +74,7 @@ impl Codec<String> for Counting {
     }
 }
 
-/// Writes down where values are stored, before each of them.
+/// A codec that writes down the place of each value before its bytes.
 struct Placing;
 
 impl Codec<String> for Placing {
@@ -202,7 +202,7 @@ fn a_codec_is_told_the_full_key_as_the_place_of_what_it_writes_and_reads() {
         for key in ["loaded", "added"] {
             assert_eq!(first.get(key).await.unwrap().as_deref(), Some("stew"));
         }
-        // Copied under another name, it is nothing there.
+        // A record that is copied under another name is worth nothing there.
         let record = host.open().read_one(&entry("a")).await.unwrap().unwrap();
         let copy = Write { key: entry("b"), record, expect: Expect::Any };
         assert!(host.open().write(&[copy]).await.iter().all(Outcome::is_done));
@@ -236,7 +236,7 @@ fn a_process_that_starts_again_believes_what_the_disk_says_now() {
 fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
     let folder = Folder::new();
     let clock = || Arc::new(SystemClock);
-    // Who is refused sleeps, so time is real.
+    // A refused try sleeps, so time is real.
     let counters = [(); 2].map(|()| {
         let disk = DiskBackend::open(DiskConfig::new(folder.path())).unwrap();
         Counter::new(Swap::new(disk, clock()), entry("a"), Times::new(NEVER, NEVER))
@@ -267,8 +267,8 @@ fn c2_12_of_concurrent_adds_by_two_processes_none_is_lost() {
     assert!(sums.iter().copied().eq((1..=400).map(|n| n * 3)), "each sum is seen once");
 }
 
-/// Broken once: what the first cache had given up waited for the lock in its queue, and was applied
-/// after the second cache's confirmed invalidation.
+/// Broken once: a change that the first cache had given up waited for the lock in its queue, and
+/// was applied after the second cache's confirmed invalidation.
 #[test]
 fn an_insert_that_timed_out_is_not_applied_after_anothers_confirmed_invalidation() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
@@ -293,7 +293,7 @@ fn an_insert_that_timed_out_is_not_applied_after_anothers_confirmed_invalidation
                 program.execute_batch("ROLLBACK").unwrap();
             };
             tokio::join!(invalidated, unlocked);
-            // Time for whatever waited for the lock as well.
+            // The pause gives time to other changes that waited for the lock.
             tokio::time::sleep(Duration::from_millis(150)).await;
             assert_eq!(two.get(&key).await.unwrap(), None, "key {key}");
             assert_eq!(process().get(&key).await.unwrap(), None, "key {key}");

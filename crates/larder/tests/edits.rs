@@ -1,4 +1,4 @@
-//! Verbs that change an entry's life, or take it away: one meaning in every cache.
+//! Verbs that change an entry's life, or remove it: one meaning in every cache.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -11,7 +11,7 @@ use larder::{Cache, EntryInfo, EntryOptions, LocalCache, Options, Ttl};
 use larder_test_support::{Rig, on_all, on_shared, secs, settle};
 use larder_testkit::{Fault, Operation};
 
-/// What a verb answers, and what is left of the ttl and of the entry's life.
+/// The answer of a verb, and the ttl and life that are left.
 type Seen = (Option<u32>, Option<(Duration, Duration)>);
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ const VERBS: [Verb; 9] = [
     Verb::Revive(Ttl::For(secs(7))),
 ];
 
-/// How an entry is written, and how old it is when the verb comes.
+/// The way an entry is written, and its age when the verb comes.
 const ENTRIES: [(Ttl, u64, u64); 7] = [
     (Ttl::Default, 60, 3),
     (Ttl::For(secs(20)), 60, 3),
@@ -172,7 +172,7 @@ fn an_outage_costs_one_timeout_also_where_that_is_short() {
     });
 }
 
-/// A ttl so long that it has no end had an endless grace, too.
+/// Broken once: a ttl so long that it has no end had an endless grace, too.
 #[test]
 fn a_ttl_that_saturates_is_one_without_end() {
     let clock = larder_testkit::ManualClock::new();
@@ -185,7 +185,7 @@ fn a_ttl_that_saturates_is_one_without_end() {
     assert_eq!(cache.get_stale(&1), None);
 }
 
-/// A value whose end takes away the entry that it was under.
+/// A value whose drop removes the entry that it was under.
 #[derive(Clone)]
 struct Ends<C: Fn() + Clone>(C);
 
@@ -214,7 +214,7 @@ fn values_end_outside_of_all_locks() {
             local.insert_with(1, Ends(end), EntryOptions::new().tags(["t"]));
             let options = Options::new().tags(["t"]);
             cache.with(options).blocking().insert(1, Ends(end)).unwrap();
-            // What a tag has made stale is not given a life.
+            // An entry that a tag has made stale is not given a life.
             local.mark_tag_stale("t");
             cache.blocking().mark_tag_stale("t").unwrap();
             let blocking = cache.blocking();

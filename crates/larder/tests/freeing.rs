@@ -1,4 +1,4 @@
-//! What is dead leaves memory and the backend, and whoever listens is told.
+//! Dead entries leave memory and the backend, and their listener is told.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -16,7 +16,7 @@ use larder_testkit::{Fault, ManualClock, Operation, block_on};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A cache that counts what it is told of as removed.
+/// A cache that counts the removals that its listener is told of.
 fn counted(capacity: u64) -> (LocalCache<u64, u64>, Arc<AtomicUsize>) {
     let removed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&removed);
@@ -102,7 +102,7 @@ fn the_generation_after_a_tag_hits_as_often_as_after_an_invalidation_by_key() {
             .build()
             .unwrap();
         fill(&cache, 0..CAPACITY);
-        // Those that were used are kept in preference to new ones.
+        // Entries that were used are kept in preference to new ones.
         (0..2 * CAPACITY)
             .for_each(|key| assert!(cache.peek(&(key % CAPACITY)) == cache.get(&(key % CAPACITY))));
         invalidate(&cache);
@@ -117,7 +117,7 @@ fn the_generation_after_a_tag_hits_as_often_as_after_an_invalidation_by_key() {
     assert!(by_tag.abs_diff(by_key) <= 500, "{by_tag} after a tag, {by_key} after keys");
 }
 
-/// A listener that says that it has been called, and comes back only when it is told to.
+/// A listener that reports each call, and returns only when the test lets it.
 fn held(calls: Sender<()>, go_on: std::sync::mpsc::Receiver<()>) -> impl Fn(&u64, &u64, Cause) {
     let (calls, go_on) = (Mutex::new(calls), Mutex::new(go_on));
     move |_, _, _| {
@@ -217,7 +217,7 @@ fn a_purge_frees_in_the_backend_what_tags_and_all_have_ended() {
         }
         here.incr("n", 1).await.unwrap();
         assert_eq!(here.purge().await.unwrap(), 0);
-        // Judged by the marks of now, whatever this cache believes of them.
+        // The purge judges by the marks of now, whatever marks this cache knows.
         there.invalidate_tag("t").await.unwrap();
         there.with(Options::new().tags(["t"])).insert("t7".into(), 7).await.unwrap();
         assert_eq!(here.purge().await.unwrap(), 49);

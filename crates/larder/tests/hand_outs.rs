@@ -1,5 +1,5 @@
-//! Values that a flight hands out: offers, copies, fallbacks, and how old a flight may be that a
-//! caller joins.
+//! Values that a flight hands out: offers, copies, fallbacks, and the age up to which a caller
+//! joins a flight.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -28,7 +28,7 @@ async fn stale_and_tagged(rig: &Rig) -> Cache<u64, String> {
     cache
 }
 
-/// Starts a load that fails when it is told to.
+/// Starts a load that fails when the test lets it.
 fn failing(
     cache: &Cache<u64, String>,
 ) -> (JoinHandle<larder::Result<String>>, oneshot::Sender<()>) {
@@ -77,7 +77,7 @@ fn a_fallback_that_its_tag_has_ended_is_not_handed_out() {
     });
 }
 
-/// Decodes when it is told to.
+/// A codec that decodes when the test lets it.
 struct Slow {
     begun: Sender<()>,
     told: Mutex<Receiver<()>>,
@@ -154,7 +154,8 @@ fn a_value_under_refresh_is_not_offered_past_its_ttl() {
     });
 }
 
-/// A load that hangs keeps nothing alive: an hour later callers without patience wait for it.
+/// A load that hangs keeps no stale value alive: an hour later callers without patience wait for
+/// it.
 async fn offers_nothing_later(rig: &Rig, cache: &Cache<u64, String>) {
     let hanging = cache.clone();
     let load = || async { pending::<String>().await };
@@ -174,7 +175,7 @@ async fn offers_nothing_later(rig: &Rig, cache: &Cache<u64, String>) {
     first.abort();
 }
 
-/// What another process changes, while a load of this one is under way.
+/// A change by another process, while a load of this one is under way.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Key,
@@ -233,7 +234,7 @@ async fn joins_no_old_load(rig: &Rig, change: Change) {
     assert_eq!(here.get(&1).await.unwrap().as_deref(), Some("new"), "{change:?} on {}", rig.name);
 }
 
-/// The copy was a miss for the second reader, although the value was fresh.
+/// Broken once: the copy was a miss for the second reader, although the value was fresh.
 #[test]
 fn a_copy_whose_marks_are_due_meanwhile_is_compared_and_handed_out() {
     on_shared(async |rig| {
@@ -259,7 +260,8 @@ fn a_copy_whose_marks_are_due_meanwhile_is_compared_and_handed_out() {
     });
 }
 
-/// By marks that were older than the record it counted as dead, and was loaded over.
+/// Broken once: by marks that were older than the record, the record counted as dead and was loaded
+/// over.
 #[test]
 fn a_record_is_not_condemned_by_marks_that_are_older_than_it() {
     on_shared(async |rig| {

@@ -39,7 +39,7 @@ fn load(
 
 type Loading = tokio::task::JoinHandle<HashMap<String, u32>>;
 
-/// Lets time pass in small steps, so that whatever polls can.
+/// Lets time pass in small steps, so that every poll can happen.
 async fn pass(rig: &Rig, time: Duration) {
     let step = Duration::from_millis(20);
     for _ in 0..time.as_millis() / step.as_millis() {
@@ -77,7 +77,7 @@ fn a_batch_of_any_size_is_one_call_of_the_loader_and_a_few_of_the_backend_for_ea
     });
 }
 
-/// What a batch asked of the backend waited for all that it had asked before.
+/// Broken once: each call of a batch to the backend waited for all earlier ones.
 #[test]
 fn a_lease_is_renewed_while_another_call_of_the_batch_is_stuck() {
     on_shared(async |rig| {
@@ -111,8 +111,8 @@ fn a_lease_is_renewed_while_another_call_of_the_batch_is_stuck() {
     });
 }
 
-/// Polls of others' leases kept the backend so busy that no moment came for the loader: two batches
-/// that waited for each other's keys waited until their timeouts.
+/// Broken once: polls of others' leases kept the backend so busy that no moment came for the
+/// loader. Two batches that waited for each other's keys waited until their timeouts.
 #[test]
 fn keys_that_wait_for_other_processes_do_not_keep_the_others_from_being_loaded() {
     on_shared(async |rig| {

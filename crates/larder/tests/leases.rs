@@ -1,4 +1,4 @@
-//! Leases: how long one keeps others waiting, what keeps it alive, and what becomes of a lost one.
+//! Leases: how long one keeps others waiting, how it is kept alive, and the effect of a lost one.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 const STEP: Duration = Duration::from_millis(100);
 
-/// A process: it stands still while nobody runs it.
+/// A process, which stands still while nobody runs it.
 fn process() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
@@ -36,7 +36,7 @@ fn load(cache: &Cache<String, u32>, gate: &Arc<Semaphore>, value: u32) -> Loadin
     tokio::spawn(async move { cache.get_with("a", loader).await })
 }
 
-/// Starts a load in a process and lets it come as far as it can.
+/// Starts a load in a process and lets it go on as far as it can.
 fn start(process: &Runtime, load: impl FnOnce() -> Loading) -> Loading {
     let inside = process.enter();
     let loading = load();
@@ -51,7 +51,7 @@ fn gate(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits))
 }
 
-/// Moves the time on, so that everybody can act in between.
+/// Moves the time on, so that all processes can act in between.
 async fn pass(rig: &Rig, time: Duration) {
     let mut passed = Duration::ZERO;
     while passed < time {
@@ -61,7 +61,7 @@ async fn pass(rig: &Rig, time: Duration) {
     }
 }
 
-/// Moves the time on until the load has ended: its value, and how long that took.
+/// Moves the time on until the load has ended. Returns its value, and how long that took.
 async fn wait(rig: &Rig, loading: Loading) -> (u32, Duration) {
     let mut waited = Duration::ZERO;
     settle().await;
@@ -73,7 +73,7 @@ async fn wait(rig: &Rig, loading: Loading) -> (u32, Duration) {
     (loading.await.unwrap().unwrap(), waited)
 }
 
-/// The version of the lease that is there.
+/// Returns the version of the lease that is there.
 fn lease(rig: &Rig) -> Version {
     let header = rig.record("a").unwrap().header;
     assert_eq!(header.kind, Kind::Lease);
@@ -138,7 +138,7 @@ fn f23_others_take_over_from_a_killed_holder_after_its_lease() {
             holder.block_on(async {
                 let _loading = load(&doomed, &gate(0), 1);
                 settle().await;
-                // Before its first renewal and after it.
+                // A wait before the lease's first renewal, and one after it.
                 pass(&rig, secs(longest / 2)).await;
             });
             lease(&rig);
@@ -166,7 +166,7 @@ fn a_lease_is_renewed_for_as_long_as_its_loader_runs() {
             assert_eq!(lease(&rig), version, "the fence of the load is the same");
             assert!(!second.is_finished());
         }
-        // Every third of a minute, but for the steps in which the test moves the time.
+        // A renewal every third of a minute, less the steps in which the test moves the time.
         assert!((29..=30).contains(&rig.store().count(Operation::Retime)));
         gate.add_permits(1);
         assert_eq!(wait(&rig, first).await.0, 1);
@@ -188,7 +188,7 @@ fn a_renewal_that_fails_is_tried_again() {
         settle().await;
         for fault in [Fault::Fail(ErrorKind::Unavailable), Fault::LoseAnswer, Fault::ApplyLate] {
             rig.store().next(Operation::Retime, fault);
-            // The one that fails, and the next.
+            // The time for the renewal that fails, and for the next.
             pass(&rig, secs(8)).await;
             lease(&rig);
         }

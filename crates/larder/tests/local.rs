@@ -1,4 +1,4 @@
-//! What `LocalCache` promises.
+//! The promises of `LocalCache`.
 #![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use larder_testkit::ManualClock;
 const SECOND: Duration = Duration::from_secs(1);
 const NANO: Duration = Duration::from_nanos(1);
 const ALMOST_SECOND: Duration = Duration::from_nanos(999_999_999);
-/// More than it takes, after death, until a sweep finds an entry.
+/// More than the time from an entry's death until a sweep finds the entry.
 const TICK: Duration = Duration::from_millis(200);
 
 type Told = Arc<Mutex<Vec<(u64, u64, Cause)>>>;
@@ -371,7 +371,7 @@ fn a_key_whose_eq_panics_poisons_nothing() {
     assert_eq!((cache.get(&Colliding(1)), cache.len()), (Some(11), 10));
 }
 
-/// F14: one table for all stores.
+/// F14: one table of lives for all stores.
 #[test]
 fn ttls_at_the_edges_mean_what_they_say() {
     let (clock, cache) = with_ttl(10 * SECOND);

@@ -1,4 +1,5 @@
-//! Calls on many keys: the promises of one key for each, and one call of the backend for all.
+//! Calls on many keys: each key has the promises of a single call, and the backend gets one call
+//! for all.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -13,7 +14,7 @@ use larder_test_support::{Rig, Told, entry, in_time, on, on_all, on_shared, secs
 use larder_testkit::{Call, Fault, Operation};
 use tokio::sync::Semaphore;
 
-/// A loader of many keys that remembers what it was called with, and makes a key's length.
+/// A loader of many keys that remembers the keys of its calls, and returns each key's length.
 #[derive(Clone, Default)]
 struct Source {
     calls: Arc<Mutex<Vec<Vec<String>>>>,
@@ -43,7 +44,7 @@ impl Source {
     }
 }
 
-/// The calls of one kind that were made of the store for entries, with how many keys.
+/// The numbers of keys in the calls of one kind that the store got for entries.
 fn sizes(calls: &[Call], operation: Operation) -> Vec<usize> {
     let is_entry = |call: &&Call| {
         call.operation == operation
@@ -170,7 +171,7 @@ fn a_batch_loads_only_what_nobody_else_is_loading_and_waits_for_the_rest() {
         });
         settle().await;
         assert_eq!(source.calls(), [["a", "cc"]]);
-        // What it led is there already for others.
+        // The value that the batch loaded is there already for others.
         assert_eq!(cache.get("cc").await.unwrap(), Some(2));
         gate.add_permits(1);
         let values = in_time(batch).await.unwrap();
@@ -179,7 +180,7 @@ fn a_batch_loads_only_what_nobody_else_is_loading_and_waits_for_the_rest() {
     });
 }
 
-/// Each led one key and waited for the other's: both hung.
+/// Broken once: each led one key and waited for the other's, and both hung.
 #[test]
 fn two_batches_that_lead_each_others_keys_both_end() {
     on_all(async |rig| {
@@ -189,7 +190,7 @@ fn two_batches_that_lead_each_others_keys_both_end() {
             let source = Source::default();
             let (forth, back) = ([a.as_str(), b.as_str()], [b.as_str(), a.as_str()]);
             let both = async { tokio::join!(source.get(&one, &forth), source.get(&other, &back)) };
-            // Who waits for another's lease looks again after a while.
+            // A caller that waits for another's lease reads again after a while.
             let time = async {
                 loop {
                     settle().await;
@@ -317,7 +318,7 @@ fn a_batch_loader_that_asks_for_one_of_its_keys_is_told() {
 }
 
 impl Source {
-    /// How a batch ends that asks for a key which the code around it loads.
+    /// Returns the error of a batch that asks for a key which the code around it loads.
     async fn default_error(cache: &Cache<String, u32>) -> ErrorKind {
         let loader = |keys: Vec<String>| async move {
             Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 5)))
@@ -337,7 +338,7 @@ fn one_permit_serves_a_whole_batch() {
     });
 }
 
-/// The batch waited for the permit of the load that waited for the batch.
+/// Broken once: the batch waited for the permit of the load that waited for the batch.
 #[test]
 fn a_load_with_the_only_permit_may_wait_for_a_batch() {
     on_all(async |rig| {
@@ -422,7 +423,7 @@ fn single_loads_within_a_window_are_one_batch() {
         }
         assert_eq!(source.calls(), [["a", "bb"]]);
 
-        // As many as there may be at most do not wait for the time.
+        // A full batch does not wait for the end of the window.
         let full = ["x", "yy", "zzz"].map(ask);
         settle().await;
         for (task, length) in full.into_iter().zip([1, 2, 3]) {
@@ -464,7 +465,7 @@ fn batches_on_every_runtime_end_and_lose_nothing() {
     assert_eq!(loads.load(Ordering::SeqCst), 290, "each key is values once");
 }
 
-/// Its permit was gone for ever.
+/// Broken once: the permit of such a loader was never given back.
 #[test]
 fn a_loader_of_many_keys_gives_its_permit_back_when_nobody_waits_any_more() {
     on_all(async |rig| {

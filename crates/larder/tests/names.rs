@@ -1,4 +1,4 @@
-//! The names of stored records: never two things under one, and the same for ever.
+//! The names of stored records: never two records under one name, and the same names for ever.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use larder::CacheKey;
 use larder::backend::{Class, Key, Namespace};
 
-/// Seeded, so that a failure is the same each time.
+/// A seeded generator, so that a failure is the same each time.
 struct Random(u64);
 
 impl Random {
@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-/// What a record is for, as a user says it.
+/// The subject of a record, as a user says it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Named {
     Text(String),
@@ -67,8 +67,8 @@ impl Named {
         }
     }
 
-    /// What is the same if two records are: a mangler's name stands for what it was made of, and a
-    /// pair is the key of its text.
+    /// Returns the meaning, which two records share if they are the same: a mangler's name stands
+    /// for its text, and a pair is the key of its text.
     fn meaning(&self) -> (u8, String) {
         match self {
             Self::Text(text) => (0, text.clone()),

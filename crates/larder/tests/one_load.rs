@@ -18,12 +18,13 @@ const STEP: Duration = Duration::from_millis(50);
 type Failed = std::io::Error;
 type Loading = JoinHandle<larder::Result<u32>>;
 
-/// What all loaders of a test read: they count, wait for the gate, and then give what it shows.
+/// A source that all loaders of a test read: they count, wait for the gate, and then return its
+/// number.
 #[derive(Clone)]
 struct Source {
     gate: Arc<Semaphore>,
     loads: Arc<AtomicU32>,
-    /// Zero: it cannot be read.
+    /// The number; zero means that the source cannot be read.
     shows: Arc<AtomicU32>,
 }
 
@@ -60,7 +61,7 @@ impl Source {
         tokio::spawn(async move { cache.try_get_with("a", || source.read()).await })
     }
 
-    /// The same for all of these processes, each as far as it comes.
+    /// Starts such a call in all of these processes, and lets each go on as far as it can.
     async fn ask_all(&self, caches: &[Cache<String, u32>]) -> Vec<Loading> {
         let loadings = caches.iter().map(|cache| self.ask(cache)).collect();
         settle().await;
@@ -79,7 +80,7 @@ fn processes(
     (0..count).map(|_| builder().build().unwrap()).collect()
 }
 
-/// Moves the time on, so that everybody can act in between.
+/// Moves the time on, so that all processes can act in between.
 async fn pass(rig: &Rig, time: Duration) {
     let mut passed = Duration::ZERO;
     while passed < time {
@@ -89,7 +90,7 @@ async fn pass(rig: &Rig, time: Duration) {
     }
 }
 
-/// Moves the time on until all calls have ended; what they came to, and how long that took.
+/// Moves the time on until all calls have ended. Returns their results, and how long that took.
 async fn end(rig: &Rig, loadings: Vec<Loading>) -> (Vec<larder::Result<u32>>, Duration) {
     let mut waited = Duration::ZERO;
     settle().await;
@@ -111,19 +112,19 @@ async fn end_with(rig: &Rig, loadings: Vec<Loading>, value: u32) {
     }
 }
 
-/// Has these processes load the number one, and lets its ttl run out.
+/// Makes these processes load the number one, and lets its ttl run out.
 async fn grow_stale(rig: &Rig, caches: &[Cache<String, u32>]) {
     end_with(rig, Source::open(1).ask_all(caches).await, 1).await;
     pass(rig, secs(11)).await;
 }
 
-/// Has all changes of the store hang from now on.
+/// Makes all changes of the store hang from now on.
 fn hang_changes(store: &Faulty<AnyBackend>) {
     store.every(Operation::Write, Fault::Hold);
     store.every(Operation::Delete, Fault::Hold);
 }
 
-/// How many records of loads there are, whatever they are for.
+/// Returns the number of leases of loads, under any key.
 fn leases(rig: &Rig) -> usize {
     let page = block_on(rig.store().inner().scan(b"larder:", None, 1_000)).unwrap();
     page.records.iter().filter(|met| met.header.kind == Kind::Lease).count()
@@ -145,7 +146,7 @@ fn a_value_of_age_is_refreshed_once_among_processes_in_every_round() {
             assert_eq!(source.loads(), 1);
             source.gate.add_permits(1);
             pass(&rig, secs(1)).await;
-            // The others find out behind their next hit.
+            // The others learn of it by a check behind their next hit.
             end(&rig, source.ask_all(&caches).await).await;
             settle().await;
             end_with(&rig, source.ask_all(&caches).await, round).await;
@@ -231,7 +232,7 @@ fn those_who_wait_for_a_load_share_its_failure() {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::Loader);
         }
         assert_eq!((source.loads(), leases(&rig)), (1, 0));
-        // Who did not wait for it loads.
+        // A caller that did not wait for it loads.
         source.shows.store(1, Ordering::SeqCst);
         end_with(&rig, vec![source.ask(&caches[3])], 1).await;
     });
@@ -251,7 +252,7 @@ fn those_who_wait_for_a_failing_load_over_a_stale_value_get_that_value() {
         let late = processes(1, || builder(&rig));
         end_with(&rig, source.ask_all(&late).await, 1).await;
         assert_eq!(source.loads(), 1);
-        // By hand it is loaded all the same.
+        // A load by hand runs all the same.
         source.shows.store(2, Ordering::SeqCst);
         let by_hand = source.clone();
         assert!(late[0].refresh("a", |_| by_hand.read()).unwrap());
@@ -371,7 +372,8 @@ fn nobody_waits_for_a_load_whose_tag_has_changed() {
         let doomed = slow.ask(&caches[0]);
         settle().await;
         caches[1].invalidate_tag("t").await.unwrap();
-        // Who has made the change knows it at once, all others within the interval of checks.
+        // The process that has made the change knows it at once, all others within the interval of
+        // checks.
         let quick = Source::open(2);
         let (results, waited) = end(&rig, vec![quick.ask(&caches[1])]).await;
         assert_eq!((results[0].as_ref().unwrap(), waited), (&2, Duration::ZERO));
@@ -463,7 +465,8 @@ fn a_load_whose_lease_beside_the_value_is_lost_goes_on() {
     });
 }
 
-/// How long a call of a missing key takes while writes and deletes hang from some moment on.
+/// Returns how long a call of a missing key takes while writes and deletes hang from some moment
+/// on.
 async fn outage(rig: &Rig, fails: bool, begins_in_loader: bool) -> Duration {
     let cache = builder(rig).build().unwrap();
     cache.get_with("b", || async { 1 }).await.unwrap();

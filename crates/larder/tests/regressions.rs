@@ -1,4 +1,4 @@
-//! What once broke, each told by the line above its test.
+//! Regressions: the line above each test tells what was broken.
 
 use std::future::poll_fn;
 use std::hash::{Hash, Hasher};
@@ -114,7 +114,7 @@ fn a_known_absence_has_no_life_to_change() {
     });
 }
 
-/// What a mark had made stale was said to be revived, and stayed stale.
+/// An entry that a mark had made stale was said to be revived, and stayed stale.
 #[test]
 fn what_a_mark_has_made_stale_is_not_revived() {
     on_all(async |rig| {
@@ -140,7 +140,7 @@ fn touch_keeps_the_grace_of_the_entry() {
     });
 }
 
-/// With an interval of zero every read asked the store again, and then said there was nothing.
+/// With an interval of zero every read asked the store again, and then said there was no value.
 #[test]
 fn a_check_of_marks_at_every_read_still_serves_from_memory() {
     on_shared(async |rig| {
@@ -150,7 +150,7 @@ fn a_check_of_marks_at_every_read_still_serves_from_memory() {
         for _ in 0..10 {
             assert_eq!(cache.get("a").await.unwrap(), Some(1));
         }
-        // One question for the epoch each, and none for the entry.
+        // The reads are one question for the epoch each, and none for the entry.
         assert_eq!(rig.store().count(Operation::Read), 10);
     });
 }
@@ -160,7 +160,7 @@ fn a_check_of_marks_at_every_read_still_serves_from_memory() {
 fn a_refused_lease_is_looked_at_again() {
     on_shared(async |rig| {
         let cache = rig.builder::<String, u32>().build().unwrap();
-        // Makes the marks, so that the lease is the next write.
+        // The insert makes the marks, so that the lease is the next write.
         cache.insert("b".into(), 1).await.unwrap();
         rig.store().next(Operation::Write, Fault::Hold);
         let asking = tokio::spawn({
@@ -219,7 +219,7 @@ fn a_warm_up_lets_other_tasks_run() {
                 warm.as_mut().poll(context)
             };
             assert_eq!(poll_fn(turn).await.unwrap().present, 5_000);
-            // How many there are depends on how fast the machine is.
+            // The number of turns depends on how fast the machine is.
             assert!(turns > 1, "{turns}");
         }
     });
@@ -229,7 +229,7 @@ fn a_warm_up_lets_other_tasks_run() {
 /// served as fresh.
 #[test]
 fn an_entry_is_judged_by_the_time_at_which_it_is_found() {
-    /// It is moved by hand, and calls nobody then.
+    /// A clock that is moved by hand, and calls nobody then.
     #[derive(Debug, Default)]
     struct Hand(AtomicU64);
     impl Clock for Hand {
@@ -241,7 +241,7 @@ fn an_entry_is_judged_by_the_time_at_which_it_is_found() {
         }
     }
 
-    /// To find it takes this many seconds.
+    /// A key that takes this many seconds to find.
     #[derive(Clone)]
     struct Slow(Arc<Hand>, Arc<AtomicU64>);
     impl PartialEq for Slow {

@@ -17,7 +17,7 @@ fn tag_key(tag: &str) -> Key {
     Key::new(&Namespace::new("larder").unwrap(), Class::Tag, tag.as_bytes())
 }
 
-/// The tag's record at the backend.
+/// Returns the tag's record at the backend.
 async fn tag(rig: &Rig, tag: &str) -> Option<Record> {
     rig.store().inner().read_one(&tag_key(tag)).await.unwrap()
 }
@@ -43,7 +43,8 @@ async fn late(_: Load<String, u32>) -> larder::Result<Loaded<u32>> {
     Ok(Loaded::new(7).tags(["t"]))
 }
 
-/// Stores or lengthens an entry in each way there is; what has it is fresh for ten hours after it.
+/// Stores or lengthens an entry in each way there is. An entry with the tag is fresh for ten hours
+/// after it.
 async fn keep(way: &str, cache: &Cache<String, u32>) {
     let (short, long, key) = (tagged(cache, 1), tagged(cache, 10), "a");
     let untagged = cache.with(secs(10 * HOUR));
@@ -113,12 +114,12 @@ fn a_tag_of_an_endless_entry_has_no_end() {
     });
 }
 
-/// Whether the store frees what is dead without being asked.
+/// True if the store frees dead records without being asked.
 fn frees_itself(rig: &Rig) -> bool {
     rig.store().capabilities().native_ttl.is_some()
 }
 
-/// Tags lived for ever.
+/// Broken once: tags lived for ever.
 #[test]
 fn a_tag_lives_at_most_four_times_the_longest_life_given_to_it() {
     on_shared(async |rig| {
@@ -132,7 +133,7 @@ fn a_tag_lives_at_most_four_times_the_longest_life_given_to_it() {
     });
 }
 
-/// Invalidating tags that nothing has left a record of each, for ever.
+/// Broken once: each invalidation of a tag that no entry has left a record for ever.
 #[test]
 fn a_changed_tag_lives_an_hour() {
     on_shared(async |rig| {
@@ -209,7 +210,7 @@ fn an_extension_that_comes_after_a_change_brings_nothing_back() {
         assert_eq!(insert.await.unwrap().unwrap(), Reach::Confirmed);
         let other = process(&rig);
         assert_eq!(other.get("old").await.unwrap(), None, "{}", rig.name);
-        // It is stored under the tag as it is by then.
+        // The value is stored under the tag's present version.
         assert_eq!(other.get("new").await.unwrap(), Some(2), "{}", rig.name);
     });
 }
@@ -288,14 +289,14 @@ fn all_tags_of_an_entry_are_made_by_one_call_and_extended_by_one() {
             Ok::<_, larder::Error>(asked.into_iter().map(|key| (key, 7)).collect::<Vec<_>>())
         };
         drop(tags(1_000).get_many_with(&keys, loader).await.unwrap());
-        // One for all loads that ask until nothing else can be done, or until the task has run for so
-        // long that it lets others run: on a busy machine that is sooner.
+        // One call for all loads that ask until no other call can be done, or until the task has
+        // run for so long that it lets others run: on a busy machine that is sooner.
         let calls = count(Operation::Retime);
         assert!(calls <= keys.len() / 10, "{calls} calls on {}", rig.name);
     });
 }
 
-/// Above 65,536 tags all of them were forgotten, and every tagged copy with them.
+/// Broken once: above 65,536 tags all of them were forgotten, and every tagged copy with them.
 #[test]
 fn more_tags_than_are_remembered_at_least_cost_no_hit() {
     let rig = Rig::shared();
@@ -313,7 +314,7 @@ fn more_tags_than_are_remembered_at_least_cost_no_hit() {
     });
 }
 
-/// Above 32,768 tags in a page they failed, and always would.
+/// Broken once: above 32,768 tags in a page the calls failed, and always would.
 #[test]
 fn keys_count_and_clear_take_a_page_with_any_number_of_tags() {
     let rig = Rig::shared();
@@ -332,7 +333,7 @@ fn keys_count_and_clear_take_a_page_with_any_number_of_tags() {
     });
 }
 
-/// What nothing has any more was kept until it was evicted.
+/// Broken once: a tag that no entry has any more was kept until it was evicted.
 #[test]
 fn purge_gives_an_end_to_tags_that_no_entry_has() {
     on_shared(async |rig| {

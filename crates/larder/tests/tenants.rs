@@ -14,7 +14,7 @@ use larder::{Cache, CacheBuilder, MemoryBackend, Options, Reach, SystemClock};
 use larder_disk::{DiskBackend, DiskConfig};
 use larder_test_support::{Folder, Rig, in_time, on_shared, secs};
 
-/// Names of which each means something to somebody: to glob, to LIKE, to the layout of names.
+/// Names that each have a special meaning: to glob, to LIKE, or to the layout of names.
 const NAMESPACES: [&str; 13] =
     ["a", "ab", "a*", "a?", "[a]", "a:b", "\\a", "%", "_", "", "a%3Ab", "a:", "'; --"];
 /// More than one page of any store.
@@ -39,7 +39,7 @@ async fn write_many(rig: &Rig, name: &str, count: usize) {
     }
 }
 
-/// The keys of a namespace, all of them its own.
+/// Returns the keys of a namespace, and checks that all are its own.
 async fn scan(rig: &Rig, name: &str) -> HashSet<Key> {
     let (namespace, mut keys, mut cursor) = (namespace(name), HashSet::new(), None);
     loop {
@@ -114,7 +114,7 @@ fn f29_invalidating_everything_ends_at_the_namespace() {
     });
 }
 
-/// A tenant, and what its cache must have: all that it has written and not taken away.
+/// A tenant, and the expected entries of its cache: all that it has written and not removed.
 struct Tenant {
     name: String,
     cache: Cache<String, String>,
@@ -136,7 +136,8 @@ impl Tenant {
         Self { name, cache, truth: HashMap::new(), written: 0 }
     }
 
-    /// Does so many things at random; what it reads is its own last word.
+    /// Does so many random operations, and checks that each read returns the tenant's own last
+    /// write.
     async fn live(mut self, ops: usize, keys: Arc<[String]>) -> Self {
         for _ in 0..ops {
             let key = fastrand::choice(&*keys).unwrap().clone();
@@ -229,7 +230,7 @@ fn hostile_keys() -> Arc<[String]> {
     looks.map(str::to_owned).into_iter().chain(long).collect()
 }
 
-/// Lets tenants whose names begin each other live beside each other.
+/// Runs tenants beside each other whose names begin with each other.
 fn live(names: [&str; 2], ops: usize, open: impl Fn() -> AnyBackend) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -259,7 +260,7 @@ fn f36_tenants_of_one_store_in_memory_never_meet() {
 fn f36_tenants_of_one_folder_never_meet() {
     for names in TENANTS {
         let folder = Folder::new();
-        // Each has the folder open for itself, as another process has.
+        // Each tenant opens the folder for itself, as another process does.
         let open = || AnyBackend::new(DiskBackend::open(DiskConfig::new(folder.path())).unwrap());
         live(names, 2_500, open);
     }

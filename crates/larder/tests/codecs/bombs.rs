@@ -54,12 +54,13 @@ fn f32_a_bomb_of_800_mib_in_25_kb_is_refused_before_it_goes_off() {
     let large = 800 * MEBIBYTE;
     let bomb = zstd_bomb(large);
     assert!(bomb.len() < 26_000);
-    // As it is; claiming less than it holds; and with a limit that is not the point.
+    // The frame as it is; with a smaller claim than its content; and with a limit that does not
+    // apply.
     refused_in_little_memory(&pipeline, &frame(1, large, &bomb));
     refused_in_little_memory(&pipeline, &frame(1, MEBIBYTE / 2, &bomb));
     let wide = pipeline.clone().max_value_bytes(usize::MAX);
     refused_in_little_memory(&wide, &frame(1, MEBIBYTE / 2, &bomb));
-    // The same kind of frame is read where it is small, so it is the size that is refused.
+    // The same kind of frame is read where it is small, so the size is the reason to refuse it.
     let small = frame(1, MEBIBYTE, &zstd_bomb(MEBIBYTE));
     let read: Bytes = pipeline.decode(&small).unwrap();
     assert!(read.len() == MEBIBYTE && read.iter().all(|&byte| byte == 0));
@@ -81,7 +82,7 @@ fn f32_a_bomb_of_lz4_is_refused_before_it_goes_off() {
 #[test]
 fn f32_claimed_lengths_of_frames_allocate_nothing() {
     let _turn = alone();
-    // 2³² − 1, and what the limit still allows: neither fits the few bytes that are there.
+    // 2³² − 1, and the most that the limit still allows: neither fits the few bytes that are there.
     for length in [u32::MAX as usize, 64 * MEBIBYTE] {
         for (_, pipeline) in pipelines(Raw) {
             for compression in 0..=2 {
@@ -92,7 +93,7 @@ fn f32_claimed_lengths_of_frames_allocate_nothing() {
             }
         }
     }
-    // 2⁶³, as zstd's own header claims it.
+    // The length 2⁶³, as zstd's own header claims it.
     let mut claim = zstd_bomb(MEBIBYTE);
     claim[6..14].copy_from_slice(&(1_u64 << 63).to_le_bytes());
     let pipeline = Pipeline::new(Raw).compress(Zstd::new());
@@ -105,7 +106,8 @@ fn nothing_may_follow_what_is_compressed() {
     let value = "leek ".repeat(1_000);
     for (_, pipeline) in pipelines(Raw) {
         let bytes = pipeline.encode(&value).unwrap();
-        // A skippable frame of zstd, too, which a reader of streams passes over.
+        // Bytes behind the frame, and a skippable frame of zstd, which a reader of streams passes
+        // over.
         for more in [&[0][..], b"\x50\x2a\x4d\x18\0\0\0\0"] {
             refused::<String>(&pipeline, &[&bytes[..], more].concat());
         }

@@ -41,7 +41,8 @@ impl Host {
         self.builder(codec).build().unwrap()
     }
 
-    /// What a process that starts now reads, and how often it was told of what it cannot decode.
+    /// Returns the value that a process reads that starts now, and the number of its events of
+    /// undecodable bytes.
     async fn read<V>(&self, codec: impl Codec<V>, key: &str) -> (Option<V>, usize)
     where
         V: Clone + Send + Sync + 'static,
@@ -175,7 +176,7 @@ fn f34_a_forged_record_is_a_miss() {
         let value = "leek ".repeat(1_000);
         host.process(sealed()).insert("a".into(), value.clone()).await.unwrap();
         let there = host.record("a").unwrap();
-        // Moved to another key, to another namespace, or under another codec's id.
+        // The record is moved to another key, to another namespace, or under another codec's id.
         let copy = || Record { header: there.header.clone(), payload: there.payload.clone() };
         host.write(entry("b"), copy());
         assert_eq!(host.read::<String>(sealed(), "b").await, (None, 1));
@@ -212,7 +213,7 @@ fn secrets_are_replaced_while_processes_run() {
         let value = "leek".to_owned();
         host.process(ring(1, &[1])).insert("old".into(), value.clone()).await.unwrap();
         host.process(ring(2, &[1, 2])).insert("new".into(), value.clone()).await.unwrap();
-        // First all know the new secret, then all use it, then nobody knows the old one.
+        // First all processes know the new secret, then all use it, then none knows the old one.
         assert_eq!(host.read(ring(1, &[1, 2]), "new").await, (Some(value.clone()), 0));
         assert_eq!(host.read(ring(2, &[1, 2]), "old").await, (Some(value.clone()), 0));
         assert_eq!(host.read::<String>(ring(2, &[2]), "old").await, (None, 1));

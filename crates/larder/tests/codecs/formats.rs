@@ -1,4 +1,4 @@
-//! What goes in comes out.
+//! Values come back from their bytes as they were.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -39,7 +39,7 @@ fn extreme_numbers_texts_and_containers_come_back() {
     comes_back(&(u8::MAX, u16::MAX, u32::MAX, u64::MAX, i8::MIN, i16::MIN, i32::MIN, i64::MIN));
     comes_back(&(u128::MAX, i128::MIN));
     comes_back(&(f32::MIN, f64::MAX, true, '\u{10FFFF}'));
-    // Read without care, the last digit is another.
+    // A number that is read without care has another last digit.
     comes_back(&(5e-324, 2.225_073_858_507_201e-308, 9_007_199_254_740_993.5_f64, 0.1_f32));
     for length in [0, 15, 16, 31, 32, 255, 256, 65_535, 65_536] {
         comes_back(&"x".repeat(length));
@@ -92,7 +92,7 @@ fn f32_what_is_too_deep_to_read_is_not_written() {
 #[test]
 fn f32_postcard_reads_back_what_is_not_too_deep() {
     let _turn = alone();
-    // The end counts too: each is a value of an enum.
+    // The end of the chain counts too: each link is a value of an enum.
     let bytes = Postcard.encode(&chain(127)).unwrap();
     assert_eq!(Codec::<Chain>::decode(&Postcard, &bytes).unwrap(), chain(127));
     refused::<Chain>(&Postcard, &Postcard.encode(&chain(128)).unwrap());

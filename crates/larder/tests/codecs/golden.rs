@@ -63,7 +63,7 @@ fn bytes_that_are_neither_compressed_nor_encrypted_are_written_as_they_were_rele
     }
 }
 
-/// Run by hand when a layout is added: it writes what is missing and changes nothing.
+/// Run by hand when a layout is added: writes missing files and changes no other.
 #[test]
 #[ignore = "it writes the files that the other tests read"]
 fn missing_files_are_written() {

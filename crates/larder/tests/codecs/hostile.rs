@@ -81,7 +81,7 @@ fn f32_deep_nesting_is_an_error_and_no_stack_overflow() {
     }
 }
 
-/// Holds that bytes are refused.
+/// A check that bytes are refused.
 type Refused<'a> = &'a dyn Fn(&[u8]);
 
 fn refused_as_each<C>(codec: &C) -> impl Fn(&[u8])

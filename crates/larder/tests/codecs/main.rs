@@ -1,4 +1,4 @@
-//! Codecs: what goes in comes out, and hostile bytes are an error without harm.
+//! Codecs: values come back as they were, and hostile bytes are an error without harm.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,13 +33,14 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 pub(crate) const MEBIBYTE: usize = 1 << 20;
 
-/// Counts are of the whole process, so its tests take turns.
+/// A lock for all tests: the allocations are counted for the whole process, so one test runs at a
+/// time.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What serde values are tested with.
+/// The traits of the serde values under test.
 pub(crate) trait Value:
     Serialize + DeserializeOwned + Debug + Send + Sync + 'static
 {
@@ -47,7 +48,7 @@ pub(crate) trait Value:
 
 impl<V: Serialize + DeserializeOwned + Debug + Send + Sync + 'static> Value for V {}
 
-/// The formats of any serde value, by name.
+/// Returns the formats of any serde value, by name.
 pub(crate) fn formats<V: Value>() -> [(&'static str, Box<dyn Codec<V>>); 3] {
     [
         ("MessagePack", Box::new(MessagePack)),
@@ -56,12 +57,13 @@ pub(crate) fn formats<V: Value>() -> [(&'static str, Box<dyn Codec<V>>); 3] {
     ]
 }
 
-/// The secrets that tests encrypt with.
+/// Returns the secrets that tests encrypt with.
 pub(crate) fn keyring() -> Keyring {
     Keyring::new(7, [(7, [7; 32])]).unwrap()
 }
 
-/// A codec in pipelines of all stages, by name. They compress whatever is not empty.
+/// Returns a codec in pipelines of all stages, by name. They compress all values that are not
+/// empty.
 pub(crate) fn pipelines<C: Clone>(codec: C) -> [(&'static str, Pipeline<C>); 6] {
     let (zstd, lz4) = (Zstd::new().threshold_bytes(1), Lz4::new().threshold_bytes(1));
     let pipeline = Pipeline::new(codec).schema(3);
@@ -75,7 +77,7 @@ pub(crate) fn pipelines<C: Clone>(codec: C) -> [(&'static str, Pipeline<C>); 6] 
     ]
 }
 
-/// Decodes as every type and format; what one decode may allocate is bounded.
+/// Decodes as every type and format. One decode may allocate at most `most` bytes.
 pub(crate) fn decode_as_everything(bytes: &Bytes, most: usize) {
     fn each<V: Value>(bytes: &Bytes, most: usize) {
         for (_, codec) in formats::<V>() {

@@ -9,7 +9,7 @@ use larder::{Json, Keyring, Lz4, MessagePack, Pipeline, Postcard, Raw, Zstd};
 use super::values::{Order, Random};
 use super::{MEBIBYTE, alone, decode, keyring, pipelines, refused};
 
-/// Where the fields of a frame stand.
+/// The places of the fields in a frame.
 const COMPRESSION: usize = 1;
 const ENCRYPTION: usize = 2;
 const CODEC: usize = 3;
@@ -71,7 +71,7 @@ fn only_what_becomes_smaller_is_compressed() {
         let bytes = pipeline.encode(&repeated()).unwrap();
         assert_eq!(bytes[COMPRESSION], id);
         assert!(bytes.len() < 100);
-        // Below the threshold, and of a kind that does not become smaller.
+        // A value below the threshold, and a value that does not become smaller.
         for value in [Bytes::from("x".repeat(1_023)), noise.clone()] {
             let bytes = pipeline.encode(&value).unwrap();
             assert_eq!((bytes[COMPRESSION], bytes.len()), (0, 13 + value.len()));
@@ -104,14 +104,16 @@ fn f34_another_schema_is_refused() {
 
 #[test]
 fn f34_what_one_codec_or_stage_wrote_another_does_not_read() {
-    /// Whether every pair of unlike pipelines refuse each other's bytes, and the codecs inside too.
+    /// Checks that every pair of unlike pipelines refuse each other's bytes, and the codecs inside
+    /// too.
     fn kept_apart(codecs: &[Box<dyn Codec<String>>], values: &[String]) {
         for (place, writer) in codecs.iter().enumerate() {
             for value in values {
                 let bytes = writer.encode(value).unwrap();
                 let others = codecs.iter().enumerate().filter(|(other, _)| *other != place);
                 for (_, reader) in others.filter(|(_, reader)| reader.id() == writer.id()) {
-                    // None or the same: some hold what others would also have written.
+                    // No value, or the same value: some values have the bytes that another codec
+                    // would also write.
                     let read = reader.decode(&bytes);
                     assert!(read.is_err() || read.unwrap() == *value);
                 }
@@ -127,7 +129,7 @@ fn f34_what_one_codec_or_stage_wrote_another_does_not_read() {
         codecs.push(Box::new(pipeline));
     }
     kept_apart(&codecs, &[String::new(), "7".into(), repeated()]);
-    // The ids of codecs and of pipelines around them differ, each from each.
+    // The ids of codecs and of pipelines around them all differ.
     let ids = [
         Codec::<String>::id(&Raw),
         Codec::<String>::id(&MessagePack),
@@ -139,7 +141,7 @@ fn f34_what_one_codec_or_stage_wrote_another_does_not_read() {
         Codec::<String>::id(&Pipeline::new(Postcard)),
     ];
     assert_eq!(ids, [2, 1, 3, 4, 0x4002, 0x4001, 0x4003, 0x4004]);
-    // Nor does one read the other where only the frame could tell.
+    // No pipeline reads the other's bytes, even where only the frame could tell.
     let json = Pipeline::new(Json).encode(&7_u32).unwrap();
     no_value(Codec::<u32>::decode(&Pipeline::new(MessagePack), &json));
     no_value(Codec::<u32>::decode(&Pipeline::new(Json), &Json.encode(&7_u32).unwrap()));
@@ -149,7 +151,7 @@ fn f34_what_one_codec_or_stage_wrote_another_does_not_read() {
 fn f34_a_forged_label_is_refused() {
     let _turn = alone();
     for (name, pipeline) in pipelines(Raw) {
-        // Also a value that is itself what a compressor makes.
+        // The pipeline also takes a value that is itself a compressor's output.
         let packed = Pipeline::new(Raw).compress(Zstd::new()).encode(&repeated()).unwrap();
         for value in [Bytes::from(repeated()), Bytes::from_static(b"leek"), packed.slice(13..)] {
             let bytes = pipeline.encode(&value).unwrap();
@@ -208,7 +210,8 @@ fn the_place_and_the_head_do_not_run_into_each_other() {
     let _turn = alone();
     let pipeline = Pipeline::new(Raw).encrypt(keyring());
     let bytes = pipeline.encode_at(&"leek".to_owned(), b"place").unwrap();
-    // What was authenticated, cut elsewhere: the place has a byte of the frame or the other way.
+    // The authenticated bytes, cut in another place: the place has a byte of the frame or the other
+    // way.
     let longer = [b"place", &bytes[..1]].concat();
     no_value(Codec::<String>::decode_at(&pipeline, &bytes.slice(1..), &longer));
     let whole = [b"e", &bytes[..]].concat();
@@ -290,7 +293,7 @@ fn f31_random_and_mutated_frames_are_a_value_or_an_error() {
     for round in 0..600_000 {
         let (_, pipeline) = &codecs[round % codecs.len()];
         let mut bytes = random.bytes(48);
-        // Most have a head that is right, so that what is random comes to the stages.
+        // Most frames have a valid head, so that the random bytes come to the stages.
         if round % 4 != 0 {
             let mut head = heads[round % codecs.len()].clone();
             head[COMPRESSION] = u8::try_from(random.below(3)).unwrap();

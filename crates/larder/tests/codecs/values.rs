@@ -37,11 +37,11 @@ pub(crate) struct Named {
     next: Option<Box<Named>>,
 }
 
-/// What it does not know is walked all the same.
+/// A struct without fields. A decoder still walks the fields that it does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Nothing {}
 
-/// So many links.
+/// Returns a chain of so many links.
 pub(crate) fn chain(length: usize) -> Chain {
     (0..length).fold(Chain::End, |end, _| Chain::Next(Box::new(end)))
 }

@@ -53,7 +53,7 @@ fn c0_2_all_records_of_one_cache_have_one_codec() {
     });
 }
 
-/// Text backwards.
+/// A codec that writes text backwards.
 struct Backwards;
 
 impl Codec<String> for Backwards {
@@ -104,7 +104,7 @@ fn c0_4_storage_and_codec_vary_independently() {
     });
 }
 
-/// Encodes short text only.
+/// A codec that encodes short text only.
 struct Short;
 
 impl Codec<String> for Short {
@@ -333,13 +333,13 @@ fn c0_15_a_decode_failure_is_a_miss_and_an_event_or_in_strict_mode_the_error() {
         assert_eq!(told.count(|event| matches!(event, Event::Undecodable(_))), 1);
         assert_eq!(strict.get("a").await.unwrap_err().kind(), ErrorKind::Codec);
 
-        // The store's: damaged bytes.
+        // The store's failure: damaged bytes.
         rig.store().damage(&entry("b")).await;
         assert_eq!(lenient.get("b").await.unwrap(), None);
         assert_eq!(told.count(|event| matches!(event, Event::Undecodable(_))), 2);
         assert_eq!(strict.get("b").await.unwrap_err().kind(), ErrorKind::Codec);
 
-        // A load heals both, for both.
+        // A load replaces both, for both caches.
         for key in ["a", "b"] {
             assert_eq!(lenient.get_with(key, || async { 7 }).await.unwrap(), 7);
             assert_eq!(strict.get(key).await.unwrap(), Some(7));

@@ -151,7 +151,7 @@ fn c1_6_saves_restores_and_clears_of_one_file_at_once_are_safe() {
                     let snapshot = Snapshot::file(path);
                     let builder = Cache::<u32, (u32, u32)>::builder().snapshot(snapshot.clone());
                     let cache = builder.on_event(told.observer()).build().unwrap();
-                    // A save is whole, but for what others have changed beside it since.
+                    // A save is whole, except for the later changes of others beside it.
                     let get = |key| cache.blocking().get(&key).unwrap();
                     let found: BTreeSet<_> = (0..50).filter_map(get).collect();
                     assert!(found.len() <= 1, "{found:?}");
@@ -205,7 +205,7 @@ fn c1_8_a_foreign_truncated_or_corrupt_file_is_an_empty_cache_and_an_event() {
         let (sink, told) = (spoilt(&bytes), Told::default());
         let cache = builder(&clock, &sink).on_event(told.observer()).build().unwrap();
         assert_eq!((cache.len(), failures(&told)), (0, 1), "{} bytes", bytes.len());
-        // It is of use all the same, and so is its next snapshot.
+        // The cache is of use all the same, and so is its next snapshot.
         block_on(cache.insert("d".into(), 4)).unwrap();
         block_on(cache.save()).unwrap();
         assert_eq!(get(&builder(&clock, &sink).build().unwrap(), "d"), Some(4));
@@ -249,7 +249,7 @@ fn c1_9_the_file_says_when_it_was_saved_and_how_much_life_is_left() {
     let bytes = sink.bytes();
     assert_eq!(&bytes[..10], b"LARDSNAP\x01\x00");
     assert_eq!(bytes[16..24], 1_000_010_000_000_u64.to_le_bytes());
-    // Of another process the clocks begin elsewhere, but for the wall clock.
+    // The clocks of another process begin elsewhere, except for the wall clock.
     let other = ManualClock::new();
     other.advance(secs(77_777));
     other.set_wall(secs(1_000_040));
@@ -261,14 +261,14 @@ fn c1_9_the_file_says_when_it_was_saved_and_how_much_life_is_left() {
 fn c1_10_a_file_of_layout_0_still_loads() {
     let sink = MemorySink::with(include_bytes!("../data/v0.snapshot"));
     let (clock, told) = (ManualClock::new(), Told::default());
-    // It was saved at the beginning of 2026.
+    // The old snapshot was saved at the beginning of 2026.
     clock.set_wall(secs(1_767_225_600 + 20));
     let cache = builder(&clock, &sink).on_event(told.observer()).build().unwrap();
     assert_eq!((get(&cache, "never"), get(&cache, "minute")), (Some(1), Some(2)));
     assert_eq!((get(&cache, "gone"), cache.len()), (None, 2));
     assert_eq!(block_on(cache.entry_info("minute")).unwrap().unwrap().ttl_left, secs(40));
     assert_eq!(failures(&told), 0);
-    // Nothing can be noted beside it, so it was saved anew.
+    // No change can be logged beside it, so it was saved anew.
     assert_eq!(&sink.bytes()[..10], b"LARDSNAP\x01\x00");
     block_on(cache.invalidate("never")).unwrap();
     assert_eq!(get(&builder(&clock, &sink).build().unwrap(), "never"), None);
@@ -399,11 +399,11 @@ fn c1_16_a_smaller_cache_gets_the_hottest_and_recency_survives() {
         clock.advance(secs(1));
     }
     block_on(cache.save()).unwrap();
-    // What was used last is there, whatever the order of the inserts was.
+    // The entries used last are there, whatever the order of the inserts was.
     let small = build(10, &sink);
     let kept: Vec<u32> = (0..100).filter(|&key| at(&small, key).is_some()).collect();
     assert_eq!(kept, (0..100).step_by(10).collect::<Vec<_>>());
-    // Of a cache that nobody has read, the next snapshot has the same order.
+    // The next snapshot of a cache that nobody has read has the same order.
     let (middle, next) = (build(1_000, &sink), MemorySink::default());
     block_on(middle.save()).unwrap();
     next.change(|kept| *kept = sink.change(|kept| kept.clone()));
@@ -447,7 +447,7 @@ fn c1_16_over_a_backend_what_is_restored_is_compared_first() {
         assert_eq!(again.get("same").await.unwrap(), Some(1));
         assert_eq!(again.get("changed").await.unwrap(), Some(20));
         assert_eq!(again.get("gone").await.unwrap(), None);
-        // Without the backend it is nothing, since nobody noted what has changed.
+        // Without the backend the snapshot is worth nothing, since no change was logged.
         let told = Told::default();
         let alone = builder(&rig.clock, &sink).on_event(told.observer()).build().unwrap();
         assert_eq!((alone.len(), failures(&told)), (0, 1));
@@ -505,7 +505,8 @@ fn c1_13_a_confirmed_change_is_not_undone_by_a_crash() {
         block_on(cache.with(larder::Options::new().tags(["t"])).insert("t".into(), 5)).unwrap();
         block_on(cache.save()).unwrap();
         change(&cache);
-        // Also if nobody has restored it in between, and in a second life.
+        // The changes hold also if nobody has restored the snapshot in between, and in a second
+        // life.
         let killed = sink.left();
         for _ in 0..2 {
             let again = builder(&clock, &killed).on_event(told.observer()).build().unwrap();
@@ -559,7 +560,7 @@ fn c1_9_a_clock_without_a_wall_clock_and_an_interval_of_nothing_are_refused() {
     assert_eq!(built.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-/// Numbers as text; two have none.
+/// A codec of numbers as text. Two numbers have none.
 struct Decimal;
 
 impl Decimal {
@@ -613,7 +614,7 @@ fn c1_13_what_a_pattern_has_cleared_does_not_come_back() {
         block_on(cache.insert(format!("a{number}"), number)).unwrap();
     }
     block_on(cache.save()).unwrap();
-    // By now memory has others: those that are cleared are in the snapshot alone.
+    // By now memory has other entries: the cleared ones are in the snapshot alone.
     for number in 0..10 {
         for _ in 0..5 {
             block_on(cache.insert(format!("b{number}"), number)).unwrap();

@@ -317,7 +317,7 @@ fn c2_15_a_ttl_of_zero_takes_the_entry_away() {
     });
 }
 
-/// What an application does with a manager of caches, whatever is behind it.
+/// Runs an application's calls of a cache manager, over any set-up.
 async fn manage(cache: &Cache<String, u32>) -> (u64, u64, Option<u32>) {
     cache.insert("a".into(), 1).await.unwrap();
     cache.with(secs(60)).insert("b".into(), 2).await.unwrap();

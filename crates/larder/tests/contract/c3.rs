@@ -195,7 +195,7 @@ fn c3_9_one_creates_the_others_take_the_older_value_or_wait() {
                 cache.get_with("a", loader).await.unwrap()
             })
         };
-        // Nothing older: all wait for one.
+        // Without an older value all callers wait for one load.
         let waiting: Vec<_> = (0..20).map(|_| ask(cache.clone())).collect();
         settle().await;
         assert!(waiting.iter().all(|task| !task.is_finished()));
@@ -205,7 +205,7 @@ fn c3_9_one_creates_the_others_take_the_older_value_or_wait() {
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1);
 
-        // An older value: who does not want to wait has it at once.
+        // With an older value a caller that does not want to wait gets it at once.
         cache.insert("a".into(), 1).await.unwrap();
         rig.advance(10);
         let creator = ask(cache.clone());
@@ -311,7 +311,7 @@ fn c3_12_a_multi_key_load_calls_its_creator_once_with_the_missing_keys() {
     });
 }
 
-/// Beside the many keys of one call: row 1.17.
+/// Row 1.17, beside the many keys of one call.
 #[test]
 fn c1_17_concurrent_loads_within_a_window_or_up_to_a_size_are_one_batch() {
     on_all(async |rig| {

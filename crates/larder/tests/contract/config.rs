@@ -95,7 +95,7 @@ fn c3_4_a_backend_is_built_from_one_mapping_or_by_prefix_out_of_a_larger_one() {
     });
 }
 
-/// A connection to the store of a set-up, and how often it was opened.
+/// A connection to the store of a set-up, and the count of its openings.
 fn connection(rig: &Rig) -> (Connection, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let (count, clock) = (Arc::clone(&opened), rig.clock.clone());

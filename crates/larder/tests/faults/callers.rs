@@ -1,4 +1,4 @@
-//! F17, F44: callers who go away, and callers who asked before a change.
+//! F17, F44: callers that go away, and callers that asked before a change.
 
 use std::pin::pin;
 use std::sync::Arc;

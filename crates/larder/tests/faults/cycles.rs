@@ -37,7 +37,7 @@ fn f19_a_loader_that_asks_for_its_own_key_is_told_at_once() {
         assert!(is_reentrant(&in_time(nested(&cache, "a", "a")).await.unwrap_err()));
         assert_eq!(in_time(nested(&cache, "a", "b")).await.unwrap(), 1, "another key is fine");
 
-        // By way of another key.
+        // A cycle by way of another key.
         let (second, third) = (cache.clone(), cache.clone());
         let round = || async move {
             let back = || async move { third.get_with("c", || async { 1 }).await };
@@ -45,7 +45,7 @@ fn f19_a_loader_that_asks_for_its_own_key_is_told_at_once() {
         };
         assert!(is_reentrant(&in_time(cache.try_get_with("c", round)).await.unwrap_err()));
 
-        // From a blocking call inside an asynchronous load, on its only thread.
+        // A cycle by a blocking call inside an asynchronous load, on its only thread.
         let again = cache.clone();
         let blocking = || async move { again.blocking().get_with("e", || 1) };
         assert!(is_reentrant(&in_time(cache.try_get_with("e", blocking)).await.unwrap_err()));

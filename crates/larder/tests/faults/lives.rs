@@ -24,7 +24,7 @@ fn source_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 #[test]
 fn f12_no_step_of_the_wall_clock_has_an_effect() {
-    // One file knows it, and only snapshots ask for it: the life of what is in memory never does.
+    // One file knows the wall clock, and only snapshots ask for it: the lives in memory never do.
     let mut files = Vec::new();
     for folder in ["src", "../larder-core/src"] {
         source_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
@@ -42,7 +42,7 @@ fn f12_no_step_of_the_wall_clock_has_an_effect() {
             assert!(may_ask || !text.contains(wall), "{} asks for {wall}", file.display());
         }
     }
-    // What counts is the cache's own clock.
+    // The cache's own clock counts.
     on_all(async |rig| {
         let cache = rig.builder::<String, u32>().ttl(secs(10)).build().unwrap();
         cache.insert("a".into(), 7).await.unwrap();
@@ -57,7 +57,7 @@ fn f12_no_step_of_the_wall_clock_has_an_effect() {
     });
 }
 
-/// A ttl, and how long what is written with it lives: none if it is not kept at all.
+/// A ttl, and the life of a value that is written with it. None if the value is not kept at all.
 fn lives(now: Timestamp) -> [(Ttl, Option<Duration>); 12] {
     let month = secs(31 * 86_400);
     let micros = Duration::from_micros(500);

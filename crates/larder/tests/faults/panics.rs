@@ -15,7 +15,7 @@ struct Touchy(u32, Arc<Fuse>);
 
 #[derive(Debug, Default)]
 struct Fuse {
-    /// Calls until the panic; zero is never.
+    /// The calls until the panic; zero is never.
     left: AtomicU32,
 }
 
@@ -26,7 +26,7 @@ impl Fuse {
         assert!(before != Ok(1), "expected");
     }
 
-    /// Panics at this call; whether the one before never came.
+    /// Sets the panic to this call. True if the one before never came.
     fn light(&self, calls: u32) -> bool {
         self.left.swap(calls, Ordering::SeqCst) != 0
     }
@@ -64,7 +64,7 @@ fn f18_a_key_that_panics_at_any_call_breaks_nothing() {
     on_all(async |rig| {
         let fuse = Arc::new(Fuse::default());
         let key = Touchy(7, Arc::clone(&fuse));
-        // A lease that a panic left is not waited for: the clock stands still.
+        // A lease that a panic left is not waited for, because the clock stands still.
         let cache = rig.builder::<Touchy, u32>().wait_for_leases(false).build().unwrap();
         for calls in 1.. {
             assert!(calls < 200);
@@ -82,7 +82,7 @@ fn f18_a_key_that_panics_at_any_call_breaks_nothing() {
             };
             let tasks = [ask(), ask(), ask()];
             for task in tasks {
-                // Whoever's key panics has a panic or an error, all others the value.
+                // A caller whose key panics has a panic or an error, all others the value.
                 if let Ok(Ok(value)) = in_time(task).await {
                     assert_eq!(value, 1);
                 }
@@ -126,7 +126,7 @@ fn f18_a_key_that_panics_breaks_no_local_cache() {
     }
 }
 
-/// The new value was in the store, and the old one was still served from memory.
+/// Broken once: the new value was in the store, and the old one was still served from memory.
 #[test]
 fn f18_a_weigher_that_panics_keeps_no_old_value() {
     on_all(async |rig| {

@@ -1,4 +1,4 @@
-//! What forked processes share with their parent, and with each other: a store, and nothing drawn.
+//! Forked processes share a store with their parent, and with each other, but no random numbers.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -43,7 +43,8 @@ fn with_cache(folder: &Path, run: impl AsyncFnOnce(Cache<String, u32>)) {
     });
 }
 
-/// Runs this in a child, and waits for its end: with the library that makes a fork of `getppid`.
+/// Runs a function in a child, and waits for its end: with the library that makes a fork of
+/// `getppid`.
 fn fork(run: impl FnOnce()) {
     if parent_id() == 0 {
         run();
@@ -51,14 +52,14 @@ fn fork(run: impl FnOnce()) {
     }
 }
 
-/// Tells the test something.
+/// Sends a line to the test.
 fn tell(what: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{MARK}{what}").unwrap();
     out.flush().unwrap();
 }
 
-/// The library that forks, compiled for this run.
+/// Compiles the library that forks, for this run.
 fn compile(folder: &Folder) -> PathBuf {
     std::fs::create_dir_all(folder.path()).unwrap();
     let library = folder.path().join("fork.so");
@@ -82,7 +83,7 @@ fn hand_on(folder: &Path) {
     });
 }
 
-/// What a server tells: this test's own program, as `serve` has it.
+/// Returns the line that a server sends: this test's own program, as `serve` runs it.
 fn told(test: &str, serve: fn(&Path)) -> Option<String> {
     if let Some(folder) = std::env::var_os(SERVES) {
         serve(Path::new(&folder));
@@ -97,7 +98,8 @@ fn told(test: &str, serve: fn(&Path)) -> Option<String> {
     Some(line.unwrap_or_else(|| panic!("{told}")).1.to_owned())
 }
 
-/// Both workers drew one epoch: the second's `invalidate_all` was confirmed and changed nothing.
+/// Broken once: both workers drew one epoch, so the second's `invalidate_all` was confirmed and
+/// changed nothing.
 #[test]
 fn what_a_forked_worker_invalidates_is_gone() {
     let told = told("what_a_forked_worker_invalidates_is_gone", serve);

@@ -47,7 +47,8 @@ fn without_an_absent_ttl_an_absence_is_not_kept_and_takes_away_what_was_there() 
     });
 }
 
-/// The caller's loader went down with the load that another process's absence answered.
+/// Broken once: the caller's loader was dropped with the load that another process's absence
+/// answered.
 #[test]
 fn who_always_has_a_value_loads_past_the_absence_it_waited_for() {
     on_shared(async |rig| {

@@ -75,8 +75,8 @@ fn blocking_callers_share_loads_with_asynchronous_ones() {
     }
 }
 
-/// With a shared store the caller was taken for one of the cache's own thread, waited for its own
-/// runtime, and hung.
+/// Broken once: with a shared store the caller was taken for one of the cache's own thread, waited
+/// for its own runtime, and hung.
 #[test]
 fn a_blocking_caller_on_a_current_thread_runtime_never_waits_for_that_runtime() {
     on_all(async |rig| {
@@ -87,14 +87,14 @@ fn a_blocking_caller_on_a_current_thread_runtime_never_waits_for_that_runtime() 
             async move { cache.get_with("a", stuck).await }
         });
         settle().await;
-        // Neither for the lease that the leader left.
+        // The caller does not wait for the lease that the leader left, either.
         assert_eq!(cache.blocking().get_with("a", || 2).unwrap(), 2);
         assert_eq!(cache.blocking().get("a").unwrap(), Some(2));
         leader.abort();
     });
 }
 
-/// A fill that the same runtime was to run hung the caller as well.
+/// Broken once: a fill that the same runtime was to run hung the caller as well.
 #[test]
 fn a_blocking_get_on_a_current_thread_runtime_never_waits_for_that_runtime() {
     on_shared(async |rig| {

@@ -51,7 +51,7 @@ fn a_failed_refresh_leaves_a_fresh_value_and_rests_too() {
     });
 }
 
-/// The failed load put back the value with the life it had when the load began.
+/// Broken once: the failed load put back the value with the life it had when the load began.
 #[test]
 fn a_failed_load_does_not_undo_a_change_of_life() {
     on_all(async |rig| {
@@ -107,7 +107,7 @@ fn a_panic_of_the_loader_is_an_error_for_all_and_poisons_nothing() {
             assert!(error.is_panic());
             assert_eq!(error.kind(), ErrorKind::Loader);
         }
-        // Also one that panics before there is a future.
+        // A loader may also panic before there is a future.
         let error = cache.get_with("a", || -> Gated { panic!("expected") }).await.unwrap_err();
         assert!(error.is_panic());
         assert!(rig.store.is_none() || rig.record("a").is_none());

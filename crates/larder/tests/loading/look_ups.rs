@@ -7,7 +7,7 @@ use larder_testkit::{Fault, Operation};
 
 use crate::support::{gate, gated, stale_too};
 
-/// The load took the outage that the look-up had met for its own failure.
+/// Broken once: the load took the outage that the look-up had met for its own failure.
 #[test]
 fn a_load_that_meets_a_failing_look_up_loads_all_the_same() {
     on_shared(async |rig| {
@@ -23,14 +23,14 @@ fn a_load_that_meets_a_failing_look_up_loads_all_the_same() {
             async move { cache.get_with("a", || async { 7 }).await }
         });
         settle().await;
-        // The held read runs into the backend's timeout.
+        // The waiting read runs into the backend's timeout.
         rig.advance(2);
         assert_eq!(in_time(reader).await.unwrap().unwrap(), None);
         assert_eq!(in_time(loader).await.unwrap().unwrap(), 7);
     });
 }
 
-/// The load was answered with the stale value, and never ran.
+/// Broken once: the load was answered with the stale value, and never ran.
 #[test]
 fn a_load_that_meets_a_look_up_of_a_stale_value_loads() {
     on_shared(async |rig| {
@@ -50,7 +50,7 @@ fn a_load_that_meets_a_look_up_of_a_stale_value_loads() {
         });
         settle().await;
         rig.store().release_all();
-        // Whichever of the two comes to the store first.
+        // The result depends on which of the two comes to the store first.
         assert!(matches!(in_time(reader).await.unwrap().unwrap(), Some(1 | 2)));
         assert_eq!(in_time(loader).await.unwrap().unwrap(), 2);
     });

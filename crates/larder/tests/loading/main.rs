@@ -1,4 +1,4 @@
-//! Loads: refreshes, timeouts, failures, answers, outages, and the callers who wait for them.
+//! Loads: refreshes, timeouts, failures, answers, outages, and the callers that wait for them.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 

@@ -35,7 +35,7 @@ fn while_the_store_is_down_loads_are_answered_and_kept_for_a_while() {
     });
 }
 
-/// The lease stayed, and the next load waited for it.
+/// Broken once: the lease stayed, and the next load waited for it.
 #[test]
 fn a_result_that_cannot_be_written_takes_its_lease_along() {
     on_shared(async |rig| {

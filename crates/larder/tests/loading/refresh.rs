@@ -1,4 +1,4 @@
-//! Refreshes: loads behind a value that is there, begun by age, by hand or by chance.
+//! Refreshes: loads in the background of a present value, begun by age, by hand or by chance.
 
 use std::fmt;
 use std::time::Duration;

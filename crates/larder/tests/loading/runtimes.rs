@@ -55,7 +55,7 @@ fn a_miss_outside_of_a_runtime_is_an_error_and_a_hit_is_not() {
     }
 }
 
-/// A wait on the system's clock panicked where no runtime drives timers.
+/// Broken once: a wait on the system's clock panicked where no runtime drives timers.
 #[test]
 fn what_waits_on_the_systems_clock_outside_of_a_runtime_is_an_error() {
     let rig = Rig::shared();

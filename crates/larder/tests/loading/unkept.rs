@@ -1,4 +1,5 @@
-//! Values that cannot be decoded, encoded or stored: each is told of, and none leaves an older one.
+//! Values that cannot be decoded, encoded or stored: each is reported, and none leaves an older
+//! one.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ fn f34_what_another_codec_wrote_is_a_miss_and_an_event() {
     });
 }
 
-/// Has no bytes for what is odd, and panics over what is above a hundred.
+/// A codec that refuses odd numbers, and panics over numbers above a hundred.
 struct Even;
 
 impl Codec<u32> for Even {
@@ -48,7 +49,8 @@ impl Codec<u32> for Even {
     }
 }
 
-/// A panic of the codec left the lease, and the caller was told that the cache was closed.
+/// Broken once: a panic of the codec left the lease, and the caller was told that the cache was
+/// closed.
 #[test]
 fn a_value_that_cannot_be_encoded_takes_away_what_was_there() {
     on_shared(async |rig| {
@@ -82,7 +84,7 @@ fn a_value_that_cannot_be_encoded_takes_away_what_was_there() {
     });
 }
 
-/// A load's value for which the store had no room left the stale one there.
+/// Broken once: a load's value for which the store had no space left the stale one there.
 #[test]
 fn a_value_that_the_store_has_no_room_for_takes_away_what_was_there() {
     on(Rig::memory(), &async |rig: Rig| {

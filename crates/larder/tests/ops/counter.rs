@@ -1,4 +1,4 @@
-//! Numbers that many add to.
+//! Numbers that many callers add to.
 
 use std::thread;
 use std::time::Duration;

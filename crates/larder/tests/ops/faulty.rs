@@ -1,4 +1,4 @@
-//! A backend on which the next changes go wrong as told.
+//! A backend on which the next changes fail as the test says.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -18,18 +18,18 @@ use larder_testkit::{ManualClock, block_on};
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const ENDLESS: Times = Times::new(NEVER, NEVER);
 
-/// What happens to the next change.
+/// The fate of the next change.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// It is applied, and the answer is lost.
+    /// The change is applied, and the answer is lost.
     LostAnswer,
-    /// It never arrives, which is noticed after half a second.
+    /// The change never arrives, which is noticed after half a second.
     LostRequest,
-    /// It is applied and replaced by another, and the answer is lost.
+    /// The change is applied and replaced by another, and the answer is lost.
     LostAndReplaced,
-    /// It is refused, as if somebody had been faster.
+    /// The change is refused, as if another caller had been faster.
     Refused,
-    /// It takes a second, half of it before it is applied.
+    /// The change takes a second, half of it before it is applied.
     Slow,
 }
 
@@ -43,12 +43,12 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    /// Over memory.
+    /// A faulty backend over memory.
     pub(crate) fn new() -> Self {
         Self::over(Rig::shared())
     }
 
-    /// Over each store.
+    /// A faulty backend over each store.
     pub(crate) fn on_each() -> [Self; 2] {
         Rig::with_store().map(Self::over)
     }

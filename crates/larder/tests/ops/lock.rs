@@ -1,4 +1,4 @@
-//! Exclusion between everybody who reaches the backend.
+//! Exclusion between all processes that reach the backend.
 
 use std::sync::Arc;
 use std::thread;

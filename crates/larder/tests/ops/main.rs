@@ -1,4 +1,4 @@
-//! What is built on expectations: changes, counters and locks, also when answers are lost.
+//! Verbs over conditional writes: changes, counters and locks, also when answers are lost.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 

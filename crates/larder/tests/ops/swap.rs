@@ -1,4 +1,4 @@
-//! Changes that depend on what is there.
+//! Changes that depend on the record that is there.
 
 use std::thread;
 

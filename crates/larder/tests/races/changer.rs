@@ -1,4 +1,4 @@
-//! Who makes the changes that loads race with: a cache of this process, or another process.
+//! The maker of the changes that loads race with: a cache of this process, or another process.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,9 +8,9 @@ use larder_test_support::Child;
 use crate::race::answered;
 use crate::witness::Witness;
 
-/// How many kinds of changes there are.
+/// The number of kinds of changes.
 pub(crate) const DEEDS: usize = 9;
-/// A change that leaves what was there to be served, stale.
+/// A change that leaves the earlier value to be served, stale.
 pub(crate) const MARK_STALE: usize = 5;
 /// The change of a tag that only loaders' answers name.
 pub(crate) const LATE_TAG: usize = 7;
@@ -22,7 +22,7 @@ pub(crate) enum Changer {
 }
 
 impl Changer {
-    /// Makes the change, to this version where it stores something; whether it is confirmed.
+    /// Makes the change, to this version where it stores a value. True if the change is confirmed.
     pub(crate) async fn change(&self, deed: usize, key: u64, version: u64) -> bool {
         match self {
             Self::Here(cache) => change(&with_tags(cache, deed), deed, key, version).await,
@@ -32,7 +32,7 @@ impl Changer {
         }
     }
 
-    /// The version that it finds.
+    /// Returns the version that it finds.
     pub(crate) async fn get(&self, key: u64) -> Option<u64> {
         match self {
             Self::Here(cache) => cache.get(&key).await.unwrap().map(|witness| witness.version(key)),
@@ -40,7 +40,7 @@ impl Changer {
         }
     }
 
-    /// The version that it gets where a loader would give this one.
+    /// Returns the version that it gets where a loader would give this one.
     pub(crate) async fn load(&self, deed: usize, key: u64, version: u64) -> Option<u64> {
         match self {
             Self::Here(cache) => load(&with_tags(cache, deed), key, version).await,
@@ -56,7 +56,8 @@ impl Changer {
     }
 }
 
-/// What a caller names who makes this change, or loads what it will end.
+/// Returns the cache with the tags of a caller that makes this change, or loads a value that it
+/// will end.
 pub(crate) fn with_tags(cache: &Cache<u64, Witness>, deed: usize) -> Cache<u64, Witness> {
     cache.with(Options::new().tags(if deed == LATE_TAG { vec![] } else { vec!["known"] }))
 }

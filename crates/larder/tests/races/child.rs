@@ -1,4 +1,4 @@
-//! The other process of the races: it does what its parent writes, line by line.
+//! The other process of the races: it runs the commands that its parent writes, line by line.
 
 use std::path::Path;
 

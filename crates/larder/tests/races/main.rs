@@ -1,5 +1,5 @@
 //! F44: loads that race with changes, on real threads and between real processes. No load brings
-//! back what a change has ended, and nobody who comes after the change is handed it.
+//! back a value that a change has ended, and no caller that comes after the change gets it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -89,7 +89,8 @@ fn f44_no_load_brings_back_what_another_process_has_ended_on_disk_in_many_rounds
     of_two_processes(MANY);
 }
 
-/// A debug build takes ten times as long for each round, so `cargo xtask test` runs an optimized one as well.
+/// The rounds of a run. A debug build takes ten times as long for each round, so `cargo xtask test`
+/// runs an optimized one as well.
 const ROUNDS: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 
 const MANY: usize = 10 * ROUNDS;

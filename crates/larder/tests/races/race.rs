@@ -39,7 +39,7 @@ pub(crate) fn own_of(folder: &Path) -> Cache<u64, Witness> {
     builder.backend(disk(folder)).build().unwrap()
 }
 
-/// What a load answers: none if it shared one whose loader refused.
+/// Returns the answer of a load. None if it shared one whose loader refused.
 pub(crate) fn answered<T>(result: larder::Result<T>) -> Option<T> {
     match result {
         Ok(answer) => Some(answer),
@@ -51,12 +51,12 @@ pub(crate) fn answered<T>(result: larder::Result<T>) -> Option<T> {
     }
 }
 
-/// What a round works on: one key, and the source of its value.
+/// The subject of a round: one key, and the source of its value.
 #[derive(Clone)]
 struct Race {
-    /// Whose loads race.
+    /// The cache whose loads race.
     cache: Cache<u64, Witness>,
-    /// Whose changes do: the same, or another one's.
+    /// The cache whose changes race with them: the same one, or another.
     changer: Changer,
     deed: usize,
     key: u64,
@@ -108,13 +108,14 @@ impl Race {
         }
     }
 
-    /// The source changes, and then the cache is told. From when on no older value may be read.
+    /// Changes the source, and then the cache. Returns the oldest version that may be read from
+    /// then on, if the change is confirmed.
     async fn change(self) -> Option<u64> {
         let version = self.truth.fetch_add(1, Ordering::SeqCst) + 1;
         self.changer.change(self.deed, self.key, version).await.then_some(version)
     }
 
-    /// What is there before: nothing, or an old value, maybe in the store alone.
+    /// Prepares the earlier state: no value, or an old value, maybe in the store alone.
     async fn prepare(&self) {
         self.cache.invalidate(&self.key).await.unwrap();
         if self.deed == LATE_TAG || fastrand::bool() {
@@ -130,7 +131,7 @@ impl Race {
         }
     }
 
-    /// Nobody finds an older value.
+    /// Checks that no read finds an older value.
     async fn check(&self, least: u64, told: &str) {
         for is_changer in [false, true, false] {
             let found = if is_changer {
@@ -144,7 +145,8 @@ impl Race {
         }
     }
 
-    /// Callers who come after the change, and do not wait where something is handed out to them.
+    /// Runs callers that come after the change, and do not wait where a value is handed out to
+    /// them.
     async fn take(&self, least: u64, told: &str) {
         let mut caches = vec![&self.cache, &self.cache];
         if let Changer::Here(changer) = &self.changer {
@@ -203,7 +205,7 @@ pub(crate) fn race(cache: &Cache<u64, Witness>, changer: &Changer, rounds: usize
     let sources: Vec<_> = (0..8).map(|key| (key, Arc::new(AtomicU64::new(1)))).collect();
     for round in 0..rounds {
         let (deed, is_even) = (round % DEEDS, round % 2 == 0);
-        // A tag that only the answer names is held against loads that name it.
+        // A tag that only the answer names is changed against loads that name it.
         let verb = match deed {
             LATE_TAG if is_even => LOAD_LATE,
             LATE_TAG => REFRESH_LATE,
@@ -216,12 +218,12 @@ pub(crate) fn race(cache: &Cache<u64, Witness>, changer: &Changer, rounds: usize
         let run = race.run(verb, round % 3 + 1, &told);
         let is_in_time = runtime.block_on(in_time(run));
         if !is_in_time {
-            // What hangs may be the other process, whose answer a thread waits for.
+            // The hanging part may be the other process, whose answer a thread waits for.
             runtime.shutdown_background();
             panic!("{told}: it hangs");
         }
     }
-    // Nothing is left behind.
+    // No flight or task is left behind.
     runtime.block_on(async {
         cache.close().await.unwrap();
         changer.close().await;

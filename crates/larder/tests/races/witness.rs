@@ -1,8 +1,8 @@
-//! A value that says itself whose it is, how old, and whether it is whole.
+//! A value that shows its key, its version, and whether it is whole.
 
 use serde::{Deserialize, Serialize};
 
-/// A value that says itself whose it is, how old, and whether it is whole.
+/// A value that shows its key, its version, and whether it is whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Witness {
     key: u64,
@@ -16,7 +16,7 @@ impl Witness {
         Self { key, version, body }
     }
 
-    /// Its version, if it is the whole value of this key.
+    /// Returns its version, if it is the whole value of this key.
     pub(crate) fn version(&self, key: u64) -> u64 {
         assert_eq!(*self, Self::new(key, self.version), "torn, or another key's");
         self.version

@@ -23,7 +23,7 @@ fn saved(folder: &Folder) -> (std::path::PathBuf, Vec<u8>, String) {
     (path.clone(), fs::read(&path).unwrap(), log)
 }
 
-/// Opens what is there; how many entries that gave.
+/// Opens the snapshot. Returns the number of its entries.
 fn open(path: &Path) -> usize {
     let store = Store::open(path);
     let found = (0..KEYS).filter_map(|key| store.get(key).map(|version| (key, version)));

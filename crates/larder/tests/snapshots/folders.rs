@@ -1,4 +1,4 @@
-//! F10, F11, F35: folders and files that are unsafe, somebody else's, or gone.
+//! F10, F11, F35: folders and files that are unsafe, another user's, or gone.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -27,7 +27,7 @@ pub(crate) fn seal(folder: &str) {
         assert_eq!(store.save().unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(store.events().len(), round, "one for each save");
     }
-    // Its log is open and can be written still; one that was opened later cannot, and says so.
+    // The log that is open can still be written; one that was opened later cannot, and says so.
     let late = Store::open(&path);
     assert_eq!((late.get(1), late.events().len()), (Some(1), 0));
     assert_eq!(late.put(2, 2, 100), Reach::Local);

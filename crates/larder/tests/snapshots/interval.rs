@@ -1,4 +1,4 @@
-//! A save every so often, by the system's clock: from a thread that ends with its cache.
+//! Regular saves by the system's clock, from a thread that ends with its cache.
 
 use std::fs;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use larder_test_support::{Folder, pause};
 
 use crate::store::Store;
 
-/// How many threads of this process save every so often.
+/// Returns the number of threads of this process that save regularly.
 fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
-    // A thread may end while it is looked at.
+    // A thread may end while its name is read.
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.trim() == "larder-snapshot").count()
 }
 
-/// Waits until it holds, for a minute at most.
+/// Waits until the condition holds, for a minute at most.
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..6_000 {
         if holds() {

@@ -1,4 +1,4 @@
-//! F01: a process that is killed at any moment leaves nothing torn, and nothing that was taken away.
+//! F01: a process that is killed at any moment leaves no torn entry, and no removed one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use larder_test_support::{Child, Folder, pause, tell};
 
 use crate::store::{Store, text};
 
-/// In another process: saves for ever, telling before and after each.
+/// Runs in another process: saves for ever, with a message before and after each save.
 pub(crate) fn save(path: &str, seed: u64) {
     let store = Store::open(path);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -42,7 +42,7 @@ fn kill_savers(rounds: usize) {
         }
         let store = Store::open(&path);
         let found = store.get(0).unwrap_or(0);
-        // Inserts after a save are noted beside it, and make their keys misses: never a mixture.
+        // Inserts after a save are logged beside it, and make their keys misses: never a mixture.
         let is_right = |version: Option<u64>| version.is_none_or(|v| v == begun || v == done);
         for key in 0..KEYS {
             assert!(is_right(store.get(key)), "{key}: {:?}, not {done} or {begun}", store.get(key));
@@ -66,7 +66,7 @@ fn f01_a_thousand_killed_savers_leave_one_of_the_last_two_snapshots() {
     kill_savers(1_000);
 }
 
-/// In another process: changes and saves for ever, telling each change that is confirmed.
+/// Runs in another process: changes and saves for ever, with a message for each confirmed change.
 pub(crate) fn change(path: &str, seed: u64) {
     let store = Store::open(path);
     std::thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn kill_changers(rounds: u64) {
     let folder = Folder::new();
     let path = folder.path().join("changed.snapshot");
     let mut random = fastrand::Rng::with_seed(2);
-    // What was confirmed last for a key, and what was begun since: zero for nothing.
+    // The change that was confirmed last for a key, and the one begun since: zero for none.
     let mut written = BTreeMap::<u64, (u64, u64)>::new();
     let mut kept = 0;
     for round in 1..=rounds {
@@ -126,7 +126,7 @@ fn kill_changers(rounds: u64) {
             let is_right = found == 0 || found == *done || found == *begun;
             assert!(is_right, "{key}: {found:x} came back, after {done:x} and maybe {begun:x}");
             kept += usize::from(found != 0);
-            // From now on this is what there was: what was begun may have been done.
+            // From now on this is the state: a change that was begun may have been done.
             (*done, *begun) = (found, found);
         }
         assert!(store.events().is_empty(), "{:?}", store.events());

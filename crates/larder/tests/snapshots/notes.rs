@@ -1,4 +1,4 @@
-//! Notes of changes where an append waits for a device: who waits, and what is told when.
+//! Logging of changes where an append waits for a device: the callers that wait, and their answers.
 
 use std::io::{self, Read, Write};
 use std::pin::pin;
@@ -43,7 +43,7 @@ impl GatedSink {
         Cache::builder().snapshot(Snapshot::new(self.clone())).build().unwrap()
     }
 
-    /// What a process that is killed now leaves.
+    /// Restores the state that a process leaves that is killed now.
     fn left(&self) -> Cache<u64, u64> {
         Cache::builder().snapshot(Snapshot::new(self.sink.left())).build().unwrap()
     }
@@ -74,7 +74,7 @@ impl Sink for GatedSink {
         let (gate, changed) = &*self.gate;
         let mut gate = gate.lock().unwrap();
         gate.waiting += 1;
-        // A test that fails does not wait for ever.
+        // The limit ends the wait of a failing test.
         let limit = Duration::from_secs(10);
         gate = changed.wait_timeout_while(gate, limit, |gate| gate.is_closed).unwrap().0;
         gate.waiting -= 1;
@@ -97,7 +97,7 @@ fn abandon(change: impl Future<Output = larder::Result<Reach>>) {
     assert!(pin!(change).poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
-/// Each change was synced on its task's thread, one after the other.
+/// Broken once: each change was synced on its task's thread, one after the other.
 #[test]
 fn no_thread_of_a_task_waits_for_a_note_and_changes_share_the_next_append() {
     run(async {
@@ -138,7 +138,7 @@ fn a_change_whose_caller_has_gone_is_noted() {
         sink.set_closed(true);
         abandon(cache.insert(1, 2));
         sink.set_closed(false);
-        // Confirmed after the other is noted.
+        // The second change is confirmed after the first is logged.
         cache.insert(2, 2).await.unwrap();
         assert_eq!(sink.left().get(&1).await.unwrap(), None);
     });

@@ -1,4 +1,4 @@
-//! F07: what a loss of power leaves: all that was acknowledged as synced.
+//! F07: a loss of power leaves all changes that were acknowledged as synced.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use larder_test_support::{Child, Folder, pause, tell};
 
 use crate::store::{Store, text};
 
-/// In a process whose syncs are recorded: saves and changes, telling what is done.
+/// Runs in a process whose syncs are recorded: saves and changes, with a message for each.
 pub(crate) fn record(path: &str) {
     let store = Store::with(Snapshot::new(FileSink::new(path).durable()));
     for version in 1.. {
@@ -27,7 +27,7 @@ pub(crate) fn record(path: &str) {
     }
 }
 
-/// In a process whose syncs are recorded: saves and clears, telling what is done.
+/// Runs in a process whose syncs are recorded: saves and clears, with a message for each.
 pub(crate) fn clear(path: &str) {
     let snapshot = Snapshot::new(FileSink::new(path).durable());
     let store = Store::with(snapshot.clone());
@@ -41,7 +41,8 @@ pub(crate) fn clear(path: &str) {
     }
 }
 
-/// In a process whose syncs are recorded: ends in the middle of a save, when its log has begun.
+/// Runs in a process whose syncs are recorded: ends in the middle of a save, when its log has
+/// begun.
 pub(crate) fn begin(path: &str) {
     let snapshot = |is_stopping| {
         let sink = FileSink::new(path).durable();
@@ -100,7 +101,7 @@ impl Sink for StoppingSink {
     }
 }
 
-/// The library that records, compiled for this run.
+/// Compiles the library that records, for this run.
 fn compile(folder: &Folder) -> PathBuf {
     fs::create_dir_all(folder.path()).unwrap();
     let library = folder.path().join("record.so");
@@ -124,7 +125,8 @@ fn lose_power(shadow: &Path) -> Folder {
     left
 }
 
-/// What a loss of power leaves when a process in this role has told this.
+/// Returns the folder that a loss of power leaves when a process in this role has sent these
+/// messages.
 fn lose_power_of(role: &str, name: &str, told: &[&str]) -> Folder {
     let (tools, folder, shadow) = (Folder::new(), Folder::new(), Folder::new());
     let library = compile(&tools);
@@ -181,7 +183,7 @@ fn f07_what_was_acknowledged_outlives_a_loss_of_power() {
     assert!(survived > 0);
 }
 
-/// The old log said that it goes on in a log whose name was not synced yet.
+/// Broken once: the old log said that it goes on in a log whose name was not synced yet.
 #[test]
 fn f07_a_loss_of_power_in_the_middle_of_a_save_leaves_the_old_snapshot() {
     let left = lose_power_of("begin", "middle.snapshot", &["begun"]);
@@ -190,7 +192,7 @@ fn f07_a_loss_of_power_in_the_middle_of_a_save_leaves_the_old_snapshot() {
     assert_eq!((store.get(1), store.get(2)), (Some(1), None));
 }
 
-/// The removal of a snapshot was not synced.
+/// Broken once: the removal of a snapshot was not synced.
 #[test]
 fn f07_a_snapshot_that_was_cleared_does_not_come_back_after_a_loss_of_power() {
     let left = lose_power_of("clear", "cleared.snapshot", &["saved", "cleared"]);

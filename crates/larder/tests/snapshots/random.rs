@@ -1,4 +1,4 @@
-//! Whatever a cache holds comes back with the life that is left.
+//! The entries of any cache come back with the life that is left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn random_caches_come_back_as_they_were() {
 
 type Info = (Vec<String>, Duration, Duration, Vec<Arc<str>>);
 
-/// All that can be told of these entries.
+/// Returns the metadata and values of these entries.
 fn infos(cache: &Cache<Key, Vec<String>>, keys: &[Key]) -> BTreeMap<Key, Info> {
     let stale = cache.with(Options::new().allow_stale(true));
     let mut infos = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What once broke, each told by the line above its test.
+//! Regressions: the line above each test tells what was broken.
 
 use std::borrow::Cow;
 use std::fs;
@@ -17,8 +17,8 @@ use larder_testkit::ManualClock;
 
 use crate::store::Store;
 
-/// A folder that could not be looked at was taken for one that is not there: nothing was removed,
-/// and a change that could not be noted was confirmed.
+/// A folder that could not be read was taken for one that is not there: no file was removed, and a
+/// change that could not be logged was confirmed.
 #[test]
 fn clear_says_so_if_it_cannot_know_whether_there_is_a_snapshot() {
     let (folder, link) = (Folder::new(), Folder::new());
@@ -68,7 +68,7 @@ fn a_change_whose_log_another_process_has_removed_removes_the_snapshot() {
     assert_eq!(Store::open(&path).get(2), None);
 }
 
-/// A save whose log was cleared meanwhile was told as done, and its snapshot was worth nothing.
+/// A save whose log was cleared meanwhile was reported as done, and its snapshot was worth nothing.
 #[test]
 fn a_save_that_is_cleared_meanwhile_fails() {
     let folder = Folder::new();
@@ -104,8 +104,8 @@ fn files_that_are_only_named_alike_stay() {
     assert_eq!(folder.names(""), left);
 }
 
-/// What had to be saved at once, was cleared before the new snapshot was written: on a full disk
-/// nothing was left.
+/// A snapshot that had to be saved at once was cleared before the new one was written: on a full
+/// disk none was left.
 #[test]
 fn what_is_restored_stays_until_the_next_is_written() {
     let sink = MemorySink::with(include_bytes!("../data/v0.snapshot"));
@@ -159,8 +159,8 @@ fn an_observer_may_save_and_close() {
     assert_eq!(told.load(Ordering::SeqCst), 3);
 }
 
-/// What `mark_stale` had removed, for want of a grace or because it is known to be absent, came back
-/// after a crash as stale.
+/// An entry that `mark_stale` had removed, for want of a grace or because it is known to be absent,
+/// came back after a crash as stale.
 #[test]
 fn what_mark_stale_has_removed_does_not_come_back() {
     let (clock, sink) = (ManualClock::new(), MemorySink::default());
@@ -190,7 +190,7 @@ fn what_mark_stale_has_removed_does_not_come_back() {
     assert_eq!(killed.blocking().optionally_get_with("absent", some).unwrap(), Some(7));
 }
 
-/// With each restart the grace of what had been made stale began anew.
+/// With each restart the grace of an entry that had been made stale began anew.
 #[test]
 fn a_grace_does_not_begin_anew_with_a_restart() {
     for ttl in [Ttl::Never, Ttl::For(secs(10))] {
@@ -208,8 +208,8 @@ fn a_grace_does_not_begin_anew_with_a_restart() {
     }
 }
 
-/// What was loaded while a save took long had that much more of a life, if the wall clock was set
-/// back afterwards.
+/// An entry that was loaded during a long save had that much more of a life, if the wall clock was
+/// set back afterwards.
 #[test]
 fn what_is_written_during_a_save_lives_no_longer_than_it_did() {
     let (clock, sink) = (ManualClock::new(), MemorySink::default());
@@ -241,7 +241,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A sink in memory; something happens while a snapshot is written.
+/// A sink in memory that calls a function while a snapshot is written.
 struct SlowSink {
     sink: MemorySink,
     meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,

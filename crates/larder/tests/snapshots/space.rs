@@ -9,7 +9,7 @@ use rustix::mount::{MountFlags, mount};
 
 use crate::store::Store;
 
-/// In a process that may mount: a snapshot on a disk of a mebibyte.
+/// Runs in a process that may mount: a snapshot on a disk of a mebibyte.
 pub(crate) fn fill(folder: &str) {
     std::fs::create_dir_all(folder).unwrap();
     let options = Some(c"size=1024k,mode=700");
@@ -30,7 +30,7 @@ pub(crate) fn fill(folder: &str) {
         assert!(count <= 2 + usize::try_from(round).unwrap(), "{count} files: what failed is left");
         assert_eq!(store.events().len(), usize::try_from(round).unwrap());
     }
-    // The next that fits works.
+    // The next save that fits works.
     store.cache.blocking().invalidate(&2).unwrap();
     store.put(3, 3, 100_000);
     assert_eq!(store.save().unwrap(), 2);

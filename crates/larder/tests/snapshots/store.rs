@@ -1,11 +1,11 @@
-//! A cache with a snapshot in a file, spoken to in plain words.
+//! A cache with a snapshot in a file, and simple calls for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use larder::{Cache, Event, Raw, Snapshot};
 
-/// A cache of bytes, and what it told unasked.
+/// A cache of bytes, and its events.
 pub(crate) struct Store {
     pub(crate) cache: Cache<u64, Vec<u8>>,
     events: Arc<Mutex<Vec<Event>>>,
@@ -29,7 +29,7 @@ impl Store {
         self.cache.blocking().insert(key, value(key, version, length)).unwrap()
     }
 
-    /// The version of what is there; panics if that was never written.
+    /// Returns the version of the value that is there. Panics if that was never written.
     pub(crate) fn get(&self, key: u64) -> Option<u64> {
         self.cache.blocking().get(&key).unwrap().map(|bytes| version(key, &bytes))
     }
@@ -43,7 +43,7 @@ impl Store {
     }
 }
 
-/// Bytes that say which key and version they are of, in every place.
+/// Returns bytes that encode their key and version in every place.
 pub(crate) fn value(key: u64, version: u64, length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(key ^ version.rotate_left(32));
     let mut bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
