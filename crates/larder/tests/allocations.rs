@@ -47,7 +47,7 @@ fn hits_allocate_nothing() {
 
 /// The allocations of a load in memory: its loader's box and its task, which boxes the steps before
 /// the loader and the steps after it, so that a load that waits takes little memory; its flight,
-/// the flight's link and the list of its wakers; the entry's metadata beside the slot.
+/// the flight's link and the list of its wakers. The entry's metadata is in its slot.
 const MISS_ALLOCATIONS: u64 = 7;
 
 #[test]

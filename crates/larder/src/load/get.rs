@@ -89,5 +89,6 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     }
 }
 
-/// How often a `get` looks anew. Its own read answers it, unless the time stands still no longer.
+/// The number of times that a `get` looks anew, because the flight that it followed does not count
+/// for it. A flight that it leads itself always does.
 const GET_TRIES: usize = 3;

@@ -11,7 +11,8 @@ use crate::tier::local::candidate::EntryMetadata;
 use crate::tier::local::engine::Weigh;
 use crate::tier::marks::here::{Marks, TagGeneration};
 
-/// A value and the data that every hit needs, inline: the value's size and 24 bytes.
+/// A value and the data that every hit needs, inline: the value's size, 24 bytes and the brief form
+/// of its metadata.
 pub(super) struct Slot<V, N: EntryMetadata> {
     pub(super) value: V,
     pub(super) meta: Option<Box<Meta<N>>>,
