@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use larder::{CacheKey, LocalCache, Reach};
-use larder_test_support::{in_time, on_all};
+use larder_test_support::{in_time, on_all, secs};
+use larder_testkit::ManualClock;
 
 /// A key whose user code panics when its fuse has burnt down.
 #[derive(Clone, Debug)]
@@ -124,6 +125,55 @@ fn f18_a_key_that_panics_breaks_no_local_cache() {
             break;
         }
     }
+}
+
+/// A comparison that panics while an entry is put must not leave two entries under one key.
+#[test]
+fn f18_a_key_that_panics_is_never_there_twice() {
+    let fuse = Arc::new(Fuse::default());
+    let key = Touchy(7, Arc::clone(&fuse));
+    let local = LocalCache::<Touchy, u32>::new(100);
+    for calls in 1.. {
+        assert!(calls < 200);
+        local.insert(key.clone(), 1);
+        fuse.light(calls);
+        let _ = catch_unwind(AssertUnwindSafe(|| local.insert(key.clone(), 2)));
+        let _ = catch_unwind(AssertUnwindSafe(|| local.touch(&key)));
+        let _ = catch_unwind(AssertUnwindSafe(|| local.remove(&key)));
+        let was_lit = fuse.light(0);
+        assert!(local.len() <= 1);
+        local.insert(key.clone(), 3);
+        assert_eq!(local.get(&key), Some(3));
+        assert_eq!(local.remove(&key), Some(3));
+        assert_eq!((local.get(&key), local.len()), (None, 0));
+        if was_lit {
+            break;
+        }
+    }
+}
+
+/// A copy that panics under a shard's lock leaves the shard to the others.
+#[test]
+fn f18_a_value_that_panics_when_it_is_copied_breaks_no_other_entry() {
+    #[derive(Debug)]
+    struct Uncopied(bool);
+    impl Clone for Uncopied {
+        fn clone(&self) -> Self {
+            assert!(!self.0, "expected");
+            Self(false)
+        }
+    }
+    let clock = ManualClock::new();
+    let local = LocalCache::builder().capacity(2).clock(Arc::new(clock.clone())).ttl(secs(10));
+    let local: LocalCache<u32, Uncopied> = local.grace(secs(60)).build().unwrap();
+    local.insert(1, Uncopied(true));
+    local.insert(2, Uncopied(false));
+    assert!(catch_unwind(AssertUnwindSafe(|| local.get(&1))).is_err());
+    clock.advance(secs(11));
+    assert!(catch_unwind(AssertUnwindSafe(|| local.get_stale(&1))).is_err());
+    assert!(local.get_stale(&2).is_some());
+    local.insert(1, Uncopied(false));
+    assert!(local.get(&1).is_some());
 }
 
 /// Broken once: the new value was in the store, and the old one was still served from memory.

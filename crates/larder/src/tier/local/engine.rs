@@ -10,13 +10,15 @@
 
 use std::cell::RefCell;
 use std::hash::Hash;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use equivalent::Equivalent;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use crate::tier::local::stored_key::{ByHash, COPIED, Copying, LookupKey, PassThrough, StoredKey};
+use crate::tier::local::stored_key::{
+    ByHash, COPIED, ChangeKey, Copying, LookupKey, PassThrough, StoredKey, postponed_panic,
+};
 
 /// The weight of a slot, for the engine.
 pub(crate) trait Weigh {
@@ -107,17 +109,24 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
         Q: ?Sized + Equivalent<K>,
     {
         let mut answer = None;
-        let kept = self.cache.remove_if(&LookupKey { hash, key }, |slot| {
-            answer = Some(look(slot));
+        let kept = self.cache.remove_if(&ChangeKey { hash, key }, |slot| {
+            // A look copies the user's value: a panic must not poison the lock.
+            answer = Some(catch_unwind(AssertUnwindSafe(|| look(slot))));
             false
         });
         debug_assert!(kept.is_none());
-        answer
+        go_on_with_panic();
+        answer.map(|answer| answer.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     pub(crate) fn put(&self, hash: u64, key: K, slot: S) -> Outgoing<K, S> {
         let mut outgoing = Outgoing::default();
         self.cache.insert_with_lifecycle(StoredKey { hash, key }, slot, &mut outgoing);
+        if let Some(panic) = postponed_panic() {
+            // The key may be there twice now: as it was, and as it was to be.
+            self.remove_dead(hash, |_| true, |_, _| ());
+            resume_unwind(panic);
+        }
         outgoing
     }
 
@@ -125,7 +134,9 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     pub(crate) fn swap(&self, hash: u64, key: K, slot: S) -> Result<Outgoing<K, S>, (K, S)> {
         let mut outgoing = Outgoing::default();
         let stored = StoredKey { hash, key };
-        match self.cache.replace_with_lifecycle(stored, slot, true, &mut outgoing) {
+        let replaced = self.cache.replace_with_lifecycle(stored, slot, true, &mut outgoing);
+        go_on_with_panic();
+        match replaced {
             Ok(()) => Ok(outgoing),
             Err((stored, slot)) => Err((stored.key, slot)),
         }
@@ -135,8 +146,9 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let removed = self.cache.remove_if(&LookupKey { hash, key }, |_| true)?;
-        Some((removed.0.key, removed.1))
+        let removed = self.cache.remove_if(&ChangeKey { hash, key }, |_| true);
+        go_on_with_panic();
+        removed.map(|(stored, slot)| (stored.key, slot))
     }
 
     /// Calls `is_dead` with each slot with this hash, one lock each, and gives the dead ones to
@@ -223,6 +235,13 @@ impl<K: Hash + Eq, S: Clone + Weigh> Engine<K, S> {
 
     pub(crate) fn weight(&self) -> u64 {
         self.cache.weight()
+    }
+}
+
+/// Lets the panic of a comparison go on, under no lock.
+fn go_on_with_panic() {
+    if let Some(panic) = postponed_panic() {
+        resume_unwind(panic);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keys as the engine stores and finds them: with the hash that the caller has computed.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use equivalent::Equivalent;
 
@@ -31,7 +33,7 @@ impl<K> Hash for StoredKey<K> {
 
 impl<K: Eq> PartialEq for StoredKey<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.key == other.key
+        self.hash == other.hash && postponed(|| self.key == other.key)
     }
 }
 
@@ -54,6 +56,44 @@ impl<K, Q: ?Sized + Equivalent<K>> Equivalent<StoredKey<K>> for LookupKey<'_, Q>
     fn equivalent(&self, stored: &StoredKey<K>) -> bool {
         self.hash == stored.hash && self.key.equivalent(&stored.key)
     }
+}
+
+/// A key as a change asks for it, under the shard's exclusive lock.
+pub(super) struct ChangeKey<'a, Q: ?Sized> {
+    pub(super) hash: u64,
+    pub(super) key: &'a Q,
+}
+
+impl<Q: ?Sized> Hash for ChangeKey<'_, Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<K, Q: ?Sized + Equivalent<K>> Equivalent<StoredKey<K>> for ChangeKey<'_, Q> {
+    fn equivalent(&self, stored: &StoredKey<K>) -> bool {
+        self.hash == stored.hash && postponed(|| self.key.equivalent(&stored.key))
+    }
+}
+
+thread_local! {
+    /// The panic of a comparison, until the shard's lock is free.
+    static PANIC: Cell<Option<Box<dyn Any + Send>>> = const { Cell::new(None) };
+}
+
+/// Compares two keys by the user's code, under the shard's exclusive lock. A panic there would poison
+/// the lock, and each later call of the shard would panic as well. So the keys count as different, and
+/// the panic goes on when the lock is free.
+fn postponed(compare: impl FnOnce() -> bool) -> bool {
+    catch_unwind(AssertUnwindSafe(compare)).unwrap_or_else(|panic| {
+        PANIC.set(Some(panic));
+        false
+    })
+}
+
+/// The panic of a comparison that was postponed.
+pub(super) fn postponed_panic() -> Option<Box<dyn Any + Send>> {
+    PANIC.take()
 }
 
 /// A search for a key by its place among the keys with one hash.
