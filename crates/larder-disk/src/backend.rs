@@ -1,4 +1,4 @@
-//! The contract over a database: quick reads on the caller's thread, all else on threads.
+//! The contract over a database: quick reads on the caller's thread, all other calls on threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,20 +39,20 @@ pub struct DiskBackend(Arc<Handle>);
 impl DiskBackend {
     /// Opens the store in the configured folder, and creates what is missing.
     ///
-    /// It reads a few pages and blocks for about a millisecond.
+    /// The call reads a few pages and blocks for about a millisecond.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a setting is out of its range, the folder is
-    /// unsafe (others can write into it, it is a link, it belongs to somebody else) or holds another
-    /// program's files; [`Unsupported`](ErrorKind::Unsupported) if a newer version wrote the store;
-    /// [`Unavailable`](ErrorKind::Unavailable) or [`NoSpace`](ErrorKind::NoSpace) if the system
-    /// refuses. None of them changes what is there.
+    /// unsafe (others can write into it, it is a link, it belongs to somebody else) or holds
+    /// another program's files; [`Unsupported`](ErrorKind::Unsupported) if a newer version wrote
+    /// the store; [`Unavailable`](ErrorKind::Unavailable) or [`NoSpace`](ErrorKind::NoSpace) if the
+    /// system refuses. None of these errors changes existing files.
     pub fn open(config: DiskConfig) -> Result<Self> {
         config.check()?;
         let store = Store::open(&config)?;
         let handle = Handle::new(Shared::new(config, store));
         if handle.shared.is_over_bound() {
-            // Nobody may write for long.
+            // The store has to shrink even if no process writes for long.
             handle.start_writer("open")?;
             handle.shared.writes.push_now(Job::Tidy);
         }
@@ -102,7 +102,7 @@ impl DiskBackend {
         }
     }
 
-    /// Has the writing thread, which has been started, do a job, and waits for its answer.
+    /// Gives the writing thread, which has been started, a job, and waits for the answer.
     async fn ask<T>(
         &self,
         operation: &'static str,
@@ -116,7 +116,8 @@ impl DiskBackend {
         answered.await.map_err(|_| thread_ended(operation))
     }
 
-    /// What a read came to, with its damage and its use noted.
+    /// Turns a read into its answer, and has its damage and its use noted. None for a large
+    /// payload.
     fn settle(&self, key: &Key, read: Read) -> Option<Result<Option<Record>>> {
         match read {
             Read::Answer(answer, unused) => {
@@ -217,7 +218,7 @@ impl Backend for DiskBackend {
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
-        // Which store it is, is known when somebody has looked.
+        // The incarnation is known only after a look into the folder.
         self.0.read_apart("incarnation", Length::Short, |_, _| Ok(())).await?;
         Ok(self.0.shared.present("incarnation")?.incarnation)
     }
@@ -229,7 +230,7 @@ impl Backend for DiskBackend {
             handle.close();
             let _ = done.send(());
         };
-        // Threads are waited for elsewhere than where tasks run.
+        // Tasks must not block, so another thread waits for the threads to end.
         if spawn("larder-disk-close", "close", close).is_err() || is_done.await.is_err() {
             self.0.close();
         }
@@ -243,7 +244,7 @@ impl fmt::Debug for DiskBackend {
     }
 }
 
-/// Many reads of one state of the database, for the price of one lock.
+/// Makes many reads of one state of the database, for the price of one lock.
 fn in_snapshot<T>(
     connection: &Connection,
     run: impl FnOnce() -> rusqlite::Result<T>,
@@ -254,7 +255,7 @@ fn in_snapshot<T>(
     Ok(answer)
 }
 
-/// What a store of this bound can do.
+/// Returns the capabilities of a store with this bound.
 pub(crate) fn capabilities(bound: Bound) -> Capabilities {
     let capabilities = Capabilities::new(Scope::Host).with_max_value_bytes(max_value(bound));
     if bound.0.is_some() { capabilities.with_eviction() } else { capabilities }

@@ -22,9 +22,9 @@ use crate::event::{DiskEvent, Observer};
 #[derive(Clone, Debug)]
 pub struct DiskConfig {
     pub(crate) folder: PathBuf,
-    /// None for the store's own.
+    /// None: the store keeps its own bound.
     pub(crate) bound: Option<Bound>,
-    /// What a store that is made anew gets where that is none.
+    /// The bound of a new store if `bound` is none.
     default_bound: Bound,
     pub(crate) durability: Durability,
     pub(crate) on_corrupt: OnCorrupt,
@@ -110,12 +110,13 @@ impl DiskConfig {
         self
     }
 
-    /// The same store once more: it keeps its bound, and has this one if it is made anew.
+    /// Returns the settings that open the store again: it keeps its bound, and a new one gets this
+    /// one.
     pub(crate) fn again(&self, bound: Bound) -> Self {
         Self { bound: None, default_bound: bound, ..self.clone() }
     }
 
-    /// The bound of a store that is made anew.
+    /// Returns the bound of a store that is created anew.
     pub(crate) fn new_bound(&self) -> Bound {
         self.bound.unwrap_or(self.default_bound)
     }

@@ -27,7 +27,7 @@ pub enum DiskEvent {
 
 type Tell = dyn Fn(&DiskEvent) + Send + Sync;
 
-/// Who is told.
+/// The callback for events, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Observer(Option<Arc<Tell>>);
 
@@ -38,7 +38,8 @@ impl Observer {
 
     pub(crate) fn tell(&self, event: &DiskEvent) {
         if let Some(tell) = &self.0 {
-            // Whoever is told may panic: that is no reason to stop what tells.
+            // The callback may panic. A panic there must not stop the thread that reports the
+            // event.
             let _ = catch_unwind(AssertUnwindSafe(|| tell(event)));
         }
     }

@@ -1,7 +1,7 @@
 //! Larder's records on disk: SQLite, shared by the processes of one host.
 //!
-//! [`DiskBackend`] keeps records in one folder. Any number of processes may open the same folder;
-//! what one has written, all read, and a load in one of them is waited for by the others.
+//! [`DiskBackend`] keeps records in one folder. Any number of processes may open the same folder.
+//! Every process reads the records that another has written, and waits for a load of another.
 //!
 //! ```
 //! use larder_disk::{DiskBackend, DiskConfig};
@@ -15,17 +15,18 @@
 //! # Ok::<_, larder_core::Error>(())
 //! ```
 //!
-//! Give it to `larder::CacheBuilder::backend`, and a cache in memory stands above it.
+//! Give the backend to `larder::CacheBuilder::backend`, and a cache in memory stands above it.
 //!
 //! # What is promised
 //! - **Expectations** are judged in the transaction that applies them, whichever process asks.
 //! - **Lives** are reckoned by one clock of the host, which no change of its wall clock moves.
 //! - **Durability** is chosen: [`Relaxed`](Durability::Relaxed) syncs nothing on a write and never
 //!   leaves half of one; [`Synced`](Durability::Synced) answers when the disk has it.
-//! - **Room** is bounded: beyond [`max_bytes`](DiskConfig::max_bytes) what was not used for longest
-//!   goes, by second chance; leases and locks go last. The bound is the store's, whoever opens it.
-//! - **Damage** is noticed by a check of every record: a damaged record is a miss. A damaged database
-//!   is put away under a dated name, and an empty one takes its place.
+//! - **Room** is bounded: beyond [`max_bytes`](DiskConfig::max_bytes) the records that were not
+//!   used for longest go, by second chance; leases and locks go last. The bound is the store's,
+//!   whichever process opens it.
+//! - **Damage** is noticed by a check of every record: a damaged record is a miss. A damaged
+//!   database is put away under a dated name, and an empty one takes its place.
 //! - **Files** are 0600 in a folder that only its owner enters.
 //!
 //! # Limits

@@ -1,4 +1,4 @@
-//! The contract, kept by SQLite: with a clock that the suite moves, and with the host's own.
+//! The conformance suite over SQLite: with a clock that the suite moves, and with the host's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use larder_test_support::Folder;
 use larder_testkit::conformance;
 use larder_testkit::conformance::{Env, ManualEnv};
 
-/// A store whose time stands still until the clock is moved, and that frees nothing unasked.
+/// Returns stores whose time stands still until the clock is moved, and that free nothing unasked.
 fn manual() -> ManualEnv {
     let folder = Folder::new();
     let open = move |clock| {
@@ -19,7 +19,7 @@ fn manual() -> ManualEnv {
     ManualEnv::new(open).with_resolution(Duration::from_micros(1))
 }
 
-/// A store of its own for each case, in the time that passes.
+/// A store of its own for each case, on the host's clock.
 struct OnDisk {
     folder: Folder,
     durability: Durability,

@@ -1,4 +1,4 @@
-//! What the store does unasked, and what must not come of it.
+//! The upkeep that the store does unasked, and the harm that it must not do.
 
 #![expect(
     clippy::disallowed_methods,
@@ -16,7 +16,7 @@ use larder_testkit::block_on;
 fn a_life_written_into_a_store_made_anew_is_not_longer() {
     let folder = Folder::new();
     let backend = DiskBackend::open(folder.config()).expect("it opens");
-    // The store's time begins with the store: the later one's is behind.
+    // The store's time begins with the store, so the second store's time is behind.
     std::thread::sleep(Duration::from_millis(1_500));
     std::fs::remove_dir_all(folder.path()).expect("it goes");
     put(&backend, "key", value(b"soup", Duration::from_millis(500)));
@@ -62,7 +62,7 @@ fn leases_outlive_values_that_are_all_in_use() {
     put(&backend, "lease", Record::lease(Duration::from_secs(3_600)));
     for round in 0..30 {
         for index in 0..60 {
-            // Written again, they count as used.
+            // Records that are written again count as used.
             put(&backend, &format!("key {index}"), value(&[round; 10_000], NEVER));
         }
         assert!(read(&backend, "lease").is_some(), "the lease went in round {round}");

@@ -2,8 +2,8 @@
 //!
 //! On disk are the database, which grows to the pages that the last transaction left, its log, and
 //! the log's index. A change needs pages and room in the log. The bound less the log's share is for
-//! pages; what is evicted makes room there, within the change's own transaction. Room in the log is
-//! made by emptying it, which no transaction can do for itself: such a change is not begun.
+//! pages; evictions make room there, within the change's own transaction. Room in the log is made
+//! by emptying it, which no transaction can do for itself: a change without that room is not begun.
 //!
 //! A value that is larger than the log's share needs a longer log, and fewer pages. The store notes
 //! that for a while, so that other writers leave room for it, and for the next of its size.
@@ -15,7 +15,7 @@ use crate::bound::room;
 use crate::bound::{Bound, FRAME_BYTES, FRAMES_PER_RECORD, PAGE_BYTES, index_bytes};
 use crate::error::damage;
 
-/// What a change needs.
+/// The room that a change needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
     /// Bytes of keys and payloads.
@@ -24,29 +24,30 @@ pub(crate) struct Need {
     pub(crate) records: u64,
     /// The longest payload.
     pub(crate) longest: u64,
-    /// Whether it adds records, so that others may have to go.
+    /// True if the change adds records, so that others may have to be evicted.
     pub(crate) grows: bool,
-    /// Whether it has to be done even if no room can be made: it frees, or invalidates.
+    /// True if the change must be done even if no room can be made: it frees or invalidates.
     pub(crate) is_due: bool,
 }
 
 impl Need {
-    /// Of upkeep of so many records, which can wait.
+    /// Returns the need of upkeep of this many records, which can wait.
     pub(crate) const fn upkeep(records: u64) -> Self {
         Self { is_due: false, ..Self::due(records) }
     }
 
-    /// Of a change that a caller is told of and that frees, or hardly grows, so many records.
+    /// Returns the need of a change that frees, or hardly grows, this many records, and whose
+    /// caller waits for the answer.
     pub(crate) const fn due(records: u64) -> Self {
         Self { bytes: 0, records, longest: 0, grows: false, is_due: true }
     }
 
-    /// Of nothing but that the bound holds.
+    /// Returns the need of a check that the bound holds, without a change.
     pub(crate) const fn bound() -> Self {
         Self { bytes: 0, records: 0, longest: 0, grows: true, is_due: false }
     }
 
-    /// Of this change and another in one transaction.
+    /// Returns the need of this change and another in one transaction.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             bytes: self.bytes + other.bytes,
@@ -57,21 +58,21 @@ impl Need {
         }
     }
 
-    /// At most so many bytes are added to the log.
+    /// Returns the most bytes that the change adds to the log.
     pub(crate) fn log_bytes(&self) -> u64 {
         // Overflow pages hold a few bytes less than a page, and are noted in the map of parents.
         let pages = self.bytes / PAGE_BYTES + self.bytes / (PAGE_BYTES * 256) + 2;
         (pages + FRAMES_PER_RECORD * self.records) * FRAME_BYTES
     }
 
-    /// How long the log may be after the change: its share, and the whole of a large value, because
-    /// others may have filled the share before it is this one's turn.
+    /// Returns the longest log after the change: its share, and the whole of a large value, because
+    /// others may have filled the share before this change is made.
     fn log_limit(&self, bound: Bound) -> u64 {
         let (own, share) = (self.log_bytes(), bound.log_bytes());
         if own <= bound.transaction_bytes() { share } else { share + own }
     }
 
-    /// So many bytes of pages, about.
+    /// Returns the bytes of pages that the change needs, about.
     fn page_bytes(&self) -> u64 {
         if !self.grows || self.records == 0 {
             return 0;
@@ -80,18 +81,18 @@ impl Need {
     }
 }
 
-/// The bytes of the files as they are.
+/// The sizes of the files now, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Files {
     pub(crate) database: u64,
     pub(crate) log: u64,
 }
 
-/// What is remembered from one try to the next.
+/// The state of an eviction from one try to the next.
 #[derive(Debug)]
 pub(crate) struct Eviction {
     mercy: Mercy,
-    /// Whether there are uses that the records do not show yet.
+    /// True if there are uses that the records do not show yet.
     pub(crate) has_uses: bool,
 }
 
@@ -101,32 +102,32 @@ impl Eviction {
     }
 }
 
-/// How a change stands to the bound.
+/// The answer to a claim of room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// There is room for it.
+    /// The change has room.
     Granted,
-    /// Some room has been made; there is more to make.
+    /// Some room has been made, and more has to be made.
     Again,
     /// The log has to be emptied first.
     LogIsFull,
-    /// Uses have to be noted first: something is to be evicted.
+    /// Uses have to be noted first, because records are to be evicted.
     NoteUses,
-    /// No more can be freed.
+    /// No more room can be freed.
     NoRoom,
 }
 
 /// The pages of tables without records, about.
 const EMPTY_BYTES: u64 = 8 * PAGE_BYTES;
 
-/// What was found and done.
+/// The result of a claim.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
     pub(crate) answer: Answer,
     pub(crate) bound: Bound,
     /// Live records that were dropped.
     pub(crate) evicted: u64,
-    /// Whether the store has so little left that uses matter.
+    /// True if half of the room is taken, so that uses matter.
     pub(crate) is_half_full: bool,
 }
 
@@ -155,7 +156,7 @@ pub(crate) fn claim(
     Ok(Claim { answer, bound, evicted: judge.evicted, is_half_full })
 }
 
-/// Whether there is more on disk than the bound says, or more in use than leaves room for the log.
+/// True if the files exceed the bound, or the pages in use leave no room for the log.
 pub(crate) fn is_over(connection: &Connection, files: Files) -> rusqlite::Result<bool> {
     let bound = StoreRow::read(connection)?.bound;
     let Some(max) = bound.0 else { return Ok(false) };
@@ -165,7 +166,7 @@ pub(crate) fn is_over(connection: &Connection, files: Files) -> rusqlite::Result
     Ok(on_disk > max || used + share > max)
 }
 
-/// What the store's own row says of room.
+/// The columns of the store's own row about room.
 struct StoreRow {
     bound: Bound,
     /// The room that is kept for the log because of a large value.
@@ -182,11 +183,13 @@ impl StoreRow {
         })
     }
 
-    /// The room that is kept for the log; also later, if that is much.
+    /// Returns the room to keep for the log. Notes it for later changes if it exceeds the log's
+    /// share.
     fn log_for(&self, connection: &Connection, need: &Need, now: i64) -> rusqlite::Result<u64> {
         let share = self.bound.log_bytes();
         let noted = if now < self.large_until { self.large_log.max(0) } else { 0 };
-        // A bound that has been made smaller has no room for what was noted under the larger one.
+        // A bound that has been made smaller has no room for a log that was noted under the larger
+        // one.
         let largest = Need { bytes: self.bound.max_value_bytes(), ..Need::due(1) };
         let kept = share.max(noted.unsigned_abs().min(largest.log_limit(self.bound)));
         let own = need.log_limit(self.bound);
@@ -217,7 +220,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// The bytes of pages that there may be.
+    /// Returns the most bytes of pages that the bound allows.
     fn max_pages(&self) -> u64 {
         self.max.saturating_sub(self.log + index_bytes(self.log))
     }
@@ -227,13 +230,13 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// How many bytes of pages are in use after the change.
+    /// Returns the bytes of pages in use after the change.
     fn after(&self) -> u64 {
         self.used + self.need.page_bytes()
     }
 
-    /// Whether the bound holds after the change, when it adds so many bytes to the log. What is kept
-    /// of the log for a large value is for that value only.
+    /// True if the bound holds after the change, when it adds this many bytes to the log. The part
+    /// of the log that is kept for a large value is for that value only.
     fn is_within(&self, log: u64) -> bool {
         let log = self.files.log + log;
         if log > self.need.log_limit(self.bound) {
@@ -251,7 +254,7 @@ impl Judge<'_> {
             return Ok(if is_full { Answer::LogIsFull } else { Answer::Granted });
         }
         if self.need.records > 0 && self.need.page_bytes() + EMPTY_BYTES > self.max_pages() {
-            // Not even if all else went.
+            // There would be no room even without all other records.
             return Ok(Answer::NoRoom);
         }
         let mut evicted = 0;
@@ -276,13 +279,13 @@ impl Judge<'_> {
         self.shrink(evicted)
     }
 
-    /// What making room may add to the log: as much again is left for the change.
+    /// Returns the bytes that making room may add to the log: as much again is left for the change.
     fn room_in_log(&self) -> u64 {
         self.bound.log_bytes().saturating_sub(self.files.log) / 2
     }
 
-    /// Whether the log's share has room for so much. What makes room may have that also where there
-    /// is too much on disk as it is.
+    /// True if the log's share has room for this many bytes. A step that makes room may have them
+    /// even where the files exceed the bound.
     fn has_share(&self, log: u64) -> bool {
         self.files.log + log <= self.bound.log_bytes()
     }
@@ -295,8 +298,8 @@ impl Judge<'_> {
         Ok(turn)
     }
 
-    /// Gives back pages that nobody uses, after so much has gone to the log; or asks for an empty log,
-    /// after which the file is as short as its pages say.
+    /// Gives back free pages, after this many bytes have gone to the log. Asks for an empty log if
+    /// that is not possible: after that the file is as short as its pages say.
     fn shrink(&self, log: u64) -> rusqlite::Result<Answer> {
         let excess = self.all.saturating_sub(self.max_pages()) / PAGE_BYTES;
         if excess > 0 && self.has_share(log + self.bound.transaction_bytes()) {

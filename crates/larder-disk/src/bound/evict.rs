@@ -1,15 +1,15 @@
 //! The eviction of records when the store is full.
 //!
 //! Eviction is by second chance: a hand goes round the records in the order in which they were
-//! written, spares each that was used since it last came by, and drops the others. So a read costs a
-//! write only once a round, there is no index of uses, and what goes lies side by side: whole pages
-//! become free. A tag's versions go like values: to lose them invalidates. Leases, locks, and the
-//! epoch and the tag sequence of a namespace go only when nothing else is left: without a lease two
-//! load, without an epoch or a sequence a whole namespace is invalid.
+//! written, spares each that was used since its last pass, and drops the others. A read costs a
+//! write only once a round, there is no index of uses, and the dropped records lie side by side, so
+//! whole pages become free. A tag's versions go like values: losing them invalidates. Leases,
+//! locks, and the epoch and the tag sequence of a namespace go only when nothing else is left:
+//! without a lease two processes load, without an epoch or a sequence a whole namespace is invalid.
 
 use rusqlite::{Connection, params};
 
-/// What the hand spares. It becomes harder where a whole round has freed nothing.
+/// The records that the hand spares: fewer after a whole round that has freed nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Mercy {
     fruitless_rounds: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Mercy {
 }
 
 impl Mercy {
-    /// Notes a turn; whether another may free more.
+    /// Notes a move of the hand. True if another may free more.
     pub(crate) fn goes_on(&mut self, turn: &HandMove) -> bool {
         self.passed += turn.passed;
         if turn.freed > 0 {
@@ -28,7 +28,8 @@ impl Mercy {
         self.fruitless_rounds < 6
     }
 
-    /// The rest of a round, and a whole one, have told who was used; or it takes too long to find out.
+    /// True if the hand spares used records. After the rest of a round and a whole one, each record
+    /// has had its second chance; a round over very many records takes too long to wait for.
     fn spares_the_used(&self) -> bool {
         self.fruitless_rounds < 2 && self.passed < MAX_PASSED
     }
@@ -38,25 +39,25 @@ impl Mercy {
     }
 }
 
-/// What one turn of the hand came to.
+/// The result of one move of the hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HandMove {
-    /// Bytes, about.
+    /// The bytes that were freed, about.
     pub(crate) freed: u64,
-    /// Live records.
+    /// Live records that were dropped.
     pub(crate) evicted: u64,
-    /// Records that were dropped, or whose use is forgotten.
+    /// Records that were dropped, or whose mark of use was removed.
     pub(crate) changed: u64,
     passed: u64,
     came_to_the_end: bool,
 }
 
-/// How far the hand may go in one transaction.
+/// The limits of the hand in one transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach {
-    /// Until so many bytes are free.
+    /// The hand stops when this many bytes are free.
     pub(crate) bytes: u64,
-    /// Or it has changed so many records.
+    /// The hand stops when it has changed this many records.
     pub(crate) records: u64,
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn evict(
 }
 
 struct Hand<'a> {
-    /// The id of the record that it passed last.
+    /// The id of the record that the hand passed last.
     at: i64,
     freed: u64,
     evicted: u64,
@@ -87,7 +88,7 @@ struct Hand<'a> {
     mercy: &'a Mercy,
 }
 
-/// What the hand sees of a record.
+/// A record as the hand sees it.
 struct Seen {
     id: i64,
     is_used: bool,
@@ -97,7 +98,7 @@ struct Seen {
 }
 
 impl Hand<'_> {
-    /// Whether it came to the end.
+    /// Moves the hand. True if it has come to the end of the records.
     fn go_on(&mut self, connection: &Connection, reach: Reach, now: i64) -> rusqlite::Result<bool> {
         for _ in 0..MAX_LOOKS {
             let seen = look(connection, self.at, now)?;
@@ -132,8 +133,8 @@ impl Hand<'_> {
     }
 }
 
-/// The first byte of `head` is the kind, 3 for leases and locks. In a name a letter for the class
-/// follows the namespace: `e` for an epoch, `s` for a tag sequence.
+/// Reads the next records. The first byte of `head` is the kind, 3 for leases and locks. In a name
+/// a letter for the class follows the namespace: `e` for an epoch, `s` for a tag sequence.
 fn look(connection: &Connection, after: i64, now: i64) -> rusqlite::Result<Vec<Seen>> {
     let sql = "SELECT id, used, length(payload), dies <= ?2,
         substr(head, 1, 1) = x'03' OR substr(name, instr(name, ':') + 1, 1) IN ('e', 's')
@@ -151,8 +152,8 @@ fn look(connection: &Connection, after: i64, now: i64) -> rusqlite::Result<Vec<S
     seen.collect()
 }
 
-/// Looks at 64 records each.
+/// Each look reads 64 records.
 const MAX_LOOKS: usize = 64;
 const MAX_PASSED: u64 = 20_000;
-/// What a record takes up beside its payload, name and indices included.
+/// The bytes that a record takes beside its payload, name and indices included.
 const ROW_BYTES: u64 = 100;

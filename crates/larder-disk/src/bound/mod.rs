@@ -1,6 +1,7 @@
 //! The bound of a store in bytes on disk, its division, and the room within it.
 //!
-//! The bound is the store's: it lies in its own row, and every transaction reads it there.
+//! The bound belongs to the store: it is a column of the store's own row, and every transaction
+//! reads it there.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +14,10 @@ pub(crate) mod room;
 pub(crate) struct Bound(pub(crate) Option<u64>);
 
 impl Bound {
-    /// What a new store gets if nobody names a bound.
+    /// The bound of a new store if the configuration names none.
     pub(crate) const DEFAULT: Self = Self(Some(1 << 30));
 
-    /// The bound as it lies in the store's row; none if nobody can have written that.
+    /// Reads the bound from the store's row. None for a number that no version has written.
     pub(crate) fn from_column(max_bytes: Option<i64>) -> Option<Self> {
         let bound = Self(max_bytes.map(|bytes| u64::try_from(bytes).unwrap_or(0)));
         bound.is_possible().then_some(bound)
@@ -26,40 +27,40 @@ impl Bound {
         self.0.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
-    /// Whether a store can do with so little.
+    /// True if a store can work within this bound.
     pub(crate) fn is_possible(self) -> bool {
         self.0.is_none_or(|bytes| bytes >= MIN_BYTES)
     }
 
-    /// The share of the write-ahead log.
+    /// Returns the share of the write-ahead log.
     pub(crate) fn log_bytes(self) -> u64 {
         self.0.map_or(MAX_LOG_BYTES, |max| {
             (max / 6).clamp((max / 4).min(MIN_LOG_BYTES), MAX_LOG_BYTES)
         })
     }
 
-    /// How much a transaction may add to the log, unless one value alone is larger.
+    /// Returns the bytes that a transaction may add to the log, unless one value alone is larger.
     pub(crate) fn transaction_bytes(self) -> u64 {
         self.log_bytes() / 2
     }
 
-    /// How many records a transaction may touch that only makes room.
+    /// Returns the number of records that a transaction may touch that only makes room.
     pub(crate) fn records_per_step(self) -> u64 {
         Self::records_in(self.transaction_bytes())
     }
 
-    /// How many records a transaction may touch that adds at most so much to the log.
+    /// Returns the number of records that a transaction may touch within this many bytes of log.
     pub(crate) fn records_in(log_bytes: u64) -> u64 {
         ((log_bytes / FRAME_BYTES).saturating_sub(2) / FRAMES_PER_RECORD).max(1)
     }
 
-    /// The longest value that the store takes.
+    /// Returns the longest value that the store takes.
     pub(crate) fn max_value_bytes(self) -> u64 {
         self.0.map_or(MAX_VALUE_BYTES, |max| MAX_VALUE_BYTES.min(max / 4))
     }
 }
 
-/// The bytes of the log's index (`-shm`) for a log of so many.
+/// Returns the bytes of the log's index (`-shm`) for a log of this many bytes.
 pub(crate) const fn index_bytes(log_bytes: u64) -> u64 {
     INDEX_BYTES * (1 + log_bytes / (FRAMES_PER_INDEX * FRAME_BYTES))
 }
@@ -86,15 +87,16 @@ impl SharedBound {
 pub(crate) const PAGE_BYTES: u64 = 4_096;
 /// A page in the log, with its header.
 pub(crate) const FRAME_BYTES: u64 = PAGE_BYTES + 24;
-/// The pages that a change of one record touches beside its payload: the row's and one of each index.
+/// The pages that a change of one record touches beside its payload: the row's and one of each
+/// index.
 pub(crate) const FRAMES_PER_RECORD: u64 = 3;
-/// The tables without records, a value of a quarter and the log that it needs.
+/// The tables without records, a value of a quarter of the bound, and the log that it needs.
 const MIN_BYTES: u64 = 256 << 10;
-/// Less, and every few changes would have to wait for the log to be emptied.
+/// With less, every few changes would have to wait for the log to be emptied.
 const MIN_LOG_BYTES: u64 = 32 * PAGE_BYTES;
 const MAX_LOG_BYTES: u64 = 16 << 20;
 /// SQLite takes no longer rows.
 const MAX_VALUE_BYTES: u64 = 999_000_000;
-/// A block of the log's index, and the frames that one tells of, about.
+/// A block of the log's index, and about how many frames one block lists.
 const INDEX_BYTES: u64 = 32 << 10;
 const FRAMES_PER_INDEX: u64 = 4_096;

@@ -1,4 +1,4 @@
-//! The room that a store takes, and the return of what is not needed.
+//! The room that a store takes, and the return of room that the store does not need.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -20,7 +20,7 @@ pub struct DiskUsage {
     pub max_bytes: Option<u64>,
 }
 
-/// Bytes of pages in use, and of pages in all.
+/// Returns the bytes of pages in use, and of all pages.
 pub(crate) fn pages(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     let pragma = |sql| {
         let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
@@ -30,14 +30,14 @@ pub(crate) fn pages(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     Ok((all.saturating_sub(pragma("PRAGMA freelist_count")?), all))
 }
 
-/// How many records there are, the dead that are not freed yet included.
+/// Returns the number of records, the dead that are not freed yet included.
 pub(crate) fn records(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT count(*) FROM entries";
     let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// Frees dead records, those that died first; how many.
+/// Frees dead records, those that died first. Returns their number.
 pub(crate) fn purge(connection: &Connection, now: i64, limit: u64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM entries WHERE id IN
         (SELECT id FROM entries WHERE dies <= ?1 ORDER BY dies LIMIT ?2)";
@@ -45,8 +45,8 @@ pub(crate) fn purge(connection: &Connection, now: i64, limit: u64) -> rusqlite::
     connection.prepare_cached(sql)?.execute(params![now, limit])
 }
 
-/// Gives free pages back to the file system, at most so many. The file is shorter when the log has
-/// been emptied.
+/// Gives free pages back to the file system, at most this many. The file is shorter when the log
+/// has been emptied.
 pub(crate) fn give_back(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
     // Each step gives back one page.
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
@@ -55,7 +55,7 @@ pub(crate) fn give_back(connection: &Connection, pages: u64) -> rusqlite::Result
     Ok(())
 }
 
-/// When the next record dies; none if no record ever will.
+/// Returns the time at which the next record dies; none if no record ever will.
 pub(crate) fn next_death(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT dies FROM entries WHERE dies IS NOT NULL ORDER BY dies LIMIT 1";
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()

@@ -39,11 +39,13 @@ pub enum Examine {
 
 /// Examines the store of this configuration. Of its settings, the folder matters most.
 ///
-/// Other processes may use the store meanwhile. It reads all of the store, so it takes a while where
-/// that is large. Where there is no folder, or no database in it, nothing is found and none is made.
+/// Other processes may use the store meanwhile. The examination reads all of the store, which takes
+/// a while if the store is large. Without a folder, or a database in it, nothing is found and
+/// nothing is created.
 ///
 /// # Errors
-/// As of [`DiskBackend::open`](crate::DiskBackend::open), but for what is found and told.
+/// Errors as of [`DiskBackend::open`](crate::DiskBackend::open), except those that are reported as
+/// findings.
 pub fn examine(config: &DiskConfig, how: Examine) -> Result<Report> {
     let mut report = Report::default();
     let Some(folder) = Folder::present(&config.folder)? else { return Ok(report) };
@@ -64,7 +66,7 @@ struct Examination<'a> {
     folder: &'a Folder,
 }
 
-/// What a database looks like from inside.
+/// The state of a database from inside.
 struct Inside {
     /// None if SQLite finds nothing wrong.
     complaint: Option<String>,
@@ -74,7 +76,7 @@ struct Inside {
 impl Examination<'_> {
     fn modes(&self, report: &mut Report) -> Result<()> {
         let files_of_ours = self.folder.own_files().map_err(files)?;
-        // An empty folder may be anybody's: its rights are not ours to take.
+        // An empty folder may belong to any program, so its rights are not changed.
         let is_ours = self.folder.is_marked().map_err(files)? || self.folder.has_database();
         for path in std::iter::once(self.folder.join("")).chain(files_of_ours) {
             let Ok(found) = path.symlink_metadata() else { continue };
@@ -102,7 +104,7 @@ impl Examination<'_> {
         if count()? == 0 {
             return Ok(());
         }
-        // Whoever is about to finish one holds the lock.
+        // A process that is about to finish a database holds the lock.
         let alone = lock::alone(self.folder, self.until())?;
         let unfinished = count()?;
         if unfinished > 0 && self.how == Examine::Repair {
@@ -147,7 +149,7 @@ impl Examination<'_> {
         Ok(Inside { complaint, damaged: damaged(&connection)? })
     }
 
-    /// What is wrong with the database if its damaged records cannot be dropped.
+    /// Drops damaged records. Returns the database's complaint if that is not possible.
     fn records(&self, damaged: &[(i64, Key)], report: &mut Report) -> Result<Option<String>> {
         if damaged.is_empty() {
             return Ok(None);
@@ -200,7 +202,7 @@ impl Examination<'_> {
         Ok(connection)
     }
 
-    /// For how long it waits for others.
+    /// Returns the end of each wait for other processes.
     fn until(&self) -> Until {
         Until::after(self.config.busy_timeout)
     }
@@ -210,7 +212,7 @@ impl Examination<'_> {
     }
 }
 
-/// Why a database cannot be looked into.
+/// The reason why a database cannot be examined.
 enum Unfit {
     Damage(rusqlite::Error),
     Other(larder_core::Error),
@@ -232,7 +234,7 @@ impl From<larder_core::Error> for Unfit {
     }
 }
 
-/// The rows whose checks do not match.
+/// Returns the rows whose checks do not match.
 fn damaged(connection: &Connection) -> rusqlite::Result<Vec<(i64, Key)>> {
     let sql = select_row!("name, payload FROM entries ORDER BY id");
     let mut statement = connection.prepare(sql)?;
@@ -256,7 +258,7 @@ fn damaged(connection: &Connection) -> rusqlite::Result<Vec<(i64, Key)>> {
     Ok(damaged)
 }
 
-/// A folder's path without the slash at its end.
+/// Returns a folder's path without the slash at its end.
 fn trimmed(path: &Path) -> PathBuf {
     path.components().collect()
 }

@@ -1,4 +1,4 @@
-//! The identity of a file: the same under every name that it has.
+//! The identity of a file, equal under every name that the file has.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The identity of the file at this path, if there is one.
+    /// Returns the identity of the file at this path, if there is one.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         Some(Self::of_file(&path.symlink_metadata().ok()?))
     }
@@ -21,7 +21,7 @@ impl Identity {
         Self { device: found.dev(), inode: found.ino() }
     }
 
-    /// Both in one number.
+    /// Returns device and number as one number.
     pub(crate) fn number(self) -> u128 {
         u128::from(self.device) << 64 | u128::from(self.inode)
     }

@@ -1,6 +1,6 @@
 //! The folder of a store: its names, marker and rights, its locks, its quarantine, its reserve.
 //!
-//! Whatever the process's umask, the folder is made 0700 and files 0600. A folder or file that
+//! The folder is made 0700 and files 0600, whatever the process's umask. A folder or file that
 //! belongs to another user, a symbolic link in the place of either, and a folder into which others
 //! can write are refused; a folder with files of other programs is refused and left as it is.
 
@@ -19,33 +19,34 @@ pub(crate) mod lock;
 pub(crate) mod quarantine;
 pub(crate) mod reserve;
 
-/// The database.
+/// The name of the database.
 pub(crate) const DATABASE: &str = "larder.db";
-/// Databases that are not complete yet begin with this.
+/// The prefix of databases that are not complete yet.
 pub(crate) const UNFINISHED: &str = "larder.new-";
-/// Names of databases in quarantine begin with this.
+/// The prefix of databases in quarantine.
 pub(crate) const QUARANTINED: &str = "larder.damaged-";
 /// SQLite's files beside a database.
 pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// Held shared by who writes, alone by who creates, migrates or replaces the database.
+/// Locked shared by writers, alone by a process that creates, migrates or replaces the database.
 const LOCK: &str = "larder.lock";
-/// Held shared by who waits for others that write.
+/// Locked shared by processes that wait for a writer.
 const QUEUE: &str = "larder.queue";
-/// Takes up room that deletes may need.
+/// A file that takes up room which deletes may need.
 pub(crate) const RESERVE: &str = "larder.reserve";
-/// Known to backup programs (the cache directory tagging specification); ours has a second line.
+/// The marker that backup programs know (the cache directory tagging specification); ours has a
+/// second line.
 const MARKER: &str = "CACHEDIR.TAG";
 const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 const OURS: &str = "# A cache of Larder: https://crates.io/crates/larder-disk\n";
 
-/// A folder that has been looked at and found safe.
+/// A folder that has been checked and found safe.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    /// The folder at this path, created if it is missing.
+    /// Opens the folder at this path, and creates it if it is missing.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if it is unsafe or another program's,
@@ -73,10 +74,10 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder at this path as it is, safe or not, if there is one.
+    /// Returns the folder at this path as it is, safe or not, if there is one.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is no folder, or somebody else's.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the path is no folder, or another user's.
     pub(crate) fn present(path: &Path) -> Result<Option<Self>> {
         let found = match path.symlink_metadata() {
             Ok(found) => found,
@@ -89,7 +90,7 @@ impl Folder {
         Ok(Some(folder))
     }
 
-    /// The files of the store that are there.
+    /// Returns the paths of the store's files that exist.
     pub(crate) fn own_files(&self) -> std::io::Result<Vec<PathBuf>> {
         let is_own = |name: &String| name == MARKER || is_ours(name);
         Ok(self.names()?.iter().filter(|name| is_own(name)).map(|name| self.join(name)).collect())
@@ -111,7 +112,7 @@ impl Folder {
         self.join(&format!("{DATABASE}-wal"))
     }
 
-    /// The file whose locks keep a replacement of the database apart from writes into it.
+    /// Opens the file whose locks keep a replacement of the database apart from writes into it.
     pub(crate) fn lock_file(&self) -> std::io::Result<File> {
         self.file_of_locks(LOCK)
     }
@@ -130,28 +131,29 @@ impl Folder {
         Ok(file)
     }
 
-    /// A new file that nobody else can open.
+    /// Creates a new file that no other user can open.
     pub(crate) fn create_file(&self, name: &str) -> std::io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         let file = private(&mut options).open(self.join(name))?;
-        // A umask that takes from the owner would leave a file that he cannot open.
+        // With a umask that removes the owner's rights, the owner could not open the file.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         Ok(file)
     }
 
-    /// The time by the file system's clock, in microseconds since 1970.
+    /// Returns the time by the file system's clock, in microseconds since 1970.
     ///
-    /// It is the clock of whoever holds the files: a process with a clock of its own gets the same.
+    /// That clock belongs to the host of the files: a process with a clock of its own gets the same
+    /// time.
     pub(crate) fn file_system_now(&self) -> std::io::Result<i64> {
         let mut file = self.lock_file()?;
         file.write_all(b"\n")?;
-        // Not through `std`: libraries that fake a process's clock fake what it tells of files, too.
+        // `std` is not used: libraries that fake a process's clock also fake its times of files.
         Ok(modified(&rustix::fs::fstat(&file)?))
     }
 
-    /// When the database or its log were last written, by the file system's clock, in microseconds
-    /// since 1970.
+    /// Returns the time at which the database or its log was last written, by the file system's
+    /// clock, in microseconds since 1970.
     pub(crate) fn last_written(&self) -> std::io::Result<i64> {
         let written = |name: &str| match rustix::fs::stat(self.join(name)) {
             Ok(stat) => Ok(stat.st_mtime.saturating_mul(1_000_000)),
@@ -161,7 +163,8 @@ impl Folder {
         Ok(written(DATABASE)?.max(written(&format!("{DATABASE}-wal"))?))
     }
 
-    /// Removes databases that were never completed: whoever made them is gone. The lock is held.
+    /// Removes databases that were never completed: their makers have ended. The caller has the
+    /// lock.
     pub(crate) fn remove_unfinished(&self) -> std::io::Result<()> {
         for name in self.names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {
             fs::remove_file(self.join(name))?;
@@ -169,7 +172,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes a database of one of our names, and what SQLite has put beside it.
+    /// Removes a database of one of our names, and SQLite's files beside it.
     pub(crate) fn remove_database(&self, name: &str) -> std::io::Result<()> {
         for part in [""].into_iter().chain(COMPANIONS) {
             match fs::remove_file(self.join(&format!("{name}{part}"))) {
@@ -180,13 +183,13 @@ impl Folder {
         Ok(())
     }
 
-    /// The names of what is in the folder. One of ours is never changed by the conversion.
+    /// Returns the names in the folder. The conversion to text never changes a name of ours.
     pub(crate) fn names(&self) -> std::io::Result<Vec<String>> {
         let entries = fs::read_dir(&self.path)?;
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// Makes the folder known as a store's, unless it is already.
+    /// Marks the folder as a store's, unless it is marked already.
     pub(crate) fn mark(&self) -> std::io::Result<()> {
         if self.is_marked()? {
             return Ok(());
@@ -212,13 +215,13 @@ impl Folder {
         Ok(text.windows(OURS.len()).any(|line| line == OURS.as_bytes()))
     }
 
-    /// Whether it holds what no store of ours does, and is not marked as one.
+    /// True if the folder holds files that no store of ours has, and is not marked as a store.
     fn is_foreign(&self) -> std::io::Result<bool> {
         Ok(!self.names()?.iter().all(|name| is_ours(name)) && !self.is_marked()?)
     }
 }
 
-/// Whether no other program has files of this name. The marker others have, too.
+/// True if no other program has files of this name. The marker is not among them: others use it.
 fn is_ours(name: &str) -> bool {
     let companion = name.strip_prefix(DATABASE);
     [LOCK, QUEUE, RESERVE].contains(&name)
@@ -227,8 +230,8 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with(QUARANTINED)
 }
 
-/// A name part that no other process and no other call uses. Process ids are not: containers that
-/// share a folder have the same ones.
+/// Returns a part of a name that no other process and no other call uses. Process ids would not do:
+/// containers that share a folder have the same ones.
 pub(crate) fn unique() -> String {
     larder_core::Version::next().to_string()
 }
@@ -243,7 +246,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // A umask that takes from the owner would leave a folder that he cannot enter.
+    // With a umask that removes the owner's rights, the owner could not enter the folder.
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 

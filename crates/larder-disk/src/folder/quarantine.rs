@@ -8,10 +8,10 @@ use larder_core::{Error, Result};
 use crate::error::of_files;
 use crate::folder::{COMPANIONS, DATABASE, Folder, QUARANTINED, unique};
 
-/// Renames the database and its companions, as far as they are there; the database's name then.
+/// Renames the database and its companions, as far as they exist. Returns the database's new name.
 ///
-/// The database goes first: who opens the rest without it finds nothing, who opened it without its
-/// log would find an older state.
+/// The database goes first. Without it, a process that opens the other files finds nothing; a
+/// database without its log would show an older state.
 pub(crate) fn put_away(folder: &Folder) -> Result<Option<String>> {
     let mut name = None;
     for part in [""].into_iter().chain(COMPANIONS) {
@@ -28,7 +28,7 @@ pub(crate) fn put_away(folder: &Folder) -> Result<Option<String>> {
     Ok(name)
 }
 
-/// The databases in quarantine, the oldest first.
+/// Returns the databases in quarantine, the oldest first.
 pub(crate) fn names(folder: &Folder) -> std::io::Result<BTreeSet<String>> {
     let names = folder.names()?.into_iter();
     let base = |name: String| {
@@ -55,8 +55,8 @@ fn dated_name(folder: &Folder) -> std::io::Result<String> {
     Ok(format!("{QUARANTINED}{time}-{}", unique()))
 }
 
-/// Year, month and day of a day counted from 1970, by the rule of 400 years of 146,097 days that
-/// begin on the first of March.
+/// Returns year, month and day of a day counted from 1970, by the rule of 400 years of 146,097 days
+/// that begin on the first of March.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -72,7 +72,7 @@ fn files(error: std::io::Error) -> Error {
     of_files("open", error)
 }
 
-/// Enough to find out what keeps happening, without filling the disk.
+/// Enough databases to find the cause of repeated damage, without filling the disk.
 const MAX_KEPT: usize = 3;
 
 #[cfg(test)]

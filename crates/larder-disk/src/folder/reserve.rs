@@ -1,8 +1,8 @@
-//! Room for deletes on a disk that others fill to its last byte: a file that is given up for them.
+//! Room for deletes on a disk that others fill to its last byte: a file that is removed for them.
 //!
 //! A delete is written to the log first, and the log is emptied into a database that may have to
-//! grow. Neither is possible without a byte of room, and nothing else than a file of our own keeps
-//! room from other programs. It is there only while the disk has little left.
+//! grow. Neither is possible without a byte of room, and only a file of our own keeps room from
+//! other programs. The file exists only while the disk has little room left.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use crate::folder::{Folder, RESERVE, private};
 
 impl Folder {
-    /// How much of the reserve is kept.
+    /// Returns the bytes that the reserve has now.
     pub(crate) fn reserved_bytes(&self) -> u64 {
         fs::symlink_metadata(self.join(RESERVE)).map_or(0, |found| found.len())
     }
@@ -22,7 +22,7 @@ impl Folder {
         }
     }
 
-    /// Gives the reserve back to the file system; whether there was any.
+    /// Gives the reserve back to the file system. True if there was any.
     pub(crate) fn give_up_reserve(&self) -> bool {
         let is_kept = self.reserved_bytes() > 0;
         is_kept && fs::remove_file(self.join(RESERVE)).is_ok()
@@ -32,7 +32,7 @@ impl Folder {
         let mut options = OpenOptions::new();
         options.write(true).create(true);
         let mut file = private(&mut options).open(self.join(RESERVE))?;
-        // A hole would take up nothing.
+        // A file with a hole would take up no room.
         for _ in 0..RESERVED_BYTES / BLOCK.len() as u64 {
             file.write_all(&BLOCK)?;
         }
@@ -40,6 +40,6 @@ impl Folder {
     }
 }
 
-/// The log of a few deletes, and the database's growth by what the log held before.
+/// Room for the log of a few deletes, and for the database's growth by the log's earlier content.
 pub(crate) const RESERVED_BYTES: u64 = 128 << 10;
 const BLOCK: [u8; 4_096] = [0xff; 4_096];

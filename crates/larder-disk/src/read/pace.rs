@@ -1,41 +1,42 @@
 //! The speed of reads: quick ones are made on the caller's thread.
 //!
-//! A read of a page that the system remembers takes microseconds, less than a hand-over to another
-//! thread. A read that waits for a disk holds up every task of the caller's thread, and no timeout
-//! of theirs can end it. Nothing tells the two apart beforehand, so a read is made there only right
-//! after others have been quick; any other is made by a reading thread, which finds out.
+//! A read of a page that the system has in memory takes microseconds, less than a hand-over to
+//! another thread. A read that waits for a disk holds up every task of the caller's thread, and no
+//! timeout of those tasks can end it. Nothing tells the two apart beforehand, so a read is made
+//! there only right after others have been quick. A reading thread makes any other read, and
+//! measures it.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-/// How long a read of what is not slow takes.
+/// The length of a read on a disk that is not slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Microseconds: it tells whether the disk is slow.
+    /// The read takes microseconds: it shows whether the disk is slow.
     Short,
-    /// As long as there is something to read.
+    /// The read takes as long as there is something to read.
     Any,
 }
 
-/// How long small reads have taken of late.
+/// The speed of the last small reads.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// For how long the last quick read says something about the next.
+    /// The end of the time for which the last quick read says something about the next.
     quick_until: AtomicI64,
-    /// How many quick reads in a row are still wanted after a slow one.
+    /// The number of quick reads in a row that are still needed after a slow one.
     wanted: AtomicU32,
-    /// Until when a very slow read counts, whatever came after it.
+    /// The end of the time for which a very slow read counts, whatever came after it.
     slow_until: AtomicI64,
 }
 
 impl Pace {
-    /// Whether a read at this time may be made on the caller's thread.
+    /// True if a read at this time may be made on the caller's thread.
     pub(crate) fn is_quick(&self, now: i64) -> bool {
         now < self.quick_until.load(Ordering::Relaxed)
             && now >= self.slow_until.load(Ordering::Relaxed)
             && self.wanted.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes a read from when it began to when it ended.
+    /// Notes a read by its begin and its end.
     pub(crate) fn note(&self, began: i64, ended: i64) {
         let took = ended - began;
         if took > VERY_SLOW {
@@ -53,12 +54,13 @@ impl Pace {
     }
 }
 
-/// Microseconds. A thread that has to wait for a processor takes as long now and then: so a few
-/// quick reads are enough to forget it.
+/// Microseconds. A thread that waits for a processor can take as long now and then, so a few quick
+/// reads are enough to forget it.
 const SLOW: i64 = 5_000;
-/// No wait for a processor takes as long. The disk is stuck, though some reads do not need it.
+/// Microseconds. No wait for a processor takes as long: the disk is stuck, though some reads do not
+/// need it.
 const VERY_SLOW: i64 = 50_000;
-/// Where reads are fewer than these microseconds apart, a hand-over for each would cost something.
+/// Microseconds. If reads are closer together than this, a hand-over for each would cost too much.
 const TRUSTED: i64 = 5_000;
 const QUICK_READS: u32 = 16;
 

@@ -1,7 +1,7 @@
 //! The pool of connections that read, one at a time each, and mostly the same one for a thread.
 //!
-//! A thread comes back to its own slot, so that threads neither wait for each other nor share the pages
-//! that a connection remembers. A slot that is in use is passed by.
+//! A thread uses its own slot each time, so that threads neither wait for each other nor share the
+//! pages that a connection remembers. A slot in use is skipped.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,21 +10,21 @@ use rusqlite::Connection;
 
 use crate::store::Store;
 
-/// At most [`SLOTS`] connections.
+/// The connections that read, at most [`SLOTS`].
 #[derive(Default)]
 pub(crate) struct Readers {
     slots: [Mutex<Option<Slot>>; SLOTS],
 }
 
 struct Slot {
-    /// The generation of the store: another one's connection is of no use.
+    /// The generation of the store. A connection to another generation is of no use.
     generation: u64,
     store: Arc<Store>,
     connection: Connection,
 }
 
 impl Readers {
-    /// Reads through a connection to the store of this generation, which `present` tells.
+    /// Reads through a connection to the store of this generation, which `present` returns.
     ///
     /// The inner error is the database's, the outer one that of `present`.
     pub(crate) fn read<T, E>(
@@ -47,20 +47,20 @@ impl Readers {
         let slot = place.insert(slot);
         let read = run(&slot.store, &slot.connection);
         if read.is_err() {
-            // It may be the connection's fault.
+            // The error may be the connection's fault.
             *place = None;
         }
         Ok(read)
     }
 
-    /// Closes all connections, when those that read have read.
+    /// Closes all connections, each after its read has ended.
     pub(crate) fn close(&self) {
         for slot in &self.slots {
             *lock(slot) = None;
         }
     }
 
-    /// The thread's own slot, else one that nobody uses, else its own when it is free.
+    /// Locks the thread's own slot, else one that is not in use, else its own after a wait.
     fn own_or_free(&self) -> MutexGuard<'_, Option<Slot>> {
         let own = OWN.with(|own| *own);
         let (before, after) = self.slots.split_at(own);

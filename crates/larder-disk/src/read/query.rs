@@ -6,17 +6,17 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::record::row::{self, Damaged, Found, ROW_COLUMNS, Unreadable, select_row};
 
-/// Payloads up to this length are read where the caller stands: it takes less than a hand-over.
+/// The longest payload that is read on the caller's thread: that takes less than a hand-over.
 pub(crate) const SMALL_BYTES: i64 = 16 << 10;
 
-/// What is under a key.
+/// The result of a read of one key.
 #[expect(clippy::large_enum_variant, reason = "a read costs no box")]
 pub(crate) enum Read {
     /// The answer, and the id of a record that eviction does not know to be used.
     Answer(Result<Option<Record>>, Option<i64>),
-    /// Bytes that nobody wrote.
+    /// Bytes that no write has stored.
     Damaged(Damaged),
-    /// More than was to be read here.
+    /// The payload is longer than the read allows.
     Large,
 }
 
@@ -24,7 +24,7 @@ impl Read {
     const NOTHING: Self = Self::Answer(Ok(None), None);
 }
 
-/// The record under a key, if its payload is at most so long.
+/// Reads the record under a key, if its payload is at most this long.
 pub(crate) fn one(
     connection: &Connection,
     key: &Key,
@@ -59,7 +59,7 @@ fn of_row(row: &Row<'_>, key: &Key, now: StoreTime) -> rusqlite::Result<Read> {
     })
 }
 
-/// One page of the live records whose name begins with `prefix`, after the name `cursor`.
+/// Reads one page of the live records whose name begins with `prefix`, after the name `cursor`.
 pub(crate) fn page(
     connection: &Connection,
     prefix: &[u8],
@@ -93,13 +93,13 @@ pub(crate) fn page(
     Ok(page)
 }
 
-/// What comes after all names that begin with the prefix, and before all others that do.
+/// Returns the bound after all names that begin with the prefix, and before all later names.
 fn end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while end.pop_if(|byte| *byte == u8::MAX).is_some() {}
     match end.last_mut() {
         Some(byte) => *byte += 1,
-        // Names are shorter than that.
+        // All names are shorter than 256 bytes.
         None => end = vec![u8::MAX; 256],
     }
     end

@@ -12,12 +12,12 @@ pub(crate) struct Uses {
 }
 
 impl Uses {
-    /// Whether uses matter: not while there is room for as much again.
+    /// Sets whether uses matter: they do not while more than half of the room is free.
     pub(crate) fn set_wanted(&self, is_wanted: bool) {
         self.is_wanted.store(is_wanted, Ordering::Relaxed);
     }
 
-    /// Whether there are as many now as should be noted at once.
+    /// Adds a use. True if the uses fill up to the number that is noted at once.
     pub(crate) fn add(&self, id: i64) -> bool {
         if !self.is_wanted.load(Ordering::Relaxed) {
             return false;

@@ -1,4 +1,4 @@
-//! One change of one key, within a transaction that nobody else writes in.
+//! One change of one key, inside a transaction that keeps other writers out.
 
 use bytes::Bytes;
 use larder_core::{Delete, Expect, Key, Life, Outcome, Record, Retime, StoreTime, Write};
@@ -20,7 +20,7 @@ pub(crate) enum Change {
 const TAG_BYTES: usize = 34;
 
 impl Change {
-    /// How many bytes it brings.
+    /// Returns the bytes that the change brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Write(write) => {
@@ -32,7 +32,7 @@ impl Change {
         }
     }
 
-    /// What it needs, but for the payload of a record whose life changes.
+    /// Returns the room that the change needs, without the payload of a record whose life changes.
     pub(crate) fn need(&self) -> Need {
         let Self::Write(write) = self else { return Need::due(1) };
         let is_dead = write.record.header.times.life() == Life::Dead;
@@ -45,8 +45,8 @@ impl Change {
         }
     }
 
-    /// What it needs in this database: a record whose life gets another length is written again,
-    /// payload and all.
+    /// Returns the room that the change needs in this database. A record whose life changes is
+    /// written again, payload and all.
     pub(crate) fn need_in(&self, connection: Option<&Connection>) -> Need {
         match (self, connection) {
             (Self::Retime(retime), Some(connection)) => {
@@ -57,8 +57,8 @@ impl Change {
         }
     }
 
-    /// Judges and applies it. `asked` is when the caller asked: ages count from there. It is not
-    /// after `now`, which the time of a store that has been replaced since might be.
+    /// Judges and applies the change. `asked` is the time of the call, from which ages count. It is
+    /// not after `now`: the caller sees to that, because a replaced store's time may be behind.
     ///
     /// An error means that the statement, and maybe the transaction, came to nothing.
     pub(crate) fn apply(
@@ -127,10 +127,10 @@ fn apply_delete(
     Ok(Outcome::Done)
 }
 
-/// Drops a row that is damaged, if it still is the one that was met.
+/// Drops a damaged row, if the name still leads to that row.
 ///
 /// # Errors
-/// Damage of the database if the name leads to another name's row: to change that would harm it.
+/// Damage of the database if the name leads to another name's row: deleting there would harm that.
 pub(crate) fn drop_damaged(connection: &Connection, id: i64, key: &Key) -> rusqlite::Result<bool> {
     if row::id_of(connection, key)? != Some(id) {
         return Ok(false);
@@ -158,7 +158,7 @@ struct Current {
     record: Record,
 }
 
-/// What is there. The dead, the damaged and another key's record count as nothing.
+/// Returns the live record. Dead records, damaged ones and those of another key count as nothing.
 fn current(
     connection: &Connection,
     key: &Key,
@@ -176,13 +176,13 @@ fn current(
     Ok(found.filter(|current| current.record.header.times.life() != Life::Dead))
 }
 
-/// Whether it is the key of what makes other records invalid: a tag, the tag sequence or the epoch.
+/// True for the key of a tag, the tag sequence or the epoch, which make other records invalid.
 fn is_mark(key: &Key) -> bool {
     let class = key.full().split(|byte| *byte == b':').nth(1);
     matches!(class, Some([b't' | b's' | b'e', ..]))
 }
 
-/// Why the expectation is not met, if it is not.
+/// Returns the refusal if the expectation is not met.
 fn refusal(
     connection: &Connection,
     key: &Key,

@@ -1,8 +1,8 @@
-//! A record as a row, and back.
+//! A record as a row, in both directions.
 //!
-//! All that is read together stands in one column, `head`, because a column costs more to find than to
-//! parse: a read of 100 bytes is a tenth faster for it. Numbers are varints, seven bits a byte from
-//! the lowest, those with a sign zigzag.
+//! The fields that are read together share one column, `head`, because a column costs more to find
+//! than to parse: a read of 100 bytes is a tenth faster for it. Numbers are varints, seven bits a
+//! byte from the lowest, those with a sign zigzag.
 //!
 //! | bytes of `head` | meaning |
 //! |---|---|
@@ -16,9 +16,9 @@
 //! | varint | cost of the load in microseconds |
 //! | varint | codec |
 //!
-//! The end of the life is a column, `dies`. What few records have is in `extra`, none for none: a byte
-//! of flags; with flag 1 the epoch of 16 bytes; with flag 2 the length of the full key as a varint, and
-//! the key; then the tags, as in the layout of blobs.
+//! The end of the life is a column, `dies`. The fields that few records have are in `extra`, null
+//! if there are none: a byte of flags; with flag 1 the epoch of 16 bytes; with flag 2 the length of
+//! the full key as a varint, and the key; then the tags, as in the layout of blobs.
 
 use std::time::Duration;
 
@@ -42,10 +42,10 @@ macro_rules! select_row {
 }
 pub(crate) use select_row;
 
-/// How many columns come before the caller's.
+/// The number of columns before the caller's.
 pub(crate) const ROW_COLUMNS: usize = 5;
 
-/// Stores a row over what is there. What it replaces was worth writing again: it counts as used.
+/// Stores a row over the present one. A record that is written again counts as used.
 pub(crate) const UPSERT: &str =
     "INSERT INTO entries (name, head, dies, used, extra, payload) VALUES (?1, ?2, ?3, 0, ?4, ?5)
     ON CONFLICT (name) DO UPDATE SET head = ?2, dies = ?3, used = 1, extra = ?4, payload = ?5";
@@ -66,7 +66,8 @@ impl StoredLife {
         Self { stamp, fresh: micros(times.fresh_for), dies }
     }
 
-    /// The times of this life now. A stamp in the future counts as now: it lengthens no life.
+    /// Returns the times of this life now. A stamp in the future counts as now: it lengthens no
+    /// life.
     fn times(self, now: StoreTime) -> Times {
         let age = u64::try_from(now.as_micros().saturating_sub(self.stamp)).unwrap_or(0);
         let kept = self.dies.map(|dies| dies.saturating_sub(self.stamp));
@@ -94,14 +95,14 @@ pub(crate) struct Found {
     pub(crate) is_used: bool,
     pub(crate) header: Header,
     body_check: u32,
-    /// Empty where the name is the whole key.
+    /// The full key; empty where the name is the whole key.
     full: Bytes,
 }
 
 impl Found {
-    /// The columns of [`select_row`]. What cannot be right is damage.
+    /// Reads the columns of [`select_row`]. A field that cannot be right is damage.
     pub(crate) fn of(row: &Row<'_>, now: StoreTime) -> rusqlite::Result<Result<Self, Damaged>> {
-        // Tables whose description is damaged have other ids.
+        // A table whose description is damaged has ids of another type.
         let ValueRef::Integer(id) = row.get_ref(0)? else { return Err(damage()) };
         let dies = match row.get_ref(2)? {
             ValueRef::Null => Some(None),
@@ -118,14 +119,14 @@ impl Found {
         Ok(found.ok_or(Damaged { id }))
     }
 
-    /// The record, if payload and header are those that were written under this key.
+    /// Returns the record, if payload and header are those that were written under this key.
     ///
     /// # Errors
     /// Damage, or another key's record under the same name.
     pub(crate) fn record(self, key: &Key, payload: Bytes) -> Result<Record, Unreadable> {
         let is_own = key.is_hashed() != self.full.is_empty()
             && (!key.is_hashed() || self.full == key.full());
-        // Another key's record is whole under that key.
+        // A record of another key has a check that matches under that key.
         let full = if is_own || self.full.is_empty() { key.full() } else { &self.full };
         let is_whole = check(full, &self.header, &payload) == self.body_check
             && (self.header.kind != Kind::Counter || payload.len() == 8);
@@ -136,12 +137,12 @@ impl Found {
         }
     }
 
-    /// The key under this name, the full one also where the name is a digest.
+    /// Returns the key under this name, the full one also where the name is a digest.
     pub(crate) fn key(&self, name: Bytes) -> Key {
         Key::from_stored(name, Some(self.full.clone()).filter(|full| !full.is_empty()))
     }
 
-    /// The key of a scanned row, and its header.
+    /// Returns the key of a scanned row, and its header.
     pub(crate) fn scanned(self, name: Bytes) -> (Key, Header) {
         (self.key(name), self.header)
     }
@@ -153,7 +154,7 @@ pub(crate) struct Damaged {
     pub(crate) id: i64,
 }
 
-/// Why a row is no record.
+/// The reason why a row is no record.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
     Damaged(Damaged),
@@ -197,23 +198,23 @@ pub(crate) fn upsert(
     Ok(Ok(()))
 }
 
-/// The column `head` of a record whose life is replaced.
+/// Returns the column `head` of a record whose life is replaced.
 pub(crate) fn with_life(key: &Key, record: &Record, life: StoredLife) -> Vec<u8> {
     head(&record.header, life, check(key.full(), &record.header, &record.payload))
 }
 
-/// A name as a column holds it: text, because SQLite compares text faster than blobs.
+/// Returns a name as a column stores it: text, because SQLite compares text faster than blobs.
 pub(crate) fn name(name: &[u8]) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Text(name))
 }
 
-/// To which row the name of a key leads.
+/// Returns the id of the row to which the name of a key leads.
 pub(crate) fn id_of(connection: &Connection, key: &Key) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT id FROM entries WHERE name = ?1";
     connection.prepare_cached(sql)?.query_row([name(key.name())], |row| row.get(0)).optional()
 }
 
-/// The length of the payload under a key, zero if there is none.
+/// Returns the length of the payload under a key, zero if there is none.
 pub(crate) fn payload_bytes(connection: &Connection, key: &Key) -> rusqlite::Result<u64> {
     let sql = "SELECT length(payload) FROM entries WHERE name = ?1";
     let length: Option<i64> = connection
@@ -223,7 +224,7 @@ pub(crate) fn payload_bytes(connection: &Connection, key: &Key) -> rusqlite::Res
     Ok(length.map_or(0, i64::unsigned_abs))
 }
 
-/// The bytes of a column that holds some.
+/// Returns the bytes of a column of bytes or text.
 pub(crate) fn as_bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes),
@@ -239,10 +240,10 @@ fn head(header: &Header, life: StoredLife, body_check: u32) -> Vec<u8> {
     head.extend_from_slice(&life.check(header.version).to_le_bytes());
     put_signed(&mut head, life.stamp);
     put(&mut head, life.fresh.map_or(0, |fresh| fresh.cast_unsigned() + 1));
-    // Wrapping, so that it comes back whatever the two are.
+    // The difference wraps, so that the decoder gets it back for any two numbers.
     put_signed(&mut head, life.stamp.wrapping_sub(header.born.as_micros()));
     put(&mut head, cost(header));
-    // In one number: of values without a type it is the codec's.
+    // One number holds both: for values without a type it equals the codec's.
     put(&mut head, u64::from(header.value_type) << 16 | u64::from(header.codec));
     head
 }
@@ -295,7 +296,7 @@ fn extra(key: &Key, header: &Header) -> Result<Option<Vec<u8>>> {
     Ok(Some(extra))
 }
 
-/// Adds to the header what `extra` holds; the full key, empty if it is not in it.
+/// Adds the content of `extra` to the header. Returns the full key, empty if `extra` has none.
 fn take_extra(extra: Option<&[u8]>, header: &mut Header) -> Option<Bytes> {
     let mut full = Bytes::new();
     let Some(extra) = extra else { return Some(full) };
@@ -313,8 +314,8 @@ fn take_extra(extra: Option<&[u8]>, header: &mut Header) -> Option<Bytes> {
     (flags & !(FLAG_EPOCH | FLAG_KEY) == 0).then_some(full)
 }
 
-/// The check of all but the life. Whatever has a length of its own comes through a hash of its own,
-/// so that no byte moves from one part to another.
+/// Returns the check of all fields but the life. Each part of variable length is hashed by itself,
+/// so that no byte can move from one part to another.
 fn check(full_key: &[u8], header: &Header, payload: &[u8]) -> u32 {
     let mut seed = xxh3_64(full_key);
     for tag in &header.tags {
@@ -346,7 +347,7 @@ fn low(number: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// Whole microseconds, rounded up, so that a short life never becomes none; none for ever.
+/// Returns whole microseconds, rounded up so that a short life never becomes zero; none for ever.
 fn micros(duration: Duration) -> Option<i64> {
     (duration != NEVER)
         .then(|| i64::try_from(duration.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX))

@@ -1,4 +1,4 @@
-//! Numbers of seven bits a byte, from the lowest; and reading them within bounds.
+//! Numbers of seven bits a byte, from the lowest, and readers of them within bounds.
 
 /// Appends a number: one to ten bytes.
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
@@ -14,7 +14,7 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
-/// What is left of the bytes to parse.
+/// The bytes that are not parsed yet.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -34,7 +34,7 @@ impl<'a> Input<'a> {
         Some(*byte)
     }
 
-    /// A number of at most ten bytes.
+    /// Reads a number of at most ten bytes.
     pub(crate) fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

@@ -12,15 +12,15 @@ use crate::store::Store;
 pub(crate) enum Job {
     /// Changes of keys that are all different, asked for at this store time.
     Changes(Vec<Change>, StoreTime, oneshot::Sender<Vec<Outcome>>),
-    /// To free so many dead records.
+    /// Free this many dead records.
     Purge(usize, oneshot::Sender<Result<usize>>),
-    /// To do what nobody asks for, at once.
+    /// Do the upkeep at once.
     Tidy,
-    /// To note which records were used.
+    /// Note which records were used.
     Uses,
-    /// To drop a record that a reader found damaged.
+    /// Drop a record that a reader found damaged.
     DropDamaged(i64, Key),
-    /// To look whether the store is the one in the folder, and to open that if not. A reader may
+    /// Check whether the store is the one in the folder, and open that one if not. A reader may
     /// have found this one damaged.
     Check(Arc<Store>, Option<rusqlite::Error>, oneshot::Sender<Result<()>>),
 }

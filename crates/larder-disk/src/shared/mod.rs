@@ -21,25 +21,25 @@ use crate::time::clock::coarse;
 pub(crate) mod job;
 pub(crate) mod queue;
 
-/// Something to be read elsewhere than where a caller stands.
+/// A read for another thread than the caller's.
 pub(crate) type Errand = Box<dyn FnOnce() + Send>;
 
-/// What callers and threads share.
+/// The state that callers and threads share.
 pub(crate) struct Shared {
     pub(crate) config: DiskConfig,
-    /// None when closed.
+    /// None after the store is closed.
     store: Mutex<Option<Arc<Store>>>,
-    /// Changes with `store`, and after it.
+    /// Changes after each change of `store`.
     generation: AtomicU64,
     readers: Readers,
-    /// When somebody last found the store to be the one in the folder.
+    /// The time at which the store was last found to be the one in the folder.
     found: AtomicI64,
     pub(crate) writes: Queue<Job>,
     short_reads: Queue<Errand>,
     long_reads: Queue<Errand>,
     pub(crate) pace: Pace,
     pub(crate) marks: Uses,
-    /// The store's bound, as it was last seen.
+    /// The store's bound, as it was last read.
     pub(crate) bound: SharedBound,
 }
 
@@ -63,7 +63,7 @@ impl Shared {
         }
     }
 
-    /// What waits for one of the reading threads.
+    /// Returns the reads that wait for one of the reading threads.
     pub(crate) const fn reads(&self, length: Length) -> &Queue<Errand> {
         match length {
             Length::Short => &self.short_reads,
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// Whether the store takes more than its bound, which may have been made smaller.
+    /// True if the store exceeds its bound, which may have been made smaller.
     pub(crate) fn is_over_bound(&self) -> bool {
         let store = self.lock_store().clone();
         store.zip(self.bound.get().0).is_some_and(|(store, max)| {
@@ -87,7 +87,7 @@ impl Shared {
         self.readers.close();
     }
 
-    /// The store as it was when somebody last looked.
+    /// Returns the store that was present at the last check.
     pub(crate) fn present(&self, operation: &'static str) -> Result<Arc<Store>> {
         self.lock_store().clone().ok_or_else(|| closed(operation))
     }
@@ -104,13 +104,13 @@ impl Shared {
             .read(generation, present, |store, connection| run(connection, store.clock.now()))
     }
 
-    /// The store in the folder: this one, or what has taken its place. For the writing thread.
+    /// Returns the store in the folder: this one, or its replacement. For the writing thread.
     pub(crate) fn replace(&self, operation: &'static str, old: &Arc<Store>) -> Result<Arc<Store>> {
         let present = self.present(operation)?;
         if !Arc::ptr_eq(&present, old) || present.is_current() {
             return Ok(present);
         }
-        // To open it again is not to change its bound.
+        // Opening the store again must not change its bound.
         let store = Arc::new(Store::open(&self.config.again(self.bound.get()))?);
         self.bound.set(store.bound);
         match &mut *self.lock_store() {
@@ -122,7 +122,8 @@ impl Shared {
         Ok(store)
     }
 
-    /// Whether the present store is still the one in the folder. It is looked at now and then.
+    /// True if the present store is still the one in the folder. The folder is checked now and
+    /// then.
     pub(crate) fn is_present_current(&self, operation: &'static str) -> Result<bool> {
         if !self.is_look_due() {
             return Ok(true);
@@ -131,7 +132,7 @@ impl Shared {
         Ok(self.is_current(&store))
     }
 
-    /// Whether this store is still the one in the folder.
+    /// True if this store is still the one in the folder. The folder is checked now and then.
     pub(crate) fn is_current(&self, store: &Store) -> bool {
         if !self.is_look_due() {
             return true;
@@ -152,5 +153,5 @@ impl Shared {
     }
 }
 
-/// How long a database that has been replaced may go unnoticed by a reader.
+/// The longest time for which a reader may not notice that the database was replaced.
 const LOOK_MICROS: i64 = 50_000;

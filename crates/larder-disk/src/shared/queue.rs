@@ -1,7 +1,7 @@
 //! Work for a thread, from callers that wait without blocking.
 //!
-//! Invariant: the weights of the jobs that wait and of those that run never exceed [`ROOM`], but for
-//! one job that is heavier alone.
+//! Invariant: the weights of the jobs that wait and of those that run never exceed [`ROOM`], except
+//! for one job that is heavier alone.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,13 +20,13 @@ struct State<J> {
     is_closed: bool,
 }
 
-/// What a thread finds.
+/// The result of taking jobs from the queue.
 pub(crate) enum Taken<J> {
-    /// All that waits, in order, and what room it takes up.
+    /// All waiting jobs, in order, and their weight.
     Jobs(Vec<J>, u32),
-    /// Nothing came in time.
+    /// No job came in time.
     Idle,
-    /// Nothing will come any more.
+    /// No job will come any more.
     Closed,
 }
 
@@ -37,7 +37,7 @@ impl<J> Queue<J> {
         Self { state: Mutex::new(state), ready: Condvar::new(), room }
     }
 
-    /// Puts a job in when there is room for so many bytes; whether it will be done.
+    /// Puts a job in when there is room for this many bytes. True if the job will be done.
     ///
     /// # Cancel safety
     /// A call that is dropped before it has put the job in leaves nothing behind.
@@ -48,7 +48,7 @@ impl<J> Queue<J> {
         self.put(job, weight)
     }
 
-    /// Puts a job in that takes no room.
+    /// Puts a job in that takes no room. True if the job will be done.
     pub(crate) fn push_now(&self, job: J) -> bool {
         self.put(job, 0)
     }
@@ -64,7 +64,7 @@ impl<J> Queue<J> {
         true
     }
 
-    /// All that waits; blocks this thread until there is something, at most so long.
+    /// Takes all waiting jobs. Blocks this thread until there is a job, at most for this time.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken<J> {
         let is_empty = |state: &mut State<J>| state.waiting.is_empty() && !state.is_closed;
         let state = self.lock();
@@ -88,12 +88,12 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Gives back the room of what was taken and is done.
+    /// Gives back the room of jobs that were taken and are done.
     pub(crate) fn done(&self, weight: u32) {
         self.room.add_permits(weight as usize);
     }
 
-    /// Takes no more. What waits is still done.
+    /// Takes no more jobs. Waiting jobs are still done.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.room.close();

@@ -1,4 +1,4 @@
-//! A blank database: complete and empty when it gets its name.
+//! A blank database. It is complete and empty when its file gets its name.
 
 use std::fs;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::store::schema;
 use crate::store::wal::truncate_log;
 use crate::time::wait::Until;
 
-/// Puts a blank database with this bound into the folder that has none. The lock is held.
+/// Puts a blank database with this bound into a folder without one. The caller has the lock.
 pub(crate) fn put(folder: &Folder, config: &DiskConfig, bound: Bound) -> Result<()> {
     let files = |error| of_files("open", error);
     folder.remove_unfinished().map_err(files)?;
@@ -34,7 +34,8 @@ pub(crate) fn put(folder: &Folder, config: &DiskConfig, bound: Bound) -> Result<
     fs::rename(path, folder.database()).map_err(files)
 }
 
-/// Closes a database that is whole without its log: what fails in closing nobody is told.
+/// Closes a database that is whole without its log: an error of SQLite's own closing is not
+/// reported.
 fn close(connection: Connection) -> Result<()> {
     if !truncate_log(&connection).map_err(failed)? {
         return Err(Error::new(ErrorKind::Unavailable, "open", "the log could not be emptied"));

@@ -10,11 +10,12 @@ use crate::bound::{Bound, PAGE_BYTES};
 use crate::config::{DiskConfig, Durability};
 use crate::error::of_code;
 
-/// How a connection is used.
+/// The use of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Reader,
-    /// Others' transactions it does not wait for by itself: see `transaction::begin`.
+    /// Writes. The connection itself does not wait for other transactions: see
+    /// `transaction::begin`.
     Writer {
         durability: Durability,
         wal_bytes: u64,
@@ -22,23 +23,23 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The role of who writes into a store of this bound.
+    /// Returns the role of a writer into a store with this bound.
     pub(crate) fn writer(config: &DiskConfig, bound: Bound) -> Self {
         Self::Writer { durability: config.durability, wal_bytes: bound.log_bytes() }
     }
 }
 
-/// Opens a database that is there. Connections are used by one thread at a time.
+/// Opens an existing database. A connection is used by one thread at a time.
 pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     if connection.is_readonly("main")? {
-        // SQLite makes do with reading, and would go on so when the file can be written again.
+        // SQLite is content to read only, and would stay so when the file can be written again.
         return Err(of_code(SQLITE_READONLY));
     }
-    // Readers never wait for writers; for a moment all may wait for a recovery.
+    // Readers never wait for writers. A recovery can make any connection wait for a moment.
     connection.busy_timeout(RECOVERY_TIMEOUT)?;
     connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
     match role {

@@ -36,40 +36,41 @@ pub(crate) mod schema;
 pub(crate) mod transaction;
 pub(crate) mod wal;
 
-/// An open database. When it goes or another takes its place, another `Store` does, too.
+/// An open database. If the database is removed or replaced, another `Store` takes this one's
+/// place.
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: Folder,
     path: PathBuf,
     log: PathBuf,
     identity: Identity,
-    /// Of the database's file, when somebody last looked whether it is current.
+    /// The length of the database's file at the last check whether it is current.
     length: AtomicU64,
     pub(crate) incarnation: Incarnation,
     pub(crate) clock: StoreClock,
-    /// The bound when it was opened.
+    /// The bound at the time of opening.
     pub(crate) bound: Bound,
     lock: File,
-    /// Of those who wait for others that write.
+    /// The queue of processes that wait for a writer.
     pub(crate) queue: Queue,
-    /// The connection that opened it, for the first who reads.
+    /// The connection that opened the database, for the first reader.
     first: Mutex<Option<Connection>>,
 }
 
-/// An opening waits so long for others, if calls do not wait longer.
+/// The least time that an opening waits for others. A longer wait for calls counts here, too.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Opens the database, creates it if there is none, and replaces it if it is damaged.
     ///
     /// # Errors
-    /// Those of an unsafe folder, of another program's or a newer database, and the system's own.
+    /// Errors of an unsafe folder, of another program's or a newer database, and of the system.
     pub(crate) fn open(config: &DiskConfig) -> Result<Self> {
         let until = Until::after(config.busy_timeout.max(OPEN_PATIENCE));
         let mut last = None;
         for _ in 0..TRIES {
             let opened = until.wait_for(|| match Self::try_open(config, until) {
-                // Others that open and close hold it for moments only.
+                // Another process that opens or closes the database locks it for a moment only.
                 Err(error) if has_code(&error, is_busy) => {
                     last = Some(error);
                     None
@@ -88,7 +89,7 @@ impl Store {
         Err(last.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "open", message)))
     }
 
-    /// None if what kept it from being opened has been put out of the way.
+    /// Tries once. None if the obstacle to opening has been removed, so that the next try may work.
     fn try_open(config: &DiskConfig, until: Until) -> Result<Option<Self>> {
         let folder = Folder::open(&config.folder)?;
         create(&folder, config, until)?;
@@ -102,7 +103,7 @@ impl Store {
                 on_damage(&folder, identity, config, error)?;
                 Ok(None)
             }
-            // Without a byte of room a database cannot be opened.
+            // A database cannot be opened on a disk without a byte of room.
             Err(Failure::Other(error))
                 if error.kind() == ErrorKind::NoSpace || has_code(&error, is_maybe_full) =>
             {
@@ -126,7 +127,7 @@ impl Store {
         let first = connection::open(&path, Role::Reader)?;
         match schema::standing(&first)?? {
             SchemaState::Current => {}
-            // A database gets its name when it has its tables.
+            // A database gets its name only after it has its tables.
             SchemaState::Older(0) => return Err(Failure::Damage(damage())),
             SchemaState::Older(_) => {
                 let _alone = lock::alone(folder, until)?;
@@ -135,7 +136,7 @@ impl Store {
             }
         }
         schema::verify(&first)?;
-        // The file was opened for writing, and says that nobody may write it.
+        // The file was opened for writing, but its content says that it must not be written.
         if first.is_readonly("main")? {
             return Err(Failure::Damage(damage()));
         }
@@ -151,7 +152,7 @@ impl Store {
                 set_bound(&connection::open(&path, Role::writer(config, bound))?, bound, until)?;
         }
         let clock = StoreClock::of(&origin.anchor, config.clock.as_ref());
-        // A copy of the files, as a restored backup is, is another life of the store.
+        // A copy of the files, such as a restored backup, is another life of the store.
         let life = u128::from_be_bytes(origin.incarnation.to_bytes());
         let incarnation = Incarnation::new(life ^ identity.number());
         let lock = folder.lock_file().map_err(|error| of_files("open", error))?;
@@ -175,21 +176,21 @@ impl Store {
         })
     }
 
-    /// Whether the database is still the one in the folder. Notes its length, too.
+    /// True if the database is still the one in the folder. Notes its length, too.
     pub(crate) fn is_current(&self) -> bool {
         let Ok(found) = self.path.symlink_metadata() else { return false };
         self.length.store(found.len(), Ordering::Relaxed);
         Identity::of_file(&found) == self.identity
     }
 
-    /// A connection to read through.
+    /// Returns a connection to read through.
     pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(first) = first {
             return Ok(first);
         }
         let connection = connection::open(&self.path, Role::Reader)?;
-        // Another database in its place has another time.
+        // The store time of another database in its place is different.
         if self.is_current() { Ok(connection) } else { Err(of_code(SQLITE_BUSY)) }
     }
 
@@ -197,11 +198,11 @@ impl Store {
         connection::open(&self.path, Role::writer(config, bound))
     }
 
-    /// Moves what the log holds into the database, as far as no reader needs it where it is.
+    /// Moves the log's content into the database, except for the part that readers still need.
     pub(crate) fn empty_log(&self, config: &DiskConfig, bound: Bound) -> Result<()> {
-        // A lock of its own: the writing thread's ends with each of its transactions.
+        // The lock needs a file of its own: the writing thread's lock ends with each transaction.
         let lock = self.folder.lock_file().map_err(|error| of_files("checkpoint", error))?;
-        // The writing thread may wait for this, so it waits for nobody.
+        // The writing thread may wait for this call, so the call waits for nobody.
         let hold = Hold::try_new(&lock)?;
         if hold.is_some() && self.is_current() {
             let failed = |error| of_sqlite("checkpoint", error);
@@ -211,17 +212,18 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the database from being replaced until the guard goes; none if another is alone with it.
+    /// Keeps the database from being replaced until the guard goes; none if another process has the
+    /// lock alone.
     pub(crate) fn try_hold(&self) -> Result<Option<Hold<'_>>> {
         Hold::try_new(&self.lock)
     }
 
-    /// Begins a transaction, as [`begin`], in a database that is not replaced while the guard lives;
-    /// none if it has been replaced. Nothing is held while it waits, so that whoever replaces the
-    /// database need not wait for all who write.
+    /// Begins a transaction, as [`begin`], in a database that is not replaced while the guard
+    /// lives; none if it has been replaced. No lock is held during the wait, so that a process that
+    /// replaces the database need not wait for all writers.
     ///
     /// # Errors
-    /// As of [`begin`]; the outer ones are of the folder's lock.
+    /// Errors as of [`begin`]; the outer ones are of the folder's lock.
     pub(crate) fn begin(
         &self,
         connection: &Connection,
@@ -253,20 +255,20 @@ impl Store {
         on_damage(&self.folder, self.identity, config, error)
     }
 
-    /// The bytes of the database's file and of its log.
+    /// Returns the sizes of the database's file and of its log.
     pub(crate) fn files(&self) -> Files {
         let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
         Files { database: size(&self.path), log: size(&self.log) }
     }
 
-    /// The run of the log that is there now.
+    /// Returns the present run of the log.
     pub(crate) fn log_run(&self) -> LogRun {
         LogRun::of(&self.log)
     }
 
-    /// The same for a transaction, which has just found the database to be current. A file that has
-    /// grown since has grown to pages that were within the bound. Where the log is emptied before
-    /// each change, it counts as empty, whatever its length.
+    /// Like [`files`](Self::files), in a transaction that has just found the database to be
+    /// current. A file that has grown since has grown to pages that were within the bound. A log
+    /// that is emptied before each change counts as empty, whatever its length.
     pub(crate) fn files_in_transaction(&self, is_emptied: bool) -> Files {
         let log = if is_emptied { 0 } else { fs::metadata(&self.log).map_or(0, |log| log.len()) };
         Files { database: self.length.load(Ordering::Relaxed), log }
@@ -287,14 +289,14 @@ impl Store {
         self.folder.give_up_reserve()
     }
 
-    /// What the file system has left for us; none if it does not tell.
+    /// Returns the bytes that the file system has left for us; none if it does not tell.
     pub(crate) fn free_bytes(&self) -> Option<u64> {
         let found = rustix::fs::statvfs(&self.path).ok()?;
         Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
 
-/// Why a database could not be opened.
+/// The reason why a database could not be opened.
 enum Failure {
     Damage(rusqlite::Error),
     Other(Error),
@@ -320,7 +322,7 @@ fn renew_anchor(connection: &Connection, folder: &Folder, until: Until) -> Resul
         connection.execute_batch("ROLLBACK")?;
         return Ok(origin);
     }
-    // What was written last is not of the future.
+    // The last write lies in the past, so the new time begins after it.
     let written = folder.last_written().map_err(|error| of_files("open", error))?;
     let last = last_stamp(connection)?.as_micros().max(written - origin.created);
     let now = folder.file_system_now().map_err(|error| of_files("open", error))?;
@@ -330,7 +332,7 @@ fn renew_anchor(connection: &Connection, folder: &Folder, until: Until) -> Resul
     Ok(origin)
 }
 
-/// Changes the bound, for all that use the store.
+/// Changes the bound for all processes that use the store.
 fn set_bound(connection: &Connection, bound: Bound, until: Until) -> rusqlite::Result<Origin> {
     transact(connection, until, |connection| {
         let mut origin = Origin::read(connection)?;

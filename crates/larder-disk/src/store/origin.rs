@@ -9,7 +9,7 @@ use crate::error::damage;
 use crate::record::row::{Found, select_row};
 use crate::time::clock::Anchor;
 
-/// One life of a store.
+/// The origin of one life of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) incarnation: Version,
@@ -20,7 +20,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A life that begins now, by the file system's time.
+    /// Returns the origin of a life that begins now, by the file system's time.
     pub(crate) fn new(now: i64, bound: Bound) -> Self {
         let anchor = Anchor::renewed(now, now, 0);
         Self { incarnation: Version::next(), created: now, anchor, bound }
@@ -40,7 +40,7 @@ impl Origin {
         match read {
             Ok((origin, checks)) if origin.check() == checks => Ok(origin),
             Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error),
-            // Another type than what was written, or no row.
+            // A column has another type than the written one, or there is no row.
             _ => Err(damage()),
         }
     }
@@ -65,7 +65,7 @@ impl Origin {
     }
 }
 
-/// When the newest record was written; zero if that is not known.
+/// Returns the time at which the newest record was written; zero if that is not known.
 pub(crate) fn last_stamp(connection: &Connection) -> rusqlite::Result<StoreTime> {
     let newest = select_row!("id FROM entries ORDER BY id DESC LIMIT 1");
     let far = StoreTime::from_micros(i64::MAX);

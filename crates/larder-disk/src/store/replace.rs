@@ -26,7 +26,7 @@ pub(crate) fn create(folder: &Folder, config: &DiskConfig, until: Until) -> Resu
     if folder.has_database() {
         return Ok(());
     }
-    // The log of another database would be taken for the new one's.
+    // SQLite would take the log of another database for the new one's.
     quarantine::put_away(folder)?;
     blank::put(folder, config, config.new_bound())
 }
@@ -46,12 +46,12 @@ pub(crate) fn on_damage(
 
 /// Puts a damaged database away and a blank one in its place, unless another process has done so.
 ///
-/// Nothing is copied out of it: a page that cannot be trusted may hold what has been deleted since,
-/// and a cache is filled again by its loaders.
+/// Nothing is copied out of the damaged one: a page that cannot be trusted may hold records that
+/// have been deleted since, and a cache is filled again by its loaders.
 ///
 /// # Errors
-/// [`InvalidInput`](ErrorKind::InvalidInput) in a folder that is not marked as a store's; and
-/// whatever keeps the files from being renamed.
+/// [`InvalidInput`](ErrorKind::InvalidInput) in a folder that is not marked as a store's; and any
+/// error that keeps the files from being renamed.
 pub(crate) fn replace(folder: &Folder, damaged: Identity, config: &DiskConfig) -> Result<()> {
     let files = |error| of_files("open", error);
     if !folder.is_marked().map_err(files)? {
@@ -64,7 +64,7 @@ pub(crate) fn replace(folder: &Folder, damaged: Identity, config: &DiskConfig) -
     }
     let bound = config.bound.or_else(|| bound_of(&folder.database()));
     let Some(name) = quarantine::put_away(folder)? else { return Ok(()) };
-    // Where this fails, the next who opens the store creates it.
+    // If this fails, the next process that opens the store creates the database.
     let _ = blank::put(folder, config, bound.unwrap_or(config.new_bound()));
     quarantine::prune(folder).map_err(files)?;
     drop(alone);
@@ -72,8 +72,8 @@ pub(crate) fn replace(folder: &Folder, damaged: Identity, config: &DiskConfig) -
     Ok(())
 }
 
-/// The bound of a damaged database, if its own row can still be read: the check of that row says
-/// whether it is right.
+/// Returns the bound of a damaged database, if its own row can still be read: the check of that row
+/// tells whether the bound is right.
 fn bound_of(damaged: &Path) -> Option<Bound> {
     let connection = connection::open(damaged, Role::Reader).ok()?;
     Origin::read(&connection).ok().map(|origin| origin.bound)

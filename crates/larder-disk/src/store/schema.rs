@@ -1,7 +1,7 @@
 //! Tables and their versions.
 //!
-//! An ordinary table: one `WITHOUT ROWID` reads values of 4 KiB 2.6 times slower. Ids ascend, so what
-//! was written last stands at the end, and what eviction takes from the beginning frees whole pages.
+//! The table is an ordinary one: one `WITHOUT ROWID` reads values of 4 KiB 2.6 times slower. Ids
+//! ascend, so the newest records are at the end, and evictions from the beginning free whole pages.
 
 use larder_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -12,12 +12,12 @@ use crate::record::row::select_row;
 use crate::store::transaction::begin;
 use crate::time::wait::Until;
 
-/// `LRDR`, in the database's header: whose file it is.
+/// `LRDR`, in the database's header: the mark of our files.
 const APPLICATION: i64 = 0x4C52_4452;
-/// What this crate reads and writes.
+/// The version that this crate reads and writes.
 const VERSION: i64 = 1;
 
-/// What leads from each version to the next.
+/// The steps from each version to the next.
 ///
 /// | column of `entries` | meaning |
 /// |---|---|
@@ -54,15 +54,15 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX entries_by_death ON entries (dies) WHERE dies IS NOT NULL;
 "];
 
-/// Whether the tables are as this crate wants them.
+/// The state of the tables, compared with this crate's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SchemaState {
     Current,
-    /// An older version of ours, or nothing yet.
+    /// The tables are of an older version of ours, or there are none yet.
     Older(i64),
 }
 
-/// Looks whose tables they are, and of which version. Changes nothing.
+/// Checks which program made the tables, and in which version. Changes nothing.
 ///
 /// # Errors
 /// [`Unsupported`](ErrorKind::Unsupported) for a newer version,
@@ -93,7 +93,7 @@ pub(crate) fn standing(connection: &Connection) -> rusqlite::Result<Result<Schem
 /// Brings the tables to the present version, in one transaction.
 ///
 /// # Errors
-/// As [`standing`], and the database's own.
+/// Errors as of [`standing`], and the database's own.
 pub(crate) fn migrate(connection: &Connection, until: Until) -> Result<()> {
     let failed = |error| of_sqlite("open", error);
     begin(connection, until).map_err(failed)?;
@@ -105,10 +105,10 @@ pub(crate) fn migrate(connection: &Connection, until: Until) -> Result<()> {
     migrated.and(connection.execute_batch(end).map_err(failed))
 }
 
-/// Looks whether the tables have the columns that this crate asks for.
+/// Checks that the tables have the columns that this crate asks for.
 ///
 /// # Errors
-/// Damage if they have not, as what is asked cannot be wrong; and the database's own.
+/// Damage if a column is missing, as the statements cannot be wrong; and the database's own errors.
 pub(crate) fn verify(connection: &Connection) -> rusqlite::Result<()> {
     let asked = [
         select_row!("name, payload FROM entries INDEXED BY entries_by_name WHERE name = ?1"),

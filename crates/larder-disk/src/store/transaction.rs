@@ -1,4 +1,4 @@
-//! A transaction that writes: begun when others have ended theirs, and undone or done as a whole.
+//! A transaction that writes: begun when no other is under way, and undone or done as a whole.
 
 use rusqlite::Connection;
 use rusqlite::ffi::SQLITE_BUSY;
@@ -6,11 +6,11 @@ use rusqlite::ffi::SQLITE_BUSY;
 use crate::error::{is_busy, is_full, of_code};
 use crate::time::wait::Until;
 
-/// Why a transaction came to nothing, or maybe did not.
+/// A transaction that failed, or may have failed.
 pub(crate) enum Broken {
-    /// No change of it is there.
+    /// No change of the transaction is stored.
     Undone(rusqlite::Error),
-    /// The changes may be there.
+    /// The changes may be stored.
     Unclear(rusqlite::Error),
 }
 
@@ -21,18 +21,18 @@ impl Broken {
     }
 }
 
-/// Begins a transaction as soon as nobody else writes.
+/// Begins a transaction as soon as no other connection writes.
 ///
 /// # Errors
-/// That the database is busy, if others write for longer than this; and the database's own.
+/// The database is busy if others write for longer than this; and the database's own errors.
 pub(crate) fn begin(connection: &Connection, until: Until) -> rusqlite::Result<()> {
     until.wait_for(|| try_begin(connection)).unwrap_or_else(|| Err(of_code(SQLITE_BUSY)))
 }
 
-/// Runs this in a transaction of its own, as soon as nobody else writes.
+/// Runs this function in a transaction of its own, as soon as no other connection writes.
 ///
 /// # Errors
-/// As of [`begin`].
+/// Errors as of [`begin`].
 pub(crate) fn transact<T>(
     connection: &Connection,
     until: Until,
@@ -42,7 +42,7 @@ pub(crate) fn transact<T>(
     finish(connection, run).map_err(Broken::error)
 }
 
-/// Runs this in the transaction that has begun, and ends that.
+/// Runs this function in the transaction that has begun, and ends the transaction.
 pub(crate) fn finish<T>(
     connection: &Connection,
     run: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -59,14 +59,14 @@ pub(crate) fn finish<T>(
     done
 }
 
-/// Begins a transaction at once; none if others write.
+/// Begins a transaction at once; none if another connection writes.
 pub(crate) fn try_begin(connection: &Connection) -> Option<rusqlite::Result<()>> {
     let begun = step(connection, "BEGIN IMMEDIATE");
     (!begun.as_ref().is_err_and(is_busy)).then_some(begun)
 }
 
 pub(crate) fn roll_back(connection: &Connection) {
-    // Where it fails, SQLite has done it already.
+    // If this fails, SQLite has rolled back already.
     let _ = step(connection, "ROLLBACK");
 }
 

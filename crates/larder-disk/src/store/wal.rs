@@ -1,6 +1,6 @@
 //! The write-ahead log: emptying it, and its runs.
 //!
-//! A run lasts from one time that the log was emptied to the next.
+//! A run of the log lasts from one emptying to the next.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,8 +10,8 @@ use rusqlite::{Connection, Row};
 
 use crate::time::clock::coarse;
 
-/// Moves what the log holds into the database, as far as nobody needs it where it is; whether that was
-/// all of it.
+/// Moves the log's content into the database, except for the part that readers still need. True if
+/// all of it was moved.
 pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         let is_busy: bool = row.get(0)?;
@@ -19,20 +19,21 @@ pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
-/// Does the same with all of the log, and makes it short; false if others are in the way for longer than
-/// the connection waits.
+/// Moves all of the log's content into the database, and makes the log short. False if others are
+/// in the way for longer than the connection waits.
 pub(crate) fn truncate_log(connection: &Connection) -> rusqlite::Result<bool> {
     let is_busy = |row: &Row<'_>| row.get::<_, bool>(0);
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], is_busy).map(|is_busy| !is_busy)
 }
 
-/// Which of the logs that follow each other in one file: SQLite writes other salts into the header of
-/// each (<https://www.sqlite.org/fileformat2.html#walformat>). None if it is empty.
+/// The identity of one of the logs that follow each other in one file: SQLite writes other salts
+/// into the header of each (<https://www.sqlite.org/fileformat2.html#walformat>). None if it is
+/// empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogRun(Option<[u8; 8]>);
 
 impl LogRun {
-    /// The run that is in this file now.
+    /// Returns the run that is in this file now.
     pub(crate) fn of(log: &Path) -> Self {
         let mut salts = [0; 8];
         let is_read = File::open(log).and_then(|log| log.read_exact_at(&mut salts, 16));
@@ -45,30 +46,32 @@ impl LogRun {
 pub(crate) struct KeptLog {
     run: LogRun,
     since: i64,
-    /// When it was last tried in vain.
+    /// The time of the last try in vain.
     last: i64,
 }
 
 impl KeptLog {
-    /// This run after a try in vain, and what is known of it from tries before.
+    /// Returns the state of this run after a try in vain, and after the earlier tries that are
+    /// known.
     pub(crate) fn tried(run: LogRun, known: Option<Self>) -> Self {
         let now = coarse();
         Self { run, since: known.map_or(now, |known| known.since), last: now }
     }
 
-    /// Whether it is this run, and has been kept for so long that one reader must keep it. Many that
-    /// read for moments keep none: while a process waits for them nobody writes, and who begins to
-    /// read then does not need the log.
+    /// True if this run has been kept for so long that one reader must keep it. Many short reads
+    /// keep no log: while a process waits for them nobody writes, and a reader that begins then
+    /// does not need the log.
     pub(crate) fn is_for_long(self, run: LogRun) -> bool {
         self.is_still(run) && coarse() - self.since > LONG_KEPT
     }
 
-    /// Whether nobody has emptied it since. A try of long ago says nothing about the readers of now.
+    /// True if the log has not been emptied since. A try of long ago says nothing about today's
+    /// readers.
     pub(crate) fn is_still(self, run: LogRun) -> bool {
         self.run == run && coarse() - self.last <= LONG_UNTRIED
     }
 }
 
-/// In microseconds.
+/// Microseconds for which a log is kept before one reader must be the reason.
 const LONG_KEPT: i64 = 2_000_000;
 const LONG_UNTRIED: i64 = 10_000_000;

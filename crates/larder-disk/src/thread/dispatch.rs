@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::thread::handle::{Handle, thread_ended};
 use crate::time::clock::exact;
 
-/// What came of a read on a reading thread.
+/// The result of a read on a reading thread.
 enum Came<T> {
     Answer(rusqlite::Result<T>),
     /// The store is not the one in the folder, or is damaged: it has to be replaced first.
@@ -21,7 +21,7 @@ enum Came<T> {
 }
 
 impl Handle {
-    /// Makes a short read: here, if the last ones were quick.
+    /// Makes a short read, on this thread if the last ones were quick.
     pub(crate) async fn read_short<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -38,8 +38,8 @@ impl Handle {
         self.read_apart(operation, Length::Short, run).await
     }
 
-    /// Reads on a reading thread; once more, in what takes its place, if the store has been
-    /// replaced or is damaged.
+    /// Reads on a reading thread. If the store has been replaced or is damaged, reads again in the
+    /// store that takes its place, three times at most.
     pub(crate) async fn read_apart<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -50,7 +50,8 @@ impl Handle {
         for _ in 0..TRIES {
             match self.hand_over(operation, length, Arc::clone(&run)).await? {
                 Came::Answer(read) => return read.map_err(|error| of_sqlite(operation, error)),
-                // All wait until it is replaced: nobody reads what others have given up.
+                // All reads wait for the replacement: none is made in a database that others have
+                // given up.
                 Came::Suspect(store, error) => self.check(operation, store, error).await?,
             }
         }
@@ -82,7 +83,7 @@ impl Handle {
 }
 
 impl Shared {
-    /// Reads on this thread, again where others were in the way, while somebody waits for it.
+    /// Reads on this thread. Tries again where others were in the way, while the caller waits.
     fn read_patiently<T>(
         &self,
         operation: &'static str,
@@ -112,5 +113,5 @@ impl Shared {
 }
 
 const TRIES: usize = 3;
-/// Each of them waits for a moment.
+/// Each try waits for a moment.
 const BUSY_TRIES: usize = 100;

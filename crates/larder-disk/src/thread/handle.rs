@@ -15,18 +15,18 @@ use crate::shared::queue::Taken;
 use crate::store::Store;
 use crate::write::writer::Writer;
 
-/// Ends the threads with the last clone.
+/// The owner of the threads, which end with the last clone.
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     threads: Mutex<Threads>,
-    /// Held while threads are waited for. Never taken by them.
+    /// Locked while a caller waits for the threads. The threads never take the lock.
     closing: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Threads {
     writer: Option<JoinHandle<()>>,
-    /// Reads what takes long, so that short reads need not wait for it.
+    /// Makes long reads, so that short reads need not wait for them.
     reader: Option<JoinHandle<()>>,
     short_reader: Option<JoinHandle<()>>,
     is_closed: bool,
@@ -37,7 +37,7 @@ impl Handle {
         Self { shared: Arc::new(shared), threads: Mutex::default(), closing: Mutex::default() }
     }
 
-    /// Has a store that is not the one in the folder, or is damaged, replaced.
+    /// Has a store replaced that is not the one in the folder, or is damaged.
     pub(crate) async fn check(
         &self,
         operation: &'static str,
@@ -46,7 +46,7 @@ impl Handle {
     ) -> Result<()> {
         self.start_writer(operation)?;
         let (answer, answered) = oneshot::channel();
-        // It takes no room, so it never waits for changes that wait for it.
+        // The job takes no room, so it never waits for changes that wait for it.
         if !self.shared.writes.push_now(Job::Check(store, error, answer)) {
             return Err(closed(operation));
         }
@@ -80,7 +80,7 @@ impl Handle {
                 let reads = shared.reads(length);
                 while let Taken::Jobs(errands, weight) = reads.take(None) {
                     for errand in errands {
-                        // Its caller finds that the answer will not come.
+                        // If the read panics, its caller finds that the answer will not come.
                         let _ = catch_unwind(AssertUnwindSafe(errand));
                     }
                     reads.done(weight);
@@ -91,12 +91,14 @@ impl Handle {
         Ok(())
     }
 
-    /// Does what was asked for, and the writing thread's share of upkeep. Waits for the threads.
+    /// Does the work that was asked for, and the writing thread's share of upkeep. Waits for the
+    /// threads.
     pub(crate) fn close(&self) {
-        // Who closes second waits for the first.
+        // A second caller of `close` waits for the first.
         let _one = lock(&self.closing);
         if !self.shared.marks.is_empty() {
-            // What was used is worth a moment; without a thread it is lost, and harms nobody.
+            // Noting the uses is worth a moment. Without a thread they are lost, which does no
+            // harm.
             let _ = self.start_writer("close");
         }
         let threads = {
@@ -109,7 +111,7 @@ impl Handle {
         self.shared.reads(Length::Any).close();
         for thread in threads.into_iter().flatten() {
             if thread.thread().id() != thread::current().id() {
-                // One that panicked has told so itself.
+                // A thread that panicked has reported that itself.
                 let _ = thread.join();
             }
         }
@@ -127,7 +129,7 @@ impl Drop for Handle {
     }
 }
 
-/// What a caller is told whose answer will not come.
+/// Returns the error for a caller whose answer will not come.
 pub(crate) fn thread_ended(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "the thread that was to do it has ended")
 }

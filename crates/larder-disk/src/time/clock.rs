@@ -1,15 +1,15 @@
 //! The store's clock: one for all processes of the host, moved by no change of the wall clock.
 //!
-//! Within one start of the machine it is the kernel's clock since that start, which counts suspended
-//! time and cannot be set, plus an offset that the first process to open the store has written down.
-//! After another start the offset is chosen anew: the time that passed while the machine was down
-//! is what the file system's clock says, and never less than nothing.
+//! Within one start of the machine it is the kernel's clock since that start, which counts
+//! suspended time and cannot be set, plus an offset that the first process to open the store has
+//! written down. After another start the offset is chosen anew: the time for which the machine was
+//! down is the file system's time that has passed, and never less than zero.
 
 use std::sync::Arc;
 
 use larder_core::{Clock, StoreTime};
 
-/// Where the store's time comes from.
+/// The source of the store's time.
 #[derive(Clone, Debug)]
 pub(crate) enum StoreClock {
     /// The kernel's clock since its start, moved by this many microseconds.
@@ -19,7 +19,7 @@ pub(crate) enum StoreClock {
 }
 
 impl StoreClock {
-    /// The clock that was injected, else the host's.
+    /// Returns the clock that was injected, else the host's.
     pub(crate) fn of(anchor: &Anchor, injected: Option<&Arc<dyn Clock>>) -> Self {
         match injected {
             Some(clock) => Self::Injected(Arc::clone(clock)),
@@ -37,28 +37,28 @@ impl StoreClock {
     }
 }
 
-/// Microseconds of a clock that is cheap to read, for intervals within this process.
+/// Returns the microseconds of a clock that is cheap to read, for intervals within this process.
 pub(crate) fn coarse() -> i64 {
     source::coarse()
 }
 
-/// Microseconds of a clock that is exact, for intervals within this process.
+/// Returns the microseconds of a clock that is exact, for intervals within this process.
 pub(crate) fn exact() -> i64 {
     source::since_start()
 }
 
-/// What ties the store's time to one start of the machine.
+/// The tie between the store's time and one start of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Anchor {
     /// The machine's start: its id, empty if the kernel tells none.
     pub(crate) start: String,
-    /// What is added to the time since that start, in microseconds.
+    /// The microseconds that are added to the time since that start.
     pub(crate) offset: i64,
 }
 
 impl Anchor {
-    /// The anchor for this start of the machine. `created` is the file system's time of the store's
-    /// creation, which is its time zero; `last` is a store time that has surely passed.
+    /// Returns the anchor for this start of the machine. `created` is the file system's time of the
+    /// store's creation, which is its time zero; `last` is a store time that has surely passed.
     pub(crate) fn renewed(created: i64, file_system_now: i64, last: i64) -> Self {
         Self::at(source::start(), source::since_start(), file_system_now - created, last)
     }
@@ -67,7 +67,7 @@ impl Anchor {
         Self { start, offset: passed.max(last).max(0) - since_start }
     }
 
-    /// Whether it is of the present start of the machine.
+    /// True if the anchor is of the present start of the machine.
     pub(crate) fn is_current(&self) -> bool {
         !self.start.is_empty() && self.start == source::start()
     }
@@ -77,11 +77,11 @@ impl Anchor {
 mod source {
     use rustix::time::{ClockId, clock_gettime};
 
-    /// The id of this start of the machine.
+    /// Returns the id of this start of the machine.
     pub(super) fn start() -> String {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let namespace = std::fs::read_link("/proc/self/ns/time").unwrap_or_default();
-        // A container may count from another origin: it is another start.
+        // A container may count from another origin, which makes it another start.
         if id.is_empty() { id } else { format!("{} {}", id.trim(), namespace.display()) }
     }
 
@@ -106,7 +106,8 @@ mod source {
 
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
-    /// None is told: each process anchors itself to the file system's clock when it opens the store.
+    /// Returns an empty id: each process anchors itself to the file system's clock when it opens
+    /// the store.
     pub(super) fn start() -> String {
         String::new()
     }

@@ -1,13 +1,13 @@
 //! Waiting for other processes and threads: until a moment, with pauses that do not grow.
 //!
-//! SQLite's own waiting looks ever more rarely, so that whoever has waited for long is passed by
-//! whoever has just come. Here all who wait look equally often.
+//! SQLite's own waiting looks ever more rarely, so that a process that has waited for long is
+//! overtaken by one that has just come. Here all waiters look equally often.
 
 use std::time::Duration;
 
 use crate::time::clock::coarse;
 
-/// Until when somebody waits.
+/// The end of a wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Until(i64);
 
@@ -16,12 +16,12 @@ impl Until {
         Self(coarse().saturating_add(i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// The same, or sooner.
+    /// Returns this end, or an earlier one after this time.
     pub(crate) fn or_after(self, timeout: Duration) -> Self {
         Self(self.0.min(Self::after(timeout).0))
     }
 
-    /// The same, or later.
+    /// Returns this end, or a later one after this time.
     pub(crate) fn at_least(self, timeout: Duration) -> Self {
         Self(self.0.max(Self::after(timeout).0))
     }
@@ -34,8 +34,8 @@ impl Until {
         Duration::from_micros(u64::try_from(self.0 - coarse()).unwrap_or(0))
     }
 
-    /// Tries at once, and again and again until it comes to something or the time is over. The last
-    /// try is after that, however long a pause has lasted.
+    /// Tries at once, and again until there is a result or the time is over. The last try is after
+    /// the end, however long a pause has lasted.
     pub(crate) fn wait_for<T>(self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
         loop {
             if let Some(done) = attempt() {
@@ -54,7 +54,7 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// A transaction takes less; who waits for one that takes long costs a hundredth of a processor.
+/// A transaction takes less. A wait for a long one costs a hundredth of a processor.
 const PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(crate) struct Call {
     pub(crate) answer: oneshot::Sender<Vec<Outcome>>,
 }
 
-/// One change on its way, and the place of its call among the calls.
+/// One change on its way, and the index of its call among the calls.
 pub(crate) struct Item {
     pub(crate) call: usize,
     pub(crate) change: Change,
@@ -21,15 +21,15 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// Whether its caller is still there.
+    /// True if the caller still waits.
     pub(crate) fn is_waited_for(&self, calls: &[Call]) -> bool {
         calls.get(self.call).is_some_and(|call| !call.answer.is_closed())
     }
 }
 
-/// Applies changes, but for those whose callers have gone. Each call is judged here, within the
-/// transaction: others that change the keys have to wait for its end, so what a caller has given up
-/// never lands after them.
+/// Applies changes, except those whose callers have gone. Each call is judged here, inside the
+/// transaction: others that change the keys have to wait for its end, so a change that its caller
+/// has given up never lands after theirs.
 pub(crate) fn apply(
     calls: &[Call],
     items: &mut [Item],

@@ -1,6 +1,7 @@
-//! Empties the log beside the thread that writes: a sync takes as long as hundreds of transactions.
+//! The emptying of the log, beside the thread that writes: a sync takes as long as hundreds of
+//! transactions.
 //!
-//! The writing connection does it itself only if the log has no room left for a change.
+//! The writing connection empties the log itself only if that has no room left for a change.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,7 +15,7 @@ use crate::store::Store;
 use crate::store::wal::{LogRun, truncate_log};
 use crate::time::wait::Until;
 
-/// What the log holds that the database does not, about, and the thread that moves it there.
+/// The bytes in the log that the database lacks, about, and the thread that moves them there.
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     logged_bytes: u64,
@@ -22,24 +23,24 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Notes what a transaction has logged: a page for each change, and its bytes.
+    /// Notes the bytes that a transaction has logged: a page for each change, and its payloads.
     pub(crate) fn note(&mut self, changes: usize, bytes: usize) {
         let pages = u64::try_from(changes).unwrap_or(u64::MAX).saturating_mul(PAGE_BYTES);
         let logged = pages.saturating_add(bytes as u64);
         self.logged_bytes = self.logged_bytes.saturating_add(logged);
     }
 
-    /// Whether the log has grown enough to be emptied.
+    /// True if the log has grown enough to be emptied.
     pub(crate) fn is_due(&self, bound: Bound) -> bool {
         self.logged_bytes >= bound.log_bytes() / 4
     }
 
-    /// Whether the log holds anything.
+    /// True if the log may hold changes that the database lacks.
     pub(crate) fn has_logged(&self) -> bool {
         self.logged_bytes > 0
     }
 
-    /// Starts to empty the log, unless that is under way.
+    /// Starts to empty the log, unless the thread is at work already.
     pub(crate) fn start(&mut self, store: &Arc<Store>, config: &DiskConfig, bound: Bound) {
         if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
@@ -49,7 +50,7 @@ impl Checkpoints {
         let (store, config) = (Arc::clone(store), config.clone());
         let name = "larder-disk-log".to_owned();
         let run = move || {
-            // What fails here is done by the writing connection, which tells of it.
+            // If this fails, the writing connection empties the log, and reports errors.
             let _ = store.empty_log(&config, bound);
         };
         self.running = thread::Builder::new().name(name).spawn(run).ok();
@@ -58,13 +59,13 @@ impl Checkpoints {
     /// Waits for the thread.
     pub(crate) fn finish(&mut self) {
         if let Some(running) = self.running.take() {
-            // One that panicked has told so itself.
+            // A thread that panicked has reported that itself.
             let _ = running.join();
         }
     }
 }
 
-/// Waits for readers at times, and gives those who write as much time in between.
+/// Empties the log. Waits for readers at times, and gives writers as much time in between.
 pub(crate) fn wait_and_truncate(
     store: &Store,
     connection: &Connection,
@@ -86,7 +87,8 @@ pub(crate) fn wait_and_truncate(
     }
 }
 
-/// Empties the log, if all who read it end in this time; none if not. Somebody else may have done it.
+/// Empties the log, if all its readers end in this time; none if not. Another process may have
+/// emptied it.
 pub(crate) fn try_truncate(
     store: &Store,
     connection: &Connection,
@@ -100,7 +102,7 @@ pub(crate) fn try_truncate(
     (is_truncated || store.log_run() != before || !store.is_current()).then_some(())
 }
 
-/// How long nobody writes while the log's readers are waited for: more than the time for which a
+/// The longest time for which nobody writes while the log's readers are waited for: more than a
 /// thread has to wait for a processor.
 pub(crate) const MAX_READER_WAIT: Duration = Duration::from_millis(200);
 const MIN_READER_WAIT: Duration = Duration::from_millis(5);

@@ -14,8 +14,8 @@ use crate::write::checkpoint::{MAX_READER_WAIT, try_truncate, wait_and_truncate}
 use crate::write::writer::Writer;
 
 impl Writer {
-    /// Runs a change in a transaction in which there is room for it, after as many as it takes to make
-    /// that room. Between two of them others may take it: each is judged anew.
+    /// Runs a change in a transaction that has room for it, after as many transactions as that room
+    /// takes. Others may take the room in between, so each transaction judges anew.
     ///
     /// # Errors
     /// [`NoSpace`](ErrorKind::NoSpace) if there is no room and the change is not due, and others as
@@ -27,7 +27,8 @@ impl Writer {
     ) -> Result<Result<T, Broken>> {
         let mut eviction = Eviction::new(!self.shared.marks.is_empty());
         let until = Until::after(self.patience);
-        // A due change is made even if the log stays long: some time is kept for the wait for other writers.
+        // A due change is made even if the log stays long, so some time is kept to wait for other
+        // writers.
         let share = if need.is_due { self.patience / 2 } else { self.patience };
         let for_log = until.or_after(share);
         let mut has_to_do = false;
@@ -65,7 +66,7 @@ impl Writer {
                 eviction.has_uses = false;
             }
             match refusal {
-                // Nobody's bound keeps what has been deleted or made invalid.
+                // A bound must not keep records that have been deleted or made invalid.
                 Some(_) if need.is_due || claim.bound.0.is_none() => has_to_do = true,
                 Some(message) => return Err(Error::new(ErrorKind::NoSpace, "write", message)),
                 None => {}
@@ -83,8 +84,9 @@ impl Writer {
         }
     }
 
-    /// Empties the log and makes it short; whether somebody has. Waits for readers and for others that
-    /// empty it, but not where one log has been kept for long.
+    /// Empties the log and makes it short. True if it has been emptied, here or by another process.
+    /// Waits for readers and for others that empty it, but not where one log has been kept for
+    /// long.
     pub(crate) fn truncate_log(&mut self, until: Until) -> bool {
         self.checkpoints.finish();
         let Some((store, connection)) = &self.open else { return true };
@@ -104,9 +106,9 @@ impl Writer {
     }
 }
 
-/// How long a log is waited for that has long been kept: a reader of our own may be about to end.
+/// The wait for a log that has long been kept: a reader of our own may be about to end.
 const MIN_LOG_WAIT: Duration = Duration::from_millis(5);
-/// For how long a change waits for the write lock, however late it is.
+/// The least time for which a change waits for the write lock, however late it is.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
-/// Rounds of making room that a change has, however long they take.
+/// The rounds of making room that a change has at least, however long they take.
 const LEAST_ROUNDS: u32 = 8;

@@ -1,8 +1,8 @@
 //! Free space on the disk: the last is kept for changes that free room.
 //!
-//! On a disk that is full to the last byte SQLite cannot even delete: changes go to the log first, and
-//! the log is emptied into a database that would have to grow. So values are refused before that, and
-//! the log never holds more than the disk has room for.
+//! On a disk that is full to the last byte SQLite cannot even delete: changes go to the log first,
+//! and the log is emptied into a database that would have to grow. Values are refused before that,
+//! and the log never holds more than the disk has room for.
 
 use rusqlite::Connection;
 
@@ -11,27 +11,27 @@ use crate::folder::reserve::RESERVED_BYTES;
 use crate::store::Store;
 use crate::store::wal::empty_log;
 
-/// When to ask the file system: not for every change while there is plenty.
+/// The decision when to ask the file system: not for every change while there is plenty of room.
 #[derive(Debug, Default)]
 pub(crate) struct DiskSpace {
-    /// Bytes that may have been taken since it was asked.
+    /// Bytes that may have been taken since the file system was asked.
     taken: u64,
-    /// Whether there was plenty when it was last asked.
+    /// True if there was plenty when the file system was last asked.
     is_plenty: bool,
-    /// Whether it was asked at all.
+    /// True if the file system has been asked at all.
     is_known: bool,
 }
 
 impl DiskSpace {
-    /// Whether to look before a change that brings so many bytes.
+    /// True if the file system has to be asked before a change that brings this many bytes.
     pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
-        // Once in the log, once in the database.
+        // A payload takes room in the log and in the database.
         self.taken = self.taken.saturating_add(2 * bytes + BYTES_PER_GROUP);
         !self.is_plenty || self.taken > ASK_AFTER
     }
 
-    /// Whether each change has to leave the log empty: a database that cannot grow has to hold all
-    /// of it already.
+    /// True if each change has to leave the log empty: a database that cannot grow has to hold all
+    /// of the log's content already.
     pub(crate) fn is_scarce(&self) -> bool {
         self.is_known && !self.is_plenty
     }
@@ -43,19 +43,19 @@ impl DiskSpace {
     }
 }
 
-/// How a change that brings so many bytes stands to the disk.
+/// The room on the disk for a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpaceLeft {
     Plenty,
-    /// There is room for it, and little more.
+    /// The disk has room for the change, and little more.
     Enough,
     TooLittle,
-    /// There would be more room if free pages went back to the file system.
+    /// The disk would have more room if free pages went back to the file system.
     InFreePages,
 }
 
-/// Looks what is left. Where it is little, the log is emptied: it keeps its length, for deletes on a
-/// disk that others have filled.
+/// Asks for the room that is left. Where it is little, the log is emptied: it keeps its length, for
+/// deletes on a disk that others have filled.
 pub(crate) fn look(
     store: &Store,
     connection: &Connection,
@@ -87,7 +87,7 @@ pub(crate) fn look(
     })
 }
 
-/// What a change takes beside its bytes, in pages that it touches.
+/// The bytes of touched pages that a change takes beside its payload.
 const BYTES_PER_GROUP: u64 = 16 << 10;
 const ASK_AFTER: u64 = 1 << 20;
 const SCARCE: u64 = 16 << 20;

@@ -1,5 +1,5 @@
-//! Upkeep by the writing thread. It frees the dead and makes room, in the store and on the disk,
-//! notes what was used, and empties the log.
+//! Upkeep by the writing thread. It frees dead records, makes room in the store and on the disk,
+//! notes the used records, and empties the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::write::space::{self, DiskSpace, SpaceLeft};
 use crate::write::writer::Writer;
 
 impl Writer {
-    /// What nobody asked for: frees the dead, notes uses, gives room back.
+    /// Does the upkeep: frees dead records, notes uses, gives room back.
     pub(crate) fn tidy(&mut self) {
         if !self.is_present() {
             return;
         }
         self.free_room();
-        // Others may have filled the disk since it was last asked.
+        // Others may have filled the disk since the file system was last asked.
         self.space = DiskSpace::default();
         let _ = self.make_room_on_disk(TIDY_BYTES);
-        // Readers need not look into a log that is empty.
+        // Readers need not search a log that is empty.
         if self.checkpoints.has_logged() {
             self.empty_log();
         }
     }
 
-    /// Does what nobody has asked for: it hardly waits for others.
+    /// Does work that no caller has asked for, and hardly waits for others.
     pub(crate) fn unasked(&mut self, run: impl FnOnce(&mut Self)) {
         let usual = self.patience;
         self.patience = usual.min(UNASKED_PATIENCE);
@@ -45,7 +45,7 @@ impl Writer {
         let _ = self.shrink(|used| (used / 4).max(SPARE_BYTES));
     }
 
-    /// Makes room where there is too much as it is. Otherwise it waits for no lock.
+    /// Makes room where the store exceeds its bound. Otherwise it waits for no lock.
     fn hold_bound(&mut self) -> Result<()> {
         let (store, connection) = self.open()?;
         let is_over = claim::is_over(connection, store.files());
@@ -55,7 +55,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The same by a process that may have lived for a moment only.
+    /// Does the upkeep of a process that may have lived for a moment only.
     pub(crate) fn tidy_at_the_end(&mut self) {
         if !self.is_present() {
             return;
@@ -85,11 +85,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Frees so many dead records, if there are, and gives the room back that nobody needs.
+    /// Frees this many dead records, if there are, and gives free room back.
     pub(crate) fn purge(&mut self, limit: usize) -> Result<usize> {
         let freed = self.free_dead(limit)?;
         if freed < limit {
-            // What was asked for is done: the file may be shortened later.
+            // The purge itself is done. The file may be shortened later.
             self.unasked(|writer| {
                 let _ = writer.shrink(|used| used / 8 + SPARE_BYTES_IF_ASKED);
             });
@@ -119,7 +119,7 @@ impl Writer {
 
     pub(crate) fn flush_marks(&mut self) {
         let mut ids = self.shared.marks.take();
-        // Neighbours lie on the same page.
+        // Rows with neighbouring ids lie on the same page.
         ids.sort_unstable();
         let step =
             usize::try_from(self.shared.bound.get().records_per_step()).unwrap_or(usize::MAX);
@@ -133,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// Makes sure that the disk has room for this, and for deletes after it.
+    /// Makes sure that the disk has room for these bytes, and for deletes after them.
     pub(crate) fn make_room_on_disk(&mut self, bytes: u64) -> Result<()> {
         if !self.space.is_due(bytes) {
             return Ok(());
@@ -164,8 +164,8 @@ impl Writer {
         Err(Error::new(ErrorKind::NoSpace, "write", "the disk is full"))
     }
 
-    /// Gives free pages back to the file system when there are more than this function says for the
-    /// bytes that are in use.
+    /// Gives free pages back to the file system when they exceed the spare bytes that this function
+    /// returns for the bytes in use.
     fn shrink(&mut self, spare: impl Fn(u64) -> u64) -> Result<()> {
         let end = coarse() + MAX_SHRINK_MICROS;
         let mut is_shorter = false;
@@ -186,15 +186,15 @@ impl Writer {
     }
 }
 
-/// A value for which a disk with some room has it.
+/// A size so small that any disk with some room has room for it.
 const TIDY_BYTES: u64 = 1;
-/// For how long what nobody asked for waits for others: those who ask wait behind it.
+/// The longest wait for others during upkeep: callers' changes wait behind it.
 const UNASKED_PATIENCE: Duration = Duration::from_millis(100);
-/// Dead records that go unasked at once.
+/// The most dead records that one upkeep frees.
 const MAX_FREED: usize = 20_000;
 const MAX_SHRINKS: usize = 1_000;
-/// Free pages that are kept to be filled again.
+/// The bytes of free pages that are kept to be filled again.
 const SPARE_BYTES: u64 = 512 << 10;
 const SPARE_BYTES_IF_ASKED: u64 = 64 << 10;
-/// For so long at once the writing thread does nothing but shorten the file.
+/// The longest time for which the writing thread does nothing but shorten the file.
 const MAX_SHRINK_MICROS: i64 = 500_000;

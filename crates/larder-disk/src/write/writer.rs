@@ -29,15 +29,15 @@ pub(crate) struct Writer {
     pub(crate) open: Option<(Arc<Store>, Connection)>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) space: DiskSpace,
-    /// How long a change waits for others.
+    /// The longest wait of a change for others.
     pub(crate) patience: Duration,
-    /// The log that could not be emptied, and since when.
+    /// The log that could not be emptied, and the time since when.
     pub(crate) kept_log: Option<KeptLog>,
-    /// Whether all of the log is in the database, and nothing has been written since.
+    /// True if all of the log is in the database, and nothing has been written since.
     pub(crate) is_log_empty: bool,
-    /// When this process began to write without a pause for others.
+    /// The time at which this process began to write without a pause for others.
     turn_began: Option<i64>,
-    /// When what nobody asks for was last done.
+    /// The time of the last upkeep.
     tidied: i64,
 }
 
@@ -67,7 +67,7 @@ impl Writer {
                 Taken::Idle => {}
                 Taken::Closed => break,
             }
-            // Also where changes never end.
+            // The upkeep is also done where changes never end.
             let every = self.shared.config.purge_every.map(|every| every.as_micros());
             if every.is_some_and(|every| i128::from(coarse() - self.tidied) >= every.cast_signed())
             {
@@ -79,7 +79,7 @@ impl Writer {
         self.checkpoints.finish();
     }
 
-    /// A panic, of whoever is told of events, must not leave callers waiting for ever.
+    /// Catches a panic, of a callback for events say, so that no caller waits for ever.
     fn guarded(&mut self, run: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
             self.open = None;
@@ -87,8 +87,8 @@ impl Writer {
         }
     }
 
-    /// Whether the store is in its folder. One that somebody has removed is made anew for whoever
-    /// asks for something, not for what nobody asked for.
+    /// True if the store is in its folder. A store that has been removed is made anew for a
+    /// caller's call, but not for upkeep.
     pub(crate) fn is_present(&self) -> bool {
         self.shared.present("purge").is_ok_and(|store| store.is_current())
     }
@@ -103,7 +103,7 @@ impl Writer {
                     let item = |change| Item { call, change, asked, outcome: None };
                     items.extend(changes.into_iter().map(item));
                 }
-                // What was asked for before comes before.
+                // Changes that were asked for before this job are made before it.
                 Job::Purge(limit, answer) => {
                     self.answer(&mut calls, &mut items);
                     if !answer.is_closed() {
@@ -131,7 +131,7 @@ impl Writer {
         self.answer(&mut calls, &mut items);
     }
 
-    /// Does all changes, and tells each caller what became of his.
+    /// Makes all changes, and sends each caller the outcomes of its own.
     fn answer(&mut self, calls: &mut Vec<Call>, items: &mut Vec<Item>) {
         let max = self.shared.bound.get().transaction_bytes();
         let mut rest = &mut items[..];
@@ -151,15 +151,15 @@ impl Writer {
         for Call { count, answer } in calls.drain(..) {
             let lost = || Outcome::Failed(Error::new(ErrorKind::Unavailable, "write", "not done"));
             let own = outcomes.by_ref().take(count).map(|outcome| outcome.unwrap_or_else(lost));
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = answer.send(own.collect());
         }
     }
 
-    /// Does changes in one transaction. If that fails, each in its own, so that one that cannot be
-    /// stored harms no other.
+    /// Makes changes in one transaction. If that fails, each in its own, so that a change that
+    /// cannot be stored harms no other.
     fn group(&mut self, calls: &[Call], items: &mut [Item]) {
-        // No room is made, and no lock waited for, where nobody waits.
+        // Without a waiting caller no room is made, and no lock is waited for.
         if !items.iter().any(|item| item.is_waited_for(calls)) {
             return;
         }
@@ -198,7 +198,7 @@ impl Writer {
         bytes: usize,
     ) -> Result<Result<(), Broken>> {
         match self.make_room_on_disk(bytes as u64) {
-            // Deletes need no room: what they take on the disk is kept for them.
+            // Deletes need no room here: their room on the disk is reserved.
             Err(_) if bytes == 0 => {}
             made => made?,
         }
@@ -221,8 +221,8 @@ impl Writer {
         self.within_bound(&need, |connection, now| apply(calls, items, connection, now))
     }
 
-    /// Runs a transaction in the present database, and once more in the next if this one is damaged
-    /// or full of what can be freed.
+    /// Runs a transaction in the present database. Runs it once more if the database is damaged, in
+    /// the next one, or if the disk is full, after the log is emptied.
     pub(crate) fn transaction<T>(
         &mut self,
         until: Until,
@@ -248,14 +248,15 @@ impl Writer {
                     let store = Arc::clone(store);
                     self.check(&store, Some(error))?;
                 }
-                // What was to be done may be there: to do it again would be to judge it by itself.
+                // The changes may be stored. A second try would be judged by the result of the
+                // first.
                 Err(Broken::Unclear(error)) if is_damage(&error) => {
                     let store = Arc::clone(store);
                     let _ = self.check(&store, Some(damage()));
                     return Ok(Err(Broken::Unclear(error)));
                 }
                 Err(Broken::Undone(error)) if is_full(&error) && !is_last => {
-                    // The log keeps the room of what was undone until it is emptied.
+                    // The log keeps the room of undone changes until it is emptied.
                     wait_and_truncate(store, connection, store.log_run(), until);
                 }
                 done => {
@@ -283,14 +284,14 @@ impl Writer {
         self.turn_began = None;
     }
 
-    /// Moves what the log holds into the database, as far as readers and the disk allow it. The log
-    /// keeps its length, for what is written next.
+    /// Moves the log's content into the database, as far as readers and the disk allow it. The log
+    /// keeps its length, for later changes.
     fn empty_log_now(&mut self) {
         let Some((_, connection)) = &self.open else { return };
         self.is_log_empty = empty_log(connection).unwrap_or(false);
     }
 
-    /// The present database and the connection that writes into it.
+    /// Returns the present database and the connection that writes into it.
     pub(crate) fn open(&mut self) -> Result<(&Arc<Store>, &Connection)> {
         let present = self.shared.present("write")?;
         let is_open = self.open.as_ref().is_some_and(|(store, _)| Arc::ptr_eq(store, &present));
@@ -305,7 +306,7 @@ impl Writer {
         open.ok_or_else(|| Error::new(ErrorKind::Unavailable, "write", "the database is not open"))
     }
 
-    /// Opens what is in the folder, if that is not this store, or this store is damaged.
+    /// Opens the database in the folder, if that is not this store, or this store is damaged.
     fn check(&mut self, store: &Arc<Store>, error: Option<rusqlite::Error>) -> Result<()> {
         self.open = None;
         if let Some(error) = error.filter(|_| store.is_current()) {
@@ -322,8 +323,8 @@ impl Writer {
         }
     }
 
-    /// A transaction that changes so many records and frees, or hardly grows. It does not matter
-    /// whether it failed surely or maybe, and it can wait.
+    /// Runs a transaction of upkeep that changes this many records and frees, or hardly grows. The
+    /// transaction can wait, and a sure failure and a possible one are the same to its caller.
     pub(crate) fn upkeep<T>(
         &mut self,
         operation: &'static str,
@@ -335,9 +336,9 @@ impl Writer {
     }
 }
 
-/// Changes in one transaction: others must not wait for long.
+/// The most changes in one transaction: others must not wait for long.
 const MAX_CHANGES: usize = 4_096;
-/// Microseconds for which a process writes before it looks whether others wait.
+/// Microseconds for which a process writes before it checks whether others wait.
 const TURN: i64 = 10_000;
-/// Long enough for those who wait to look once or twice.
+/// A pause that is long enough for waiting processes to look once or twice.
 const GIVEN_WAY: Duration = Duration::from_millis(2);

@@ -1,4 +1,5 @@
-//! The bound of the store: on disk at every moment, whoever writes, and given back when it is free.
+//! The bound of the store: it holds on disk at every moment, whoever writes, and room is given
+//! back.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::store::{Folder, Store, key};
 
 const MIB: u64 = 1 << 20;
 
-/// Of the database, its log and the log's index.
+/// Returns the bytes of the database, its log and the log's index.
 fn bytes_on_disk(folder: &Folder) -> u64 {
     let names = ["larder.db", "larder.db-wal", "larder.db-shm"];
     let size = |name| std::fs::metadata(folder.path().join(name)).map_or(0, |found| found.len());
@@ -30,7 +31,7 @@ pub(crate) fn is_no_space(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(error) if error.kind() == ErrorKind::NoSpace)
 }
 
-/// Waits until there are at most so many bytes on disk.
+/// Waits until there are at most this many bytes on disk.
 fn shrinks_to(folder: &Folder, bytes: u64) {
     let watch = Watch::start();
     while bytes_on_disk(folder) > bytes {
@@ -39,8 +40,8 @@ fn shrinks_to(folder: &Folder, bytes: u64) {
     }
 }
 
-/// In another process: four threads that write values of all sizes, so many bytes each. It names no
-/// bound, and waits for the others as long as that takes.
+/// Runs in another process: four threads write values of all sizes, this many bytes each. The
+/// process names no bound, and waits for the others as long as that takes.
 pub(crate) fn press(folder: &str, seed: u64, max_bytes: usize, share: usize) {
     let config = DiskConfig::new(folder).busy_timeout(Duration::from_secs(10));
     let store = Store::open(config).unwrap();
@@ -71,8 +72,7 @@ pub(crate) fn press(folder: &str, seed: u64, max_bytes: usize, share: usize) {
     });
 }
 
-/// Lets processes write three times as much as there is room for. The files are never longer than the
-/// bound says, then or later.
+/// Lets processes write three times the bound. The files never exceed the bound, then or later.
 fn holds(processes: u64, max: u64) {
     let folder = Folder::new();
     drop(Store::open(folder.config().max_bytes(Some(max))).unwrap());
@@ -97,7 +97,7 @@ fn holds(processes: u64, max: u64) {
     });
     let about = format!("{largest} of {max}; {steps} steps, {refused} refused");
     assert!(largest > max / 2 && largest <= with_tolerance(max), "{about}");
-    // Four processes whose threads all store values of a quarter of the bound are in each other's way.
+    // Four processes whose threads all store values of a quarter of the bound hinder each other.
     assert!(refused * 20 <= steps, "{about}");
 
     let store = Store::open(folder.config()).unwrap();
@@ -153,7 +153,7 @@ fn another_programs_reader_costs_writes_but_neither_the_bound_nor_deletes() {
     let kept = |number: &u64| store.get(&format!("key-{number}")).unwrap().is_some();
     let some: Vec<u64> = (0..1_000).filter(kept).collect();
     assert!(some.len() >= 20);
-    // What nobody asks for waits, too.
+    // Upkeep waits for a reader, too.
     pause(Duration::from_millis(2_500));
     assert!(bytes_on_disk(&folder) <= with_tolerance(max), "{}", bytes_on_disk(&folder));
     for number in some.into_iter().take(20) {

@@ -1,4 +1,4 @@
-//! F06: system calls that fail, each in its turn, and then all from each on.
+//! F06: system calls that fail, one by one, and then all from each one on.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use larder_disk::DiskConfig;
 use crate::child::{Child, Watch, tell};
 use crate::store::{Folder, Store};
 
-/// What a key may hold, by what was answered.
+/// The values that a key may have, by the answers so far.
 type Possible = BTreeMap<&'static str, Vec<Option<u64>>>;
 
-/// In a process whose calls fail: whatever is answered is true, now and when they do not fail.
+/// Runs in a process whose calls fail: every answer is true, now and after the failures.
 pub(crate) fn endure(folder: &str, lifted: &str) {
     let mut possible: Possible = [("small", vec![None]), ("large", vec![None])].into();
     match Store::open(DiskConfig::new(folder)) {
@@ -95,7 +95,7 @@ impl Shim {
         self.folder.path().join(name)
     }
 
-    /// Runs the scenario with these failures; what failed.
+    /// Runs the scenario with these failures. Returns the names of the calls that failed.
     fn run(&self, nth: usize, count: usize, error: i32) -> Vec<String> {
         let store = Folder::quick();
         let (told, lifted) = (self.join("told"), self.join("lifted"));
@@ -119,8 +119,8 @@ impl Shim {
     }
 }
 
-/// Lets every call from the nth on fail so many times, until a run meets no failure. A run has one
-/// of the errors, or each run is done with all of them.
+/// Fails calls from each one on, this many times, until a run meets no failure. The errors
+/// alternate from run to run, or each run is done with all of them.
 fn every(step: usize, count: usize, has_all_errors: bool) -> BTreeMap<String, usize> {
     let (shim, mut met) = (Shim::new(), BTreeMap::new());
     for round in 0.. {
@@ -166,5 +166,5 @@ fn f06_every_call_that_fails_in_every_way_makes_nothing_wrong() {
 }
 
 const ALL: usize = 1_000_000;
-/// EIO, ENOSPC, EMFILE, EROFS.
+/// The errors EIO, ENOSPC, EMFILE and EROFS.
 const ERRORS: [i32; 4] = [5, 28, 24, 30];

@@ -11,7 +11,7 @@ use crate::child::{Child, Watch, pause, tell};
 use crate::store::{Folder, Store, key};
 use crate::value;
 
-/// In another process: four threads that do all there is to do, for ever.
+/// Runs in another process: four threads make all kinds of calls, for ever.
 pub(crate) fn bustle(folder: &str, seed: u64) {
     let store = Store::open(DiskConfig::new(folder).max_bytes(Some(MAX_BYTES))).unwrap();
     std::thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn step(store: &Store, random: &mut fastrand::Rng, own: &str, version: u64) {
             assert!(outcome.is_done(), "{outcome:?}");
         }
         80..90 => {
-            // What it wrote itself it finds, or nothing: others clear, and room is bounded.
+            // A process finds what it wrote itself, or nothing: others clear, and room is bounded.
             assert!(store.put(own, version, 500).is_done());
             assert!(store.get(own).unwrap().is_none_or(|found| found == version));
         }
@@ -96,13 +96,13 @@ fn crowd(seconds: u32) {
     assert_eq!(folder.names("larder.new-"), [""; 0]);
 }
 
-/// It is alive, and gets on, however many there are. Then it is killed.
+/// Checks that the process makes progress, however many there are. Then kills it.
 fn gets_on(mut child: Child) {
     assert!(child.hear().is_some() && child.hear().is_some());
     child.kill();
 }
 
-/// Of the database and of its log.
+/// Returns the bytes of the database and of its log.
 fn bytes_on_disk(folder: &Folder) -> (u64, u64) {
     let size = |name| std::fs::metadata(folder.path().join(name)).map_or(0, |found| found.len());
     (size("larder.db"), size("larder.db-wal"))
@@ -119,7 +119,7 @@ fn f08_a_crowd_whose_members_are_killed_is_right_for_a_minute() {
     crowd(60);
 }
 
-/// A hundred calls that are under way at once.
+/// Starts a hundred calls that are under way at once.
 fn calls(backend: &DiskBackend, runtime: &tokio::runtime::Runtime) {
     for number in 0..100_u64 {
         let backend = backend.clone();
@@ -146,7 +146,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap()
 }
 
-/// Every key is whole or absent, and the store works.
+/// Checks that every key is whole or absent, and that the store works.
 fn reopens_clean(folder: &Folder) {
     let store = Store::open(folder.config()).unwrap();
     for number in 0..30 {
@@ -194,7 +194,7 @@ fn f09_a_runtime_may_end_while_calls_are_under_way() {
         calls(&backend, &runtime);
         pause(Duration::from_millis(round));
         let ending = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(5)));
-        // The handle is of use without it.
+        // The backend still works without the runtime.
         let read = larder_testkit::block_on(backend.read_one(&key("key-0")));
         assert!(read.is_ok(), "{read:?}");
         ending.join().unwrap();
@@ -203,7 +203,7 @@ fn f09_a_runtime_may_end_while_calls_are_under_way() {
     }
 }
 
-/// In another process: calls without end.
+/// Runs in another process: makes calls without end.
 pub(crate) fn work(folder: &str) {
     let (backend, runtime) = (DiskBackend::open(DiskConfig::new(folder)).unwrap(), runtime());
     tell("go");

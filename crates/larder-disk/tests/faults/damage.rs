@@ -9,7 +9,7 @@ use larder_disk::DiskEvent;
 use crate::child::{Child, Watch, tell};
 use crate::store::{Files, Folder, Store};
 
-/// A store of small, middling and large values under plain and hashed keys, closed.
+/// Makes a store of small, middling and large values under plain and hashed keys, closed.
 fn mixed() -> Files {
     let folder = Folder::quick();
     let store = Store::open(folder.config()).unwrap();
@@ -36,7 +36,7 @@ fn judge(files: &Files, folder: &Folder, what: &str) -> Option<Store> {
     assert!(watch.passed() < Duration::from_secs(5), "{what}: opened too late");
     let store = match opened {
         Ok(store) => store,
-        // One clear error: it says whose, or of which version, the database is.
+        // One clear error tells whose database it is, or of which version.
         Err(error) => {
             let is_clear = matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput);
             assert!(is_clear, "{what}: {error:?}");
@@ -89,11 +89,11 @@ fn f02_a_database_cut_short_anywhere_is_a_miss_or_right() {
 #[ignore = "takes minutes"]
 fn f02_a_database_cut_short_at_thousands_of_places_is_a_miss_or_right() {
     let length = mixed().database().len();
-    // Every byte of the header and of one record's page, and every seventh elsewhere.
+    // Cut at every byte of the header and of one record's page, and at every seventh elsewhere.
     truncate((0..100).chain(16_384..20_480).chain((0..length.min(60_000)).step_by(7)));
 }
 
-/// In a process of its own, so that its memory is its own, too.
+/// Runs in a process of its own, so that the measured memory is that of this test only.
 pub(crate) fn flip(seed: u64, count: usize) {
     let (whole, folder) = (mixed(), Folder::quick());
     let mut random = fastrand::Rng::with_seed(seed);
@@ -102,7 +102,7 @@ pub(crate) fn flip(seed: u64, count: usize) {
     for round in 0..count {
         let mut files = whole.clone();
         let database = files.database();
-        // Half of them where the structure is, the others anywhere.
+        // Half of the flips are where the structure is, the others anywhere.
         let end = if round % 2 == 0 { database.len() } else { 14 * 4_096 };
         let (place, bit) = (random.usize(0..end), random.u8(0..8));
         database[place] ^= 1 << bit;
@@ -113,7 +113,7 @@ pub(crate) fn flip(seed: u64, count: usize) {
     tell(peak_memory() - before);
 }
 
-/// In kilobytes.
+/// Returns the peak memory in kilobytes.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -149,7 +149,7 @@ fn f03_a_flipped_bit_in_the_log_is_a_miss_or_right() {
         let found = (0..200).filter(|number| {
             store.get(&format!("log-{number}")).unwrap().is_some_and(|version| version == 1)
         });
-        // What was committed before is there: the log is in order.
+        // Records that were committed earlier are there: the log is in order.
         let found = found.collect::<Vec<_>>();
         assert_eq!(found, (0..found.len()).collect::<Vec<_>>());
     }

@@ -1,4 +1,4 @@
-//! The bound: what is used stays, what is not goes, and the disk gets back what is free.
+//! The eviction of records: used ones stay, others go, and the disk gets free room back.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn mark(store: &Store, class: Class, name: &str, record: Record) -> Key {
     key
 }
 
-/// Waits until there are at most so many bytes on disk.
+/// Waits until there are at most this many bytes on disk.
 fn shrinks_to(folder: &Folder, bytes: u64) {
     let watch = Watch::start();
     while bytes_on_disk(folder) > bytes {
@@ -65,7 +65,7 @@ fn what_is_used_stays_and_what_is_not_goes() {
     for key in [lease, epoch] {
         assert!(block_on(store.backend.read_one(&key)).unwrap().is_some(), "{key:?}");
     }
-    // Losing it invalidates.
+    // Losing a tag invalidates.
     assert_eq!(block_on(store.backend.read_one(&tag)).unwrap(), None);
     assert!(store.events().iter().any(|event| format!("{event:?}").starts_with("Evicted")));
 }

@@ -1,4 +1,4 @@
-//! What an examination finds, and what it mends, on a store that is in use.
+//! The findings and repairs of an examination, on a store that is in use.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -26,13 +26,13 @@ fn filled() -> Folder {
     folder
 }
 
-/// Spoils one value, wherever it lies.
+/// Spoils one value, wherever it is in the file.
 fn spoil_value(folder: &Folder, number: u64) {
     let mut files = Files::of(folder);
     let value = format!("key-{number}|1|200|").into_bytes();
     let database = files.database();
     let places = 0..database.len() - value.len();
-    // Pages that were split keep what has moved.
+    // A page that was split keeps a copy of the records that moved.
     for place in places.filter(|place| database[*place..].starts_with(&value)).collect::<Vec<_>>() {
         database[place + value.len() + 60] ^= 1;
     }

@@ -1,4 +1,4 @@
-//! F10, F11, F35: folders that are unsafe, somebody else's, or gone.
+//! F10, F11, F35: folders that are unsafe, of another user, or gone.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -14,20 +14,20 @@ use rustix::process::umask;
 use crate::child::{Child, pause, tell};
 use crate::store::{Files, Folder, Store};
 
-/// In a process that may mount: a store whose disk becomes read-only, and is mended.
+/// Runs in a process that may mount: a store's disk becomes read-only, and is mended.
 pub(crate) fn seal(folder: &str) {
     fs::create_dir(folder).unwrap();
     fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
     let store = Store::open(DiskConfig::new(folder)).unwrap();
     assert!(store.put("key", 1, 100).is_done());
-    // One whose writing connection is opened while the disk is read-only.
+    // This store's writing connection is opened while the disk is read-only.
     let late = Store::open(DiskConfig::new(folder)).unwrap();
 
     mount_bind(folder, folder).expect("this test has to mount its folder");
     mount_remount(folder, MountFlags::BIND | MountFlags::RDONLY, "").unwrap();
     assert!(matches!(store.get("key"), Ok(Some(1))), "{:?}", store.get("key"));
     for _ in 0..3 {
-        // The files that are open can still be written; what needs a new one cannot.
+        // Open files can still be written. A call that needs a new file fails.
         let outcome = store.put("key", 1, 100);
         assert!(outcome.is_done() || is_clear(&outcome), "{outcome:?}");
     }
@@ -46,7 +46,7 @@ pub(crate) fn seal(folder: &str) {
     tell("mended");
 }
 
-/// In a process that may have any mask: files and folders have the same modes.
+/// Runs in a process that may have any umask: files and folders have the same modes.
 pub(crate) fn mask(folder: &str, mask: u32) {
     let mask = Mode::from_bits_truncate(mask);
     umask(mask);
@@ -77,7 +77,7 @@ fn is_clear(outcome: &Outcome) -> bool {
     }
 }
 
-/// What is in a folder, names and bytes.
+/// Returns the content of a folder, names and bytes.
 fn contents(folder: &Folder) -> Vec<(String, Vec<u8>)> {
     Files::of(folder).0.into_iter().collect()
 }
@@ -96,7 +96,7 @@ fn f10_a_folder_that_is_gone_is_made_anew() {
         assert!(store.put("key", round, 100).is_done());
         fs::remove_dir_all(folder.path()).unwrap();
         if round == 2 {
-            // A reader notices as well as a writer does, a moment later.
+            // A reader notices as a writer does, a moment later.
             pause(Duration::from_millis(120));
             assert_eq!(store.get("key").unwrap(), None);
             assert!(folder.path().is_dir());
@@ -138,7 +138,7 @@ fn f10_a_path_that_is_too_long_is_an_error() {
     }
 }
 
-/// A store that is changed by other means, and must be refused as it is.
+/// Changes a store by other means: it must be refused and left as it is.
 fn refused(kind: ErrorKind, change: &str) {
     let folder = Folder::new();
     let store = Store::open(folder.config()).unwrap();
@@ -153,7 +153,7 @@ fn refused(kind: ErrorKind, change: &str) {
     }
     let after = contents(&folder);
     let same = |(name, bytes): &(String, Vec<u8>)| {
-        // The lock's time is the store's clock; its content means nothing.
+        // The time of the lock's file is the store's clock; its content means nothing.
         name == "larder.lock" || after.contains(&(name.clone(), bytes.clone()))
     };
     assert!(before.iter().all(same));
@@ -178,7 +178,7 @@ fn f11_a_folder_of_other_files_is_refused_and_untouched() {
         let folder = Folder::new();
         fs::create_dir(folder.path()).unwrap();
         fs::write(folder.path().join(name), "precious").unwrap();
-        // Even a marker of another kind of cache does not make it ours.
+        // A marker of another kind of cache does not make the folder ours.
         fs::write(folder.path().join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172").unwrap();
         let before = contents(&folder);
         let opened = DiskBackend::open(folder.config());
@@ -215,7 +215,7 @@ fn f35_modes_are_private_whatever_the_mask() {
     for mask in ["0", "77", "777"] {
         let folder = Folder::new();
         let told = Child::start("mask", &[folder.text(), mask]).succeed();
-        // The process's own mask is as it was.
+        // The process's own umask is unchanged.
         assert_eq!(told[0], u32::from_str_radix(mask, 8).unwrap().to_string());
         assert!(told.len() >= 5, "{told:?}");
         assert!(told[1].starts_with("700 "), "{told:?}");
@@ -311,7 +311,7 @@ fn f35_a_folder_that_others_can_write_is_refused() {
     }
 }
 
-/// In a process that may give files away: another's folder and another's files are refused.
+/// Runs in a process that may give files away: another user's folder and files are refused.
 pub(crate) fn give_away(folder: &str) {
     let folder = Path::new(folder);
     drop(Store::open(DiskConfig::new(folder)).unwrap());

@@ -8,7 +8,7 @@ use larder_disk::DiskConfig;
 use crate::child::{Child, pause, tell};
 use crate::store::{Folder, Store};
 
-/// In another process: writes for ever, telling before and after each write.
+/// Runs in another process: writes for ever, and reports before and after each write.
 pub(crate) fn write(folder: &str, seed: u64) {
     let store = Store::open(DiskConfig::new(folder).max_bytes(None)).unwrap();
     std::thread::scope(|scope| {
@@ -30,7 +30,7 @@ pub(crate) fn write(folder: &str, seed: u64) {
     });
 }
 
-/// In another process: opens a store that may not be there yet.
+/// Runs in another process: opens a store that may not exist yet.
 pub(crate) fn create(folder: &str) {
     tell("go");
     let store = Store::open(DiskConfig::new(folder)).unwrap();

@@ -1,4 +1,4 @@
-//! Faults of disks, processes and folders, by number: nothing wrong, nothing stuck, nothing torn.
+//! Faults of disks, processes and folders, by number: nothing is wrong, stuck or torn.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]

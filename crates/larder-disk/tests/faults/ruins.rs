@@ -11,7 +11,7 @@ use larder_testkit::block_on;
 use crate::child::{Child, Watch, pause, tell};
 use crate::store::{Files, Folder, Store};
 
-/// A store of many small values, closed.
+/// Makes a store of many small values, closed.
 fn many() -> Files {
     static MANY: OnceLock<Files> = OnceLock::new();
     let make = || {
@@ -26,7 +26,7 @@ fn many() -> Files {
     MANY.get_or_init(make).clone()
 }
 
-/// A store whose last changes stand in its log: it was killed.
+/// Makes a store whose last changes are in its log, because its process was killed.
 fn killed() -> Files {
     static KILLED: OnceLock<Files> = OnceLock::new();
     let make = || {
@@ -43,9 +43,10 @@ fn name(number: usize) -> String {
     format!("entry-{number}")
 }
 
-/// Opens within five seconds and works; how many entries are served after all were asked for once.
+/// Opens the files within five seconds and checks that they work. Returns the number of entries
+/// that are served after each key was asked for once.
 ///
-/// Damage that is met on the way replaces the database: then it is none of them.
+/// Damage that is met on the way replaces the database: then the number is zero.
 fn served(files: &Files, what: &str) -> usize {
     let folder = Folder::quick();
     files.put_into(&folder);
@@ -70,7 +71,7 @@ fn served(files: &Files, what: &str) -> usize {
     served
 }
 
-/// Where the store has told that damaged databases lie.
+/// Returns the paths of the damaged databases that the store has reported.
 fn set_aside(store: &Store) -> Vec<PathBuf> {
     let path = |event| match event {
         DiskEvent::SetAside { path } => Some(path),
@@ -88,7 +89,7 @@ fn f04_after_the_loss_of_any_one_page_the_store_works_whole_or_empty() {
     let others = (0..16).map(|_| random.usize(7..pages)).collect::<Vec<_>>();
     for (round, page) in (0..7).chain(others).enumerate() {
         let spoils = [Spoil::Zeros, Spoil::Noise, Spoil::Another];
-        // The first pages hold up the others.
+        // The first pages lead to all others.
         let spoils = if page < 7 { &spoils[..] } else { &spoils[round % 3..][..1] };
         for spoil in spoils {
             let mut files = whole.clone();
@@ -120,14 +121,14 @@ fn f04_a_store_that_takes_the_place_of_a_damaged_one_is_another_one() {
     let store = Store::open(folder.config()).unwrap();
     assert_ne!(block_on(store.backend.incarnation()).unwrap(), before);
     assert_eq!(store.get("key").unwrap(), None);
-    // Its time begins with it.
+    // The time of a new store begins with it.
     let now = block_on(store.backend.clock()).unwrap().as_micros();
     assert!((0..60_000_000).contains(&now), "{now}");
 }
 
 #[test]
 fn f04_a_replaced_store_keeps_its_bound_where_that_can_be_read() {
-    // The store's own row lies in the second page.
+    // The store's own row is in the second page.
     for (first, bound) in [(0, 1 << 30), (3, 8 << 20)] {
         let folder = Folder::quick();
         let store = Store::open(folder.config().max_bytes(Some(8 << 20))).unwrap();
@@ -147,9 +148,9 @@ fn f04_a_replaced_store_keeps_its_bound_where_that_can_be_read() {
     }
 }
 
-/// In another process: has a store open while it is replaced from outside, and goes on.
+/// Runs in another process: keeps a store open while it is replaced from outside, and goes on.
 pub(crate) fn witness(folder: &str) {
-    // Nothing of its own may find the damage first.
+    // Upkeep of this process must not find the damage first.
     let store = Store::open(DiskConfig::new(folder).purge_every(None)).unwrap();
     assert!(store.put("old", 1, 100).is_done());
     assert_eq!(store.get("old").unwrap(), Some(1));
@@ -161,7 +162,7 @@ pub(crate) fn witness(folder: &str) {
     while !is_put_away() {
         pause(Duration::from_millis(1));
     }
-    // So long a reader may not notice.
+    // A reader may take this long to notice.
     pause(Duration::from_millis(100));
     assert_eq!(store.get("old").unwrap(), None);
     assert!(store.put("theirs", 1, 100).is_done());
@@ -288,7 +289,7 @@ fn f04_swapped_files_are_misses_or_one_clear_error() {
                     assert!(store.put("log-0", 2, 300).is_done(), "{one} and {other}");
                     assert_eq!(store.get("log-0").unwrap(), Some(2), "{one} and {other}");
                 }
-                // Without its marker the folder might be anybody's.
+                // Without its marker the folder might be another program's.
                 Err(error) => assert_eq!(*other, "CACHEDIR.TAG", "{one}: {error:?}"),
             }
         }

@@ -17,7 +17,7 @@ fn mount_disk(folder: &str, kilobytes: usize) {
     mounted.expect("this test has to mount a small disk");
 }
 
-/// In a process that may mount: a store on a disk that others fill to its last byte.
+/// Runs in a process that may mount: a store on a disk that others fill to its last byte.
 pub(crate) fn crowd_out(folder: &str) {
     mount_disk(folder, 2_048);
     let others = Path::new(folder).join("others");
@@ -55,7 +55,7 @@ pub(crate) fn crowd_out(folder: &str) {
     tell("whole");
 }
 
-/// In a process that may mount: a store on a disk of so many KiB.
+/// Runs in a process that may mount: a store on a disk of this many KiB.
 pub(crate) fn fill(folder: &str, kilobytes: usize) {
     mount_disk(folder, kilobytes);
     let store = Store::open(DiskConfig::new(folder)).unwrap();
@@ -125,7 +125,7 @@ fn f05_a_full_disk_is_told_and_is_no_dead_end() {
     }
 }
 
-/// Broken once: the log held what the database had no room for, so not even deletes were possible.
+/// Regression: the log had more than the database had room for, so not even deletes were possible.
 #[test]
 fn f05_on_a_disk_that_others_have_filled_deletes_work() {
     let folder = Folder::new();

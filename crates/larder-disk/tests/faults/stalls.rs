@@ -12,7 +12,7 @@ use crate::calls::Shim;
 use crate::child::{Child, Watch, tell};
 use crate::store::{Folder, Store, key};
 
-/// In a process whose reads stall while there is a file of this name: one thread for all tasks.
+/// Runs in a process whose reads stall while this file exists: one thread for all tasks.
 pub(crate) fn wait(folder: &str, stall: &str) {
     let backend = DiskBackend::open(DiskConfig::new(folder).purge_every(None)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -55,8 +55,8 @@ fn watch_tasks() -> Arc<AtomicU64> {
     longest
 }
 
-/// Broken once: each read was made on the thread of its task, which stood still for as long as the
-/// disk took, and no timeout could end it.
+/// Regression: each read was made on the thread of its task. All its tasks stood still for as long
+/// as the disk took, and no timeout could end that.
 #[test]
 fn on_a_disk_that_stalls_timeouts_hold_and_other_tasks_go_on() {
     let (folder, shim) = (Folder::new(), Shim::new());

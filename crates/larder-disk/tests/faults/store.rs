@@ -1,4 +1,4 @@
-//! A store in a folder of its own, spoken to in plain words.
+//! A store in a folder of its own, with short calls for the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use larder_testkit::block_on;
 use crate::child::{pause, tell};
 use crate::value;
 
-/// A backend, and what it told unasked.
+/// A backend, and the events that it reported.
 pub(crate) struct Store {
     pub(crate) backend: DiskBackend,
     events: Arc<Mutex<Vec<DiskEvent>>>,
@@ -48,12 +48,12 @@ impl Store {
         block_on(self.backend.read_one(&key(text)))
     }
 
-    /// The version of what is there; panics if that was never written.
+    /// Returns the version of the present value; panics if that value was never written.
     pub(crate) fn get(&self, text: &str) -> Result<Option<u64>, Error> {
         Ok(self.read(text)?.map(|record| value::version(text, &record.payload)))
     }
 
-    /// Does what the writing thread was asked for by nobody who waits.
+    /// Waits until the writing thread has done the work that no caller waits for.
     pub(crate) fn settle(&self) {
         let _ = block_on(self.backend.purge(0));
     }
@@ -72,7 +72,7 @@ pub(crate) fn key(text: &str) -> Key {
 pub(crate) struct Files(pub(crate) BTreeMap<String, Vec<u8>>);
 
 impl Files {
-    /// Those of a folder that no process of ours has open.
+    /// Reads the files of a folder that no process of ours has open.
     pub(crate) fn of(folder: &Folder) -> Self {
         let names = folder.names("").into_iter();
         let read = |name: String| {
@@ -98,7 +98,7 @@ impl Files {
     }
 }
 
-/// In another process: fills a store and leaves its log unemptied until it is killed.
+/// Runs in another process: fills a store and leaves its log as it is until it is killed.
 pub(crate) fn hold(folder: &str) {
     let store = Store::open(DiskConfig::new(folder)).unwrap();
     for number in 0..200 {

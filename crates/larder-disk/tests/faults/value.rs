@@ -1,8 +1,8 @@
-//! Values that say what they are: key, version, length, check, and a body that follows from them.
+//! Values that describe themselves: key, version, length, check, and a body that follows from them.
 
 use bytes::Bytes;
 
-/// The value of this version of this key, of about this length.
+/// Returns the value of this version of this key, of about this length.
 pub(crate) fn value(key: &str, version: u64, length: usize) -> Bytes {
     let body = body(key, version, length);
     let check = body.iter().fold(0_u64, |sum, byte| {
@@ -13,7 +13,7 @@ pub(crate) fn value(key: &str, version: u64, length: usize) -> Bytes {
     Bytes::from(value)
 }
 
-/// Its version; panics unless every byte is what was written under this key.
+/// Returns the version in a value; panics unless every byte is that of a value of this key.
 pub(crate) fn version(key: &str, bytes: &[u8]) -> u64 {
     let mut parts = bytes.splitn(5, |byte| *byte == b'|').map(String::from_utf8_lossy);
     let of_key = parts.next().unwrap();
