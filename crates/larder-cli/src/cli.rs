@@ -1,4 +1,4 @@
-//! The command line: what there is, and to whom it is handed.
+//! The command line: its options and sub-commands, and the call of the chosen one.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
-/// Does what the arguments say; the exit code.
+/// Runs the sub-command that the arguments name. Returns the exit code.
 pub(crate) fn main() -> u8 {
     let arguments: Vec<_> = std::env::args_os().collect();
     let Cli { url, config, command } = match Cli::try_parse_from(&arguments) {
@@ -117,7 +117,7 @@ pub(crate) fn main() -> u8 {
 struct Over<'a>(&'a Target);
 
 impl Over<'_> {
-    /// Opens what the arguments name, has the sub-command answer, and prints it to the end.
+    /// Opens the store that the arguments name, runs the sub-command, and prints all of its result.
     fn run(
         &self,
         common: &Common,
@@ -132,7 +132,7 @@ impl Over<'_> {
     }
 }
 
-/// Says what is wrong with the arguments, or what was asked for about them.
+/// Prints what is wrong with the arguments, or the help that was asked for.
 fn refused(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let printed = error.print();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -141,11 +141,11 @@ fn refused(error: &clap::Error, arguments: &[OsString]) -> u8 {
             Err(error) => Failure::from(error).code(),
         };
     }
-    // The code 2 may be the command's own.
+    // The command of `run` may itself end with the code 2.
     if is_run(arguments) { exit::OWN_FAILURE } else { exit::USAGE }
 }
 
-/// Whether the sub-command is `run`, as far as arguments that make no sense tell.
+/// True if the sub-command is `run`, as far as arguments that could not be parsed tell.
 fn is_run(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().skip(1);
     while let Some(word) = words.next() {

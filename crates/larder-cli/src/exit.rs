@@ -1,11 +1,11 @@
-//! How the command ends: its exit codes, and what can go wrong.
+//! The end of the command: its exit codes, and its failures.
 
 use std::fmt;
 use std::io;
 
 use larder::ErrorKind;
 
-/// Done, or the answer is yes.
+/// The work is done, or the answer is yes.
 pub(crate) const OK: u8 = 0;
 /// Nothing is under the key, or the answer is no.
 pub(crate) const NO: u8 = 1;
@@ -21,12 +21,12 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// `run`: the command was not found.
 pub(crate) const NOT_FOUND: u8 = 127;
-/// What is added to the number of the signal that ended a command.
+/// The sum of this and a signal's number is the code if that signal ended a command.
 pub(crate) const SIGNALLED: u8 = 128;
-/// Nobody reads the output any more: as if SIGPIPE had ended the command.
+/// Nobody reads the output any more: the code is that of a command that SIGPIPE has ended.
 pub(crate) const PIPE_CLOSED: u8 = SIGNALLED + 13;
 
-/// Why a sub-command came to no answer.
+/// The reason why a sub-command came to no answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The arguments make no sense.
@@ -38,7 +38,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The exit code that says so.
+    /// Returns the exit code for this failure.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
@@ -47,7 +47,7 @@ impl Failure {
         }
     }
 
-    /// Whether there is nobody left to tell.
+    /// True if nobody reads the output any more, so that no message is printed.
     pub(crate) fn is_silent(&self) -> bool {
         self.code() == PIPE_CLOSED
     }
@@ -83,7 +83,7 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// The error and what led to it, on one line.
+/// Returns the error and its causes on one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

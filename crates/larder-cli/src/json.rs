@@ -1,4 +1,4 @@
-//! What a program has stored, as JSON.
+//! A program's stored value as JSON.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// Any value of a self-describing format. Bytes become text, or base64 if they are none; keys of
+/// A value of any self-describing format. Bytes become text, or base64 if they are no text; keys of
 /// maps become text.
 pub(crate) struct Json(pub(crate) Value);
 
@@ -18,7 +18,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// What is read back must be writable for the codec's sake.
+/// The codec wants a type that it can also write.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)

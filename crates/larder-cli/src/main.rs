@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  cli ──► command/*   one file for each sub-command: arguments → library calls → output
-//!     │       ├─► store, scan    the cache that is meant, and all of its keys
-//!     │       └─► output         what is printed: for people, for pipes, as JSON
-//!     └──► run/*       key → replay what is kept, or child → recording → replay for the others
+//!     │       ├─► store    the cache that is meant, and all of its keys
+//!     │       └─► output   the printed text: for people, for pipes, as JSON
+//!     └──► run/*       key → replay of the answer, or child → recording → replay for the others
 //! ```
 
 use std::process::ExitCode;

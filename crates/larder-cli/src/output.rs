@@ -1,4 +1,4 @@
-//! What is printed: aligned and coloured for people, plain in a pipe, JSON for programs.
+//! The output: aligned and coloured for people, plain in a pipe, JSON for programs.
 //!
 //! The only file that writes results to stdout or remarks to stderr.
 
@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 
-/// Where a sub-command's result goes.
+/// The printer of a sub-command's result.
 pub(crate) struct Printer {
     out: BufWriter<StdoutLock<'static>>,
     form: Form,
 }
 
-/// For whom it is printed.
+/// The reader for whom the result is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// A person at a terminal.
@@ -28,7 +28,7 @@ enum Form {
 }
 
 impl Printer {
-    /// Prints JSON if asked for, else what suits stdout.
+    /// Prints JSON if asked for, else the form that suits stdout.
     pub(crate) fn new(json: bool) -> Self {
         let stdout = io::stdout();
         let form = match (json, stdout.is_terminal()) {
@@ -47,23 +47,24 @@ impl Printer {
         matches!(self.form, Form::Person { .. })
     }
 
-    /// One line of JSON.
+    /// Prints one line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut self.out, value)?;
         Ok(self.out.write_all(b"\n")?)
     }
 
-    /// One object of JSON, or what it says as a line of text.
+    /// Prints one object of JSON, or its meaning as a line of text.
     pub(crate) fn result(&mut self, json: &impl Serialize, text: &str) -> Result<(), Failure> {
         if self.is_json() { self.json(json) } else { self.line(text) }
     }
 
-    /// One line of text.
+    /// Prints one line of text.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{text}")?)
     }
 
-    /// A key on a line of its own. At a terminal its control characters are shown, not obeyed.
+    /// Prints a key on a line of its own. At a terminal its control characters are shown, not
+    /// obeyed.
     pub(crate) fn key(&mut self, key: &str) -> Result<(), Failure> {
         if self.is_person() {
             return self.line(&harmless(key));
@@ -71,7 +72,7 @@ impl Printer {
         self.line(key)
     }
 
-    /// Bytes as they are; at a terminal with a line break after them.
+    /// Prints bytes as they are; at a terminal with a line break after them.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.out.write_all(bytes)?;
         if self.is_person() && !bytes.ends_with(b"\n") {
@@ -80,7 +81,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Names and values, aligned for people and with a tab between them for pipes.
+    /// Prints names and values, aligned for people and with a tab between them for pipes.
     pub(crate) fn table(&mut self, rows: &[(&str, String)]) -> Result<(), Failure> {
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in rows {
@@ -97,7 +98,8 @@ impl Printer {
         Ok(())
     }
 
-    /// Numbers under headings, to the right for people and with a tab between them for pipes.
+    /// Prints numbers under headings, to the right for people and with a tab between them for
+    /// pipes.
     pub(crate) fn columns<const N: usize>(
         &mut self,
         headings: [&str; N],
@@ -127,18 +129,18 @@ impl Printer {
         Ok(())
     }
 
-    /// Sees to it that all is written.
+    /// Writes everything out.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
 }
 
-/// A remark to the user on stderr. If nobody reads it, so be it.
+/// Prints a remark to the user on stderr. A failure to write it is ignored.
 pub(crate) fn remark(text: &str) {
     let _ = writeln!(io::stderr().lock(), "larder: {text}");
 }
 
-/// Colour unless `NO_COLOR` is set to something.
+/// True unless `NO_COLOR` is set to some text.
 fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -150,7 +152,7 @@ fn harmless(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// A duration as people say it: whole seconds, milliseconds below one.
+/// Returns a duration as people say it: whole seconds, milliseconds below one.
 pub(crate) fn span(duration: Duration) -> String {
     if duration == NEVER {
         return "never".to_owned();
@@ -162,12 +164,12 @@ pub(crate) fn span(duration: Duration) -> String {
     humantime::format_duration(whole).to_string()
 }
 
-/// Seconds for programs; none for ever.
+/// Returns seconds for programs; none for ever.
 pub(crate) fn seconds(duration: Duration) -> Option<f64> {
     (duration != NEVER).then_some(duration.as_secs_f64())
 }
 
-/// A number of bytes as people say it.
+/// Returns a number of bytes as people say it.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.iter().find(|(unit, _)| bytes >= *unit) {

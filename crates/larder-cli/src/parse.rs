@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use larder::{Pattern, Ttl};
 
-/// A duration such as `10m`, `1h30m`, `500ms`.
+/// Parses a duration such as `10m`, `1h30m`, `500ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write it like 500ms, 10m or 1h30m"))
 }
 
-/// The life of a lease: long enough to be renewed in time.
+/// Parses the life of a lease, which must be long enough to be renewed in time.
 pub(crate) fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     let is_long_enough = lease >= Duration::from_millis(100);
     is_long_enough.then_some(lease).ok_or_else(|| "a lease lives at least 100ms".to_owned())
 }
 
-/// A duration, or `never` for a life without end.
+/// Parses a duration, or `never` for a life without end.
 pub(crate) fn ttl(text: &str) -> Result<Ttl, String> {
     match text {
         "never" => Ok(Ttl::Never),
@@ -26,7 +26,7 @@ pub(crate) fn ttl(text: &str) -> Result<Ttl, String> {
     }
 }
 
-/// A number of bytes such as `4096`, `64MiB`, `2GB`.
+/// Parses a number of bytes such as `4096`, `64MiB`, `2GB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic()).len();
     let (number, unit) = text.split_at(digits);
@@ -44,16 +44,16 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor.into()).ok_or_else(|| "it is too large".to_owned())
 }
 
-/// How many entries a cache may have.
+/// The number of entries that a cache may have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum CacheSize {
     Entries(u64),
-    /// So many per cent of the keys.
+    /// A percentage of the keys.
     Percent(f64),
 }
 
 impl CacheSize {
-    /// At least one.
+    /// Returns the number of entries for this many keys, at least one.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -69,7 +69,7 @@ impl CacheSize {
     }
 }
 
-/// A number of entries such as `1000`, `10k`, `2M`, or a share of the keys such as `2.5%`.
+/// Parses a number of entries such as `1000`, `10k`, `2M`, or a share of the keys such as `2.5%`.
 pub(crate) fn cache_size(text: &str) -> Result<CacheSize, String> {
     if let Some(number) = text.strip_suffix('%') {
         let percent = number.trim_end().parse().map_err(|_| "it is no share like 2.5%")?;
@@ -89,12 +89,12 @@ pub(crate) fn cache_size(text: &str) -> Result<CacheSize, String> {
     }
 }
 
-/// A glob over keys.
+/// Checks a glob over keys.
 pub(crate) fn pattern(text: &str) -> Result<String, String> {
     Pattern::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// A tag of 1 to 255 bytes.
+/// Checks a tag of 1 to 255 bytes.
 pub(crate) fn tag(text: &str) -> Result<String, String> {
     match text.len() {
         1..=255 => Ok(text.to_owned()),
@@ -102,7 +102,7 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
     }
 }
 
-/// The name of an environment variable.
+/// Checks the name of an environment variable.
 pub(crate) fn variable(text: &str) -> Result<OsString, String> {
     if text.is_empty() || text.contains('=') {
         return Err("a variable has a name, without `=`".to_owned());

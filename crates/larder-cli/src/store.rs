@@ -1,4 +1,4 @@
-//! The cache that a sub-command means: a folder on disk and a namespace in it.
+//! The cache of a sub-command: a folder on disk and a namespace in it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
 use crate::exit::{Failure, with_causes};
 use crate::output::remark;
 
-/// A store that is open, and the namespace that is meant.
+/// An open store, and the namespace that the arguments mean.
 pub(crate) struct Store {
     pub(crate) backend: DiskBackend,
     pub(crate) namespace: Namespace,
-    /// What entries get that say nothing of their lives.
+    /// The options of entries whose callers name no life.
     pub(crate) defaults: Options,
     pub(crate) name: String,
 }
 
-/// The store that the arguments mean.
+/// The store that the arguments mean, before it is opened.
 pub(crate) struct Target {
     url: Option<Hidden>,
     pub(crate) namespace: Option<String>,
@@ -34,12 +34,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// What this URL names, or what a configuration says; else the default.
+    /// Returns the target that this URL or this configuration names, else the default.
     pub(crate) fn new(
         url: Option<&str>,
         config: Option<&Path>,
     ) -> std::result::Result<Self, Failure> {
-        // An empty variable names nothing, as one that is not set.
+        // An empty variable counts as one that is not set.
         let url = url.filter(|url| !url.is_empty());
         let config = config.filter(|file| !file.as_os_str().is_empty());
         let mut target = Self { url: None, namespace: None, ttl: None, grace: None };
@@ -52,7 +52,7 @@ impl Target {
         if let Some(url) = url {
             let config = CacheConfig::from_url(url)?;
             target.url = config.url();
-            // Only what the URL says: what it leaves open is as it was.
+            // Only the settings that the URL names are taken. All others stay as they were.
             let query = url.split_once('?').map_or("", |(_, query)| query);
             let says =
                 |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
@@ -79,7 +79,7 @@ impl Target {
 }
 
 impl Store {
-    /// Opens what is meant, else the folder under the user's cache directory.
+    /// Opens the target's store, else the folder under the user's cache directory.
     pub(crate) fn open(target: &Target, namespace: Option<&str>) -> Result<Self> {
         let namespace = namespace.or(target.namespace.as_deref()).unwrap_or("default");
         let store = Self::open_within(target.url(), namespace, BUSY_TIMEOUT)?;
@@ -93,7 +93,7 @@ impl Store {
         Ok(Self { defaults, ..store })
     }
 
-    /// The same, waiting at most so long for each change by others that are in the way.
+    /// Opens a store, and waits at most this long for each change by others that are in the way.
     pub(crate) fn open_within(
         url: Option<&str>,
         namespace: &str,
@@ -101,7 +101,7 @@ impl Store {
     ) -> Result<Self> {
         let config = config(url)?.busy_timeout(busy_timeout);
         let folder = config.folder().to_owned();
-        // A process that lives for milliseconds leaves the purge to those that write.
+        // This process lives for milliseconds, so it leaves the purge to processes that write.
         let config = config.purge_every(None).on_event(|event| {
             if let DiskEvent::SetAside { path } = event {
                 let path = path.display();
@@ -115,39 +115,40 @@ impl Store {
         Ok(Self { backend, namespace, defaults: Options::new(), name })
     }
 
-    /// The same store with another namespace.
+    /// Returns this store with another namespace.
     pub(crate) fn with_namespace(&self, namespace: &str) -> Result<Self> {
         let backend = self.backend.clone();
         let (name, namespace) = (namespace.to_owned(), Namespace::new(namespace)?);
         Ok(Self { backend, namespace, defaults: Options::new(), name })
     }
 
-    /// The record key of an entry.
+    /// Returns the record key of an entry.
     pub(crate) fn key(&self, text: &str) -> Key {
         Key::new(&self.namespace, Class::Entry, text.as_bytes())
     }
 
-    /// What is under an entry's key as the backend has it.
+    /// Returns the record under an entry's key as the backend has it.
     pub(crate) async fn record(&self, text: &str) -> Result<Option<Record>> {
         self.backend.read_one(&self.key(text)).await
     }
 
-    /// Where swaps and counters work.
+    /// Returns the handle for swaps and counters.
     pub(crate) fn swap(&self) -> Swap<DiskBackend> {
         Swap::new(self.backend.clone(), clock())
     }
 
-    /// The entries of one codec, as the bytes it made. Failures of the store are errors.
+    /// Returns a cache of the entries of one codec, as that codec's bytes. Failures of the store
+    /// are errors.
     pub(crate) fn entries(&self, codec: u16) -> Result<Cache<String, Bytes>> {
         self.cache_with(Verbatim(codec), |builder| builder.strict(true))
     }
 
-    /// The entries of every codec, stale ones included, by their keys.
+    /// Returns a cache of the entries of every codec, stale ones included, to list their keys.
     pub(crate) fn names(&self) -> Result<Cache<String, Bytes>> {
         Ok(self.entries(raw())?.with(Options::new().allow_stale(true)))
     }
 
-    /// A cache over the namespace.
+    /// Returns a cache over the namespace.
     pub(crate) fn cache_with<V: Clone + Send + Sync + 'static>(
         &self,
         codec: impl Codec<V>,
@@ -162,7 +163,7 @@ impl Store {
     }
 }
 
-/// What a file says, or `FILE#table` of a larger one.
+/// Reads the settings in a file, or in `FILE#table` of a larger one.
 fn configuration(file: &Path) -> std::result::Result<CacheConfig, Failure> {
     let named = file.to_str().and_then(|file| file.rsplit_once('#'));
     let (path, table) = named.map_or((file, None), |(path, table)| (Path::new(path), Some(table)));
@@ -177,7 +178,7 @@ fn unread(error: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, "read", error)
 }
 
-/// What the URL names, else the folder under the user's cache directory.
+/// Returns the store that the URL names, else the folder under the user's cache directory.
 pub(crate) fn config(url: Option<&str>) -> Result<DiskConfig> {
     match url {
         Some(url) => DiskConfig::from_url(url),
@@ -185,13 +186,13 @@ pub(crate) fn config(url: Option<&str>) -> Result<DiskConfig> {
     }
 }
 
-/// The store in this folder cannot be used: that is not the fault of what was asked.
+/// Returns the error for a store that cannot be used: the caller's arguments are not at fault.
 pub(crate) fn refused(folder: &Path, error: &Error) -> Error {
     let source = format!("{}: {}", folder.display(), with_causes(error));
     Error::with_source(ErrorKind::Unavailable, "store", source)
 }
 
-/// Whatever a codec has made of a value, untouched.
+/// A codec that leaves the bytes of another codec as they are.
 struct Verbatim(u16);
 
 impl Codec<Bytes> for Verbatim {
@@ -212,22 +213,22 @@ impl Codec<Bytes> for Verbatim {
     }
 }
 
-/// The id of the codec that keeps bytes as they are.
+/// Returns the id of the codec that keeps bytes as they are.
 pub(crate) fn raw() -> u16 {
     Codec::<Bytes>::id(&Raw)
 }
 
-/// The id of the codec that programs use for values of their own.
+/// Returns the id of the codec that programs use for values of their own.
 pub(crate) fn message_pack() -> u16 {
     Codec::<()>::id(&MessagePack)
 }
 
-/// The clock of this process.
+/// Returns the clock of this process.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// `larder` in the user's cache directory.
+/// Returns the path of `larder` in the user's cache directory.
 fn default_folder() -> Result<PathBuf> {
     let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
@@ -238,5 +239,5 @@ fn default_folder() -> Result<PathBuf> {
     Ok(cache.join("larder"))
 }
 
-/// Half of what its caches give a call of the store.
+/// Half of the time that a cache of this store gives a call.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use larder_test_support::Folder;
 
-/// Moves the wall clock of whoever loads it by `SKEW_SECONDS`.
+/// A library that moves the wall clock of the process that loads it by `SKEW_SECONDS`.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ fn f13_clocks_hours_apart_neither_lengthen_nor_shorten_a_life() {
     for writer in [2 * HOUR, -2 * HOUR, 0] {
         let written = Instant::now();
         assert!(larder(writer, &["set", "key", "soup", "--ttl", "3s"]).status.success());
-        // Its life began somewhere in between.
+        // The life of the entry began during the command.
         let stored = Instant::now();
         for reader in SKEWS {
             let early = larder(reader, &["get", "key"]);

@@ -1,4 +1,4 @@
-//! `clear`: takes everything away, or all that a pattern means.
+//! `clear`: deletes all keys, or those that a pattern matches.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `completions`: for shells.
+//! `completions`: prints completions for a shell.
 
 use std::io::Write as _;
 
@@ -18,7 +18,7 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn execute(&self) -> Result<Answer, Failure> {
-        // Into memory first: the generator panics where a write fails.
+        // The script is made in memory first: the generator panics if a write fails.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "larder", &mut script);
         std::io::stdout().write_all(&script)?;

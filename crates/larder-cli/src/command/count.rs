@@ -1,4 +1,4 @@
-//! `count`: how many there are.
+//! `count`: prints the number of keys with a value.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `delete`: takes keys away.
+//! `delete`: deletes keys.
 
 use clap::Args;
 use larder::backend::Kind;
@@ -32,7 +32,7 @@ impl Delete {
             let there = store.record(key).await?;
             let is_value = |kind| matches!(kind, Kind::Value | Kind::Counter);
             deleted += u64::from(there.is_some_and(|record| is_value(record.header.kind)));
-            // Also where nothing is: a load may be under way.
+            // A key without a record is invalidated, too: a load may be under way.
             entries.invalidate(key).await?;
         }
         printer.result(&json!({ "deleted": deleted }), &deleted.to_string())?;

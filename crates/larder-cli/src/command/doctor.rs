@@ -1,4 +1,4 @@
-//! `doctor`: whether a store is well, and what would be done about it.
+//! `doctor`: prints whether a store is well, and what a repair would do.
 
 use clap::Args;
 use larder_disk::{DiskConfig, DiskUsage, Examine, Finding, Report, examine};

@@ -1,4 +1,4 @@
-//! `get`: the value under a key.
+//! `get`: prints the value under a key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -59,7 +59,7 @@ impl Get {
     }
 }
 
-/// A value as it can be shown.
+/// A value in a form that can be printed.
 enum Shown {
     Bytes(Bytes),
     Number(i64),
@@ -75,7 +75,7 @@ impl Shown {
         }
     }
 
-    /// Text as text; other bytes as an object that says so.
+    /// Returns text as text, and other bytes as an object that says so.
     fn into_json(self) -> Value {
         match self {
             Self::Bytes(bytes) => match std::str::from_utf8(&bytes) {

@@ -1,4 +1,4 @@
-//! `incr`: counts.
+//! `incr`: adds to a counter.
 
 use clap::Args;
 use larder::Ttl;

@@ -1,4 +1,4 @@
-//! `inspect`: all that is known of an entry.
+//! `inspect`: prints all that is known of an entry.
 
 use clap::Args;
 use larder::Life;
@@ -36,7 +36,7 @@ impl Inspect {
         Ok(Answer::Yes)
     }
 
-    /// What a read would make of it, tags and epoch included.
+    /// Returns the state in which a read would find the entry, tags and epoch included.
     async fn state(&self, store: &Store, header: &Header) -> Result<&'static str, Failure> {
         let life = match header.kind {
             Kind::Lease => return Ok("loading"),

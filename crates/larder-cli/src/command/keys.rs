@@ -1,4 +1,4 @@
-//! `keys`: what is there.
+//! `keys`: lists the keys with a value.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `man`: the manual page.
+//! `man`: prints the manual page.
 
 use std::io::Write as _;
 
@@ -19,7 +19,7 @@ pub(crate) struct Man {
 impl Man {
     pub(crate) fn execute(&self) -> Result<Answer, Failure> {
         let mut all = Cli::command();
-        // Names the sub-commands in full, and gives them the options of all.
+        // This names the sub-commands in full, and gives them the options of all.
         all.build();
         let command = match &self.command {
             None => all,

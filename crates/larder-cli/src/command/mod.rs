@@ -34,12 +34,12 @@ pub(crate) use stats::Stats;
 pub(crate) use tag::Tag;
 pub(crate) use ttl::SetTtl;
 
-/// What a sub-command came to, for the exit code.
+/// The result of a sub-command, for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Done, or yes.
+    /// The work is done, or the answer is yes.
     Yes,
-    /// Nothing was there, or no.
+    /// There was no entry, or the answer is no.
     No,
 }
 

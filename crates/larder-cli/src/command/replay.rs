@@ -1,4 +1,4 @@
-//! `replay`: which hit ratio a cache would have had.
+//! `replay`: prints the hit ratio that a cache would have had on a trace.
 
 use std::borrow::Cow;
 use std::fs;
@@ -44,7 +44,7 @@ pub(crate) struct Replay {
     json: bool,
 }
 
-/// How a trace is written down, before gzip.
+/// The format of a trace, before gzip.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Written {
     /// One key a line
@@ -53,10 +53,10 @@ enum Written {
     Ids,
 }
 
-/// What came out at one size.
+/// The result for one size.
 struct Outcome {
     entries: usize,
-    /// Of the distinct keys.
+    /// The size as a share of the distinct keys.
     share: f64,
     local: f64,
     lru: f64,
@@ -94,7 +94,7 @@ impl Replay {
         self.trace.as_os_str() == "-"
     }
 
-    /// The file as it is called, without its folder.
+    /// Returns the file's name without its folder.
     fn name(&self) -> Cow<'_, str> {
         let name = self.trace.file_name().filter(|_| !self.is_stdin());
         name.map_or("stdin".into(), |name| name.to_string_lossy())
@@ -138,7 +138,7 @@ impl Replay {
     }
 }
 
-/// The local tier as a program has it: what is missing is put.
+/// The local tier as a program uses it: a missing key is put.
 struct Local(LocalCache<u32, ()>);
 
 impl Local {
@@ -161,7 +161,7 @@ impl Policy for Local {
     }
 }
 
-/// Replays through all three at once, each on a thread of its own.
+/// Replays the trace through all three policies, each on a thread of its own.
 fn outcomes(trace: &Trace, sizes: &[usize]) -> Vec<Outcome> {
     let accesses = trace.ids().len();
     let bar = progress_bar(accesses * sizes.len() * 3);
@@ -185,7 +185,7 @@ fn outcomes(trace: &Trace, sizes: &[usize]) -> Vec<Outcome> {
     .collect()
 }
 
-/// The hits of a policy at each size.
+/// Returns the hits of a policy at each size.
 fn each<P: Policy>(
     trace: &Trace,
     sizes: &[usize],
@@ -204,7 +204,7 @@ fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// A bar on stderr, if that is a terminal.
+/// Returns a bar on stderr, or a hidden one if that is no terminal.
 fn progress_bar(accesses: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("replaying [{wide_bar}] {percent:>3} % {eta:>4}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -245,7 +245,7 @@ fn print(printer: &mut Printer, trace: &Trace, outcomes: &[Outcome]) -> Result<(
     printer.columns(["entries", "of keys", "local tier", "LRU", "optimum"], &rows)
 }
 
-/// Replaces a file by a whole one, or not at all. A link stays one, and so does what is no file.
+/// Replaces a file by a whole one, or not at all. A link stays a link, and a device is written to.
 fn write_aside(path: &Path, content: &str) -> std::io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {

@@ -1,4 +1,4 @@
-//! `set`: a value under a key.
+//! `set`: puts a value under a key.
 
 use std::io::Read as _;
 use std::time::Duration;

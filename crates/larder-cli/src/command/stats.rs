@@ -1,4 +1,4 @@
-//! `stats`: how much a store holds.
+//! `stats`: prints how much a store holds.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `tag`: what is done to all entries with a tag.
+//! `tag`: invalidates all entries with a tag.
 
 use clap::{Args, Subcommand};
 use serde_json::json;

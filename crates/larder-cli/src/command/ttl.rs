@@ -1,4 +1,4 @@
-//! `ttl`: how long an entry is fresh, and for how long it shall be.
+//! `ttl`: prints how long an entry is fresh, or gives it a new life.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl SetTtl {
         Ok(Answer::Yes)
     }
 
-    /// The time for which it is still fresh; none if it is not.
+    /// Returns the time for which the entry is still fresh; none if it is not.
     async fn left(&self, store: &Store) -> Result<Option<Duration>, Failure> {
         let Some(record) = store.record(&self.key).await? else { return Ok(None) };
         match record.header.kind {
@@ -66,7 +66,7 @@ impl SetTtl {
         }
     }
 
-    /// Whether a fresh entry was there to be given this life.
+    /// Gives the entry this life. False if there was no fresh entry.
     async fn change(&self, store: &Store, ttl: Ttl) -> Result<bool, Failure> {
         let Some(record) = store.record(&self.key).await? else { return Ok(false) };
         let is_changed = match record.header.kind {
@@ -82,7 +82,8 @@ impl SetTtl {
                 let times = Times::new(life, life);
                 let is_changed = store.swap().set_life(&store.key(&self.key), times).await?;
                 if is_changed {
-                    // The swap knows no tags; reading a counter makes its tags live as long as it.
+                    // The swap knows no tags. A read of the counter makes its tags live as long as
+                    // the counter.
                     numbers.counter(&self.key).await?;
                 }
                 is_changed

@@ -1,4 +1,4 @@
-//! What is kept of a command: its chunks of output in order of arrival, and its exit status.
+//! The kept answer of a command: its output in order of arrival, and its exit status.
 
 use std::io::{self, Write};
 
@@ -28,9 +28,9 @@ impl From<Stream> for bool {
 /// A finished command's answer.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Answer {
-    /// Its exit status.
+    /// The exit status of the command.
     pub(super) status: u8,
-    /// Streams and lengths, in order.
+    /// The streams and lengths of the chunks, in order.
     chunks: Vec<(Stream, u64)>,
     bytes: Bytes,
 }
@@ -40,7 +40,7 @@ impl Answer {
         Self { status, chunks, bytes }
     }
 
-    /// What was written, in order of arrival.
+    /// Returns the chunks of output, in order of arrival.
     pub(super) fn chunks(&self) -> impl Iterator<Item = (Stream, &[u8])> {
         let mut rest = &self.bytes[..];
         self.chunks.iter().map(move |&(stream, length)| {
@@ -51,10 +51,10 @@ impl Answer {
         })
     }
 
-    /// Writes it all again, each chunk to its stream.
+    /// Writes all of the output again, each chunk to its stream.
     ///
     /// # Errors
-    /// If stdout takes no more. What stderr does not take is lost, as it is to any command.
+    /// If stdout takes no more. Output that stderr does not take is lost, as for any command.
     pub(super) fn replay(&self) -> io::Result<()> {
         let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
         for (stream, chunk) in self.chunks() {

@@ -1,4 +1,4 @@
-//! The answers that are kept, and beside them the refreshes that failed.
+//! The answers that are kept, and the refreshes of them that failed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(super) struct Answers {
     trouble: Trouble,
 }
 
-/// What went wrong beside an answer: the last of it.
+/// The last problem beside an answer.
 #[derive(Clone, Default)]
 struct Trouble {
     last: Arc<Mutex<Option<String>>>,
@@ -36,9 +36,9 @@ pub(super) struct Kept {
 }
 
 impl Answers {
-    /// Opens the store, for answers that live as the run says.
+    /// Opens the store, for answers with the lives that the run names.
     pub(super) fn open(run: &Run, url: Option<&str>) -> Result<Self> {
-        // A store that others keep busy costs a moment, not what the command takes.
+        // A store that others keep busy must cost a moment only, not as long as the command.
         let store = Store::open_within(url, run.namespace(), BUSY_TIMEOUT)?;
         let trouble = Trouble::default();
         let observer = trouble.clone();
@@ -46,7 +46,7 @@ impl Answers {
             let builder = builder.ttl(run.ttl()).grace(run.grace()).lease_limit(run.lease);
             builder.on_event(move |event| observer.note(event))
         })?;
-        // A command takes the time it takes.
+        // A command may take any time.
         let options = Options::new().hard_timeout(NEVER);
         let cache = cache.with(options.tags(run.tags.iter().map(String::as_str)));
         let noted_for = run.ttl().saturating_add(run.grace());
@@ -56,7 +56,7 @@ impl Answers {
         Ok(Self { cache, failures, store, trouble })
     }
 
-    /// What is kept under the key, also past its ttl.
+    /// Returns the answer under the key, also past its ttl.
     pub(super) async fn look(&self, key: &str) -> Result<Option<Kept>> {
         let stale = self.cache.with(Options::new().allow_stale(true));
         let Some(answer) = stale.get(key).await? else { return Ok(None) };
@@ -68,7 +68,7 @@ impl Answers {
         }))
     }
 
-    /// The status and the age of the key's last refresh, if that failed.
+    /// Returns the status and the age of the key's last refresh, if that failed.
     pub(super) async fn last_failure(&self, key: &str) -> Option<(u8, Duration)> {
         let name = self.failure_of(key);
         let status = self.failures.get(&name).await.ok().flatten()?;
@@ -76,7 +76,7 @@ impl Answers {
         Some((status, info.age.unwrap_or_default()))
     }
 
-    /// Notes how the key's refresh ended.
+    /// Notes the end of the key's refresh.
     pub(super) async fn note_refresh(&self, key: &str, failed: Option<u8>) {
         let _ = match failed {
             Some(status) => self.failures.insert(self.failure_of(key), status).await,
@@ -84,23 +84,23 @@ impl Answers {
         };
     }
 
-    /// The key of the failure of an answer's refresh: the full key of the answer's record, which
-    /// names the namespace too.
+    /// Returns the key for the failure of an answer's refresh: the full key of the answer's record,
+    /// which names the namespace, too.
     fn failure_of(&self, key: &str) -> String {
         String::from_utf8_lossy(self.store.key(key).full()).into_owned()
     }
 
-    /// Frees some of the room of what is dead: no process lives long enough to do it by itself.
+    /// Frees some of the room of dead records: no process lives long enough to do it by itself.
     pub(super) async fn tidy(&self) {
         let _ = self.store.backend.purge(PURGED_AT_ONCE).await;
     }
 
-    /// Whether an answer was not kept because a change, or another process's answer, came first.
+    /// True if an answer was not kept because a change, or another process's answer, came first.
     pub(super) fn is_overtaken(&self) -> bool {
         self.trouble.is_overtaken.load(Ordering::Relaxed)
     }
 
-    /// What has kept the store from doing its part.
+    /// Returns the last problem of the store, if there was one.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.last.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -119,7 +119,7 @@ impl Trouble {
     }
 }
 
-/// How long after a failed refresh the next may begin.
+/// The time after a failed refresh before the next may begin.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The namespace of the failed refreshes of all namespaces. A name made from the answer's own could
 /// exceed the limit on a namespace's length.

@@ -1,4 +1,4 @@
-//! A run as the arguments that mean it.
+//! The arguments that stand for a run.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use larder::backend::NEVER;
 
 use crate::run::{Run, length};
 
-/// The arguments of this run.
+/// Returns the arguments of this run.
 pub(super) fn of(run: &Run) -> Vec<OsString> {
     let mut arguments = Arguments(Vec::new());
     match run.ttl.map(length) {
@@ -36,7 +36,7 @@ pub(super) fn of(run: &Run) -> Vec<OsString> {
 struct Arguments(Vec<OsString>);
 
 impl Arguments {
-    /// In one word, as a value may begin with a dash.
+    /// Adds a name and a value as one word, because a value may begin with a dash.
     fn value(&mut self, name: &str, value: impl Into<OsString>) {
         let mut word = OsString::from(name);
         word.push("=");

@@ -1,4 +1,4 @@
-//! Running the command: its streams echoed and recorded, signals passed on, its end waited for.
+//! The running command: its streams echoed and recorded, signals passed on, its end waited for.
 
 use std::ffi::OsString;
 use std::io;
@@ -24,17 +24,17 @@ use crate::run::signals::{Signals, send};
 /// A command to run.
 pub(super) struct Task {
     pub(super) command: Vec<OsString>,
-    /// What it reads; nothing if none.
+    /// The input of the command; nothing if none.
     pub(super) stdin: Option<Bytes>,
-    /// Whether its stderr is its stdout.
+    /// True if stderr is joined into stdout.
     pub(super) merge: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) max_output: u64,
     pub(super) echo: Echo,
 }
 
-/// Runs the command to its end, and reads on what it writes where that cannot be written here: its
-/// answer is whole all the same.
+/// Runs the command to its end. Its output is read on even if it cannot be written here, so that
+/// the answer is whole.
 pub(super) async fn run(task: Task) -> Ran {
     let unwritten = Mutex::new(None);
     let recording = Mutex::new(Recording::new(task.max_output));
@@ -75,11 +75,11 @@ pub(super) async fn run(task: Task) -> Ran {
     Ran { end, recording: into_inner(recording), unwritten: into_inner(unwritten) }
 }
 
-/// What became of a command.
+/// The result of running a command.
 pub(super) struct Ran {
     pub(super) end: End,
     pub(super) recording: Recording,
-    /// Why stdout did not take what the command wrote, for a reason other than a closed pipe.
+    /// The error for which stdout did not take the output, other than a closed pipe.
     pub(super) unwritten: Option<io::Error>,
 }
 
@@ -97,7 +97,7 @@ fn start(task: &Task) -> io::Result<(Child, Pipes)> {
     command.stdin(if task.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut joined = None;
     if task.merge {
-        // One pipe, so that the kernel keeps the order.
+        // With one pipe, the kernel keeps the order.
         let (reader, writer) = io::pipe()?;
         command.stdout(writer.try_clone()?).stderr(writer);
         joined = Some(ChildStdout::from_std(OwnedFd::from(reader).into())?);
@@ -105,7 +105,7 @@ fn start(task: &Task) -> io::Result<(Child, Pipes)> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
     let mut child = command.spawn()?;
-    // The writing ends that the command object keeps would hold the pipe open.
+    // The command object keeps writing ends, which would hold the pipe open.
     drop(command);
     let pipes = Pipes {
         stdin: child.stdin.take(),
@@ -115,7 +115,7 @@ fn start(task: &Task) -> io::Result<(Child, Pipes)> {
     Ok((child, pipes))
 }
 
-/// Waits for the end, passes signals on, and ends what takes too long.
+/// Waits for the end, passes signals on, and ends a command that takes too long.
 async fn wait(child: &mut Child, signals: &mut Signals, timeout: Option<Duration>) -> End {
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let mut limit = pin!(sleep(timeout.unwrap_or(Duration::MAX)));
@@ -138,8 +138,8 @@ async fn wait(child: &mut Child, signals: &mut Signals, timeout: Option<Duration
     }
 }
 
-/// Reads on after the command's end: what it wrote is there still. Who else holds the pipes, a
-/// grandchild that it left behind, is given a moment.
+/// Reads on after the command's end, because its last output is still in the pipes. Another process
+/// that holds the pipes, a grandchild that was left behind, gets a moment.
 async fn linger(mut streams: Pin<&mut impl Future<Output = ()>>, close: &watch::Sender<bool>) {
     tokio::select! {
         biased;
@@ -150,7 +150,7 @@ async fn linger(mut streams: Pin<&mut impl Future<Output = ()>>, close: &watch::
     streams.await;
 }
 
-/// Gives the command its input. It may leave without reading all of it.
+/// Gives the command its input. The command may end without reading all of it.
 async fn feed(pipe: Option<ChildStdin>, input: Option<Bytes>, mut closing: watch::Receiver<bool>) {
     if let (Some(mut pipe), Some(input)) = (pipe, input) {
         tokio::select! {
@@ -160,7 +160,7 @@ async fn feed(pipe: Option<ChildStdin>, input: Option<Bytes>, mut closing: watch
     }
 }
 
-/// Copies a stream to where it is seen and to the recording.
+/// The copying of a stream to our own stream and to the recording.
 struct Copy<'a> {
     stream: Stream,
     sink: Sink,
@@ -184,14 +184,14 @@ impl Copy<'_> {
             lock(self.recording).push(self.stream, bytes);
             match self.sink.write(bytes).await {
                 Ok(()) => {}
-                // Our end of the pipe closes with this, and the command's next write fails as it
-                // would have without us in between.
+                // This closes our end of the pipe, and the command's next write fails as it would
+                // have without us in between.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                     return lock(self.recording).leave_out(Gap::Unread);
                 }
                 Err(error) => {
                     self.sink = Echo::Silent.sink(self.stream);
-                    // What stderr does not take is lost, as it is to any command.
+                    // Output that stderr does not take is lost, as for any command.
                     if self.stream == Stream::Stdout {
                         *lock(self.unwritten) = Some(error);
                     }
@@ -212,10 +212,10 @@ fn into_inner<T>(shared: Mutex<T>) -> T {
     shared.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long pipes are read after the command's end.
+/// The time for which pipes are read after the command's end.
 const LINGER: Duration = Duration::from_millis(200);
-/// How long after TERM comes KILL.
+/// The time between TERM and KILL.
 const KILL_AFTER: Duration = Duration::from_secs(2);
 const BUFFER_BYTES: usize = 64 << 10;
-/// The most that a pipe holds: so much may be unread although the command has ended.
+/// The most bytes that a pipe holds: that many may be unread although the command has ended.
 const MAX_PIPE_BYTES: usize = 1 << 20;

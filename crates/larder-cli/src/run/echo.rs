@@ -1,4 +1,4 @@
-//! Where a running command's output goes meanwhile.
+//! The streams for a running command's output.
 
 use std::io;
 
@@ -6,21 +6,21 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::run::answer::Stream;
 
-/// Whether what a command writes is seen at once.
+/// The choice whether a command's output is shown at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// On our own streams, as it comes.
+    /// The output goes to our own streams as it comes.
     Live,
-    /// Nobody watches.
+    /// The output is not shown.
     Silent,
 }
 
-/// One of our own streams. A write waits elsewhere than on this task, whose lease must be renewed
-/// also while a pager reads nothing.
+/// One of our own streams. A write waits on another task or thread than this one, whose lease must
+/// be renewed also while a pager reads nothing.
 pub(super) struct Sink(Option<Box<dyn AsyncWrite + Send + Unpin>>);
 
 impl Echo {
-    /// Where a stream's bytes go.
+    /// Returns the sink for a stream's bytes.
     pub(super) fn sink(self, stream: Stream) -> Sink {
         Sink(match (self, stream) {
             (Self::Silent, _) => None,
@@ -31,7 +31,7 @@ impl Echo {
 }
 
 impl Sink {
-    /// Writes and waits until it is written.
+    /// Writes the bytes and waits until they are written.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(stream) = &mut self.0 else { return Ok(()) };
         stream.write_all(bytes).await?;

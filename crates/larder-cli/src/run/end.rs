@@ -1,4 +1,4 @@
-//! How a command ended, and whether that is worth keeping.
+//! The end of a command, and whether its answer is kept.
 
 use std::fmt;
 use std::io;
@@ -11,25 +11,25 @@ use crate::exit;
 use crate::run::answer::Answer;
 use crate::run::recording::{Gap, Recording};
 
-/// How a command ended.
+/// The way in which a command ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// By itself, with this status.
+    /// The command ended by itself, with this status.
     Exited(u8),
-    /// By this signal.
+    /// This signal ended the command.
     Signalled(u8),
-    /// By us, because its time was over.
+    /// We ended the command, because its time was over.
     TimedOut,
-    /// It never began.
+    /// The command never began.
     NotStarted(io::Error),
-    /// By itself, and stdout did not take what it wrote.
+    /// The command ended by itself, and stdout did not take its output.
     Unwritten(io::Error),
-    /// Nobody can tell.
+    /// The way of the end is unknown.
     Lost(io::Error),
 }
 
 impl End {
-    /// The exit status that tells it on.
+    /// Returns the exit status that reports this end.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Exited(status) => *status,
@@ -41,7 +41,8 @@ impl End {
         }
     }
 
-    /// How it ended for who asked: if it ended by itself and its output was lost, it failed.
+    /// Returns the end as the caller sees it: a command that ended by itself has failed if its
+    /// output was lost.
     pub(super) fn seen(self, unwritten: Option<io::Error>) -> Self {
         match (self, unwritten) {
             (Self::Exited(_), Some(error)) => Self::Unwritten(error),
@@ -49,8 +50,9 @@ impl End {
         }
     }
 
-    /// Ends this process by INT or QUIT, if that has ended the command: a shell goes on with its loop
-    /// after a status of 130, as the command may have meant it, and stops after a death.
+    /// Ends this process by INT or QUIT, if that has ended the command. A shell goes on with its
+    /// loop after a status of 130, which the command may have meant, and stops after a death by
+    /// signal.
     pub(super) fn die_of_interrupt(&self) {
         if let Self::Signalled(signal) = self
             && [Signal::INT, Signal::QUIT].iter().any(|one| one.as_raw() == i32::from(*signal))
@@ -59,8 +61,8 @@ impl End {
         }
     }
 
-    /// The answer to keep. A command that was ended from outside gave none, whatever it wrote; one
-    /// that failed did if failures are to be kept.
+    /// Returns the answer to keep. A command that was ended from outside has none, whatever it
+    /// wrote. A command that failed has one if failures are to be kept.
     pub(super) fn kept(&self, recording: Recording, failures: bool) -> Result<Answer, Unkept> {
         match self {
             Self::Exited(status) if *status == 0 || failures => {
@@ -93,14 +95,14 @@ impl fmt::Display for End {
     }
 }
 
-/// Why an answer is not kept: what the load of one that is not to be kept fails with.
+/// The reason why an answer is not kept, and the error of a load whose answer is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unkept {
     /// The command failed.
     Failed,
     /// Its output is not whole.
     Gap(Gap),
-    /// The command has not run: another process has just run it in vain, or the answer is gone.
+    /// The command was not run: another process has just run it in vain, or the answer is gone.
     Resting,
 }
 

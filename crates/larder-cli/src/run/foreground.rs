@@ -1,4 +1,4 @@
-//! `larder run` as its caller sees it.
+//! The part of `larder run` that its caller waits for.
 
 use std::io::{self, Read as _};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::run::load::{Own, loader, run_uncached};
 use crate::run::recording::Gap;
 use crate::run::{Run, key, refresh};
 
-/// Runs or replays; the exit code.
+/// Runs or replays the command. Returns the exit code.
 pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
     let prepared = stdin(run).and_then(|stdin| Ok((stdin, runtime()?)));
     let (stdin, runtime) = match prepared {
@@ -35,12 +35,12 @@ pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
             }
         }
     });
-    // Nothing is left to be done; a thread that writes to a pipe which nobody reads may be there.
+    // The work is done. A thread may still be writing to a pipe that nobody reads.
     runtime.shutdown_background();
     code
 }
 
-/// What the command is to read.
+/// Returns the command's input.
 pub(super) fn stdin(run: &Run) -> io::Result<Option<Bytes>> {
     if !run.stdin {
         return Ok(None);
@@ -50,12 +50,12 @@ pub(super) fn stdin(run: &Run) -> io::Result<Option<Bytes>> {
     Ok(Some(content.into()))
 }
 
-/// A runtime on this thread.
+/// Returns a runtime on this thread.
 pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// The key, and the store that is asked for it.
+/// Returns the key, and the answers of the store.
 pub(super) fn open(
     run: &Run,
     url: Option<&str>,
@@ -78,7 +78,7 @@ impl Foreground<'_> {
     async fn answer(&self) -> u8 {
         match self.answers.look(&self.key).await {
             Ok(Some(kept)) => self.replay_kept(&kept).await,
-            // What keeps it from being read is told when the load meets it.
+            // An error of this read is reported if the load meets it.
             Ok(None) | Err(_) => self.load().await,
         }
     }
@@ -93,7 +93,7 @@ impl Foreground<'_> {
         replay(&kept.answer)
     }
 
-    /// Has the answer made anew, unless that failed a moment ago.
+    /// Starts a refresh of the answer, unless one failed a moment ago.
     async fn refresh(&self) {
         if let Some((status, age)) = self.answers.last_failure(&self.key).await {
             self.verbose(&format!("its refresh failed with status {status}, {} ago", span(age)));
@@ -113,7 +113,7 @@ impl Foreground<'_> {
         let limit = self.run.timeout.unwrap_or(Duration::MAX);
         let answered = match tokio::time::timeout(limit, &mut load).await {
             Ok(answered) => answered,
-            // The command's own timeout ends it.
+            // The command's own timeout ends the load.
             Err(_) if own.has_begun() => load.await,
             Err(_) => {
                 self.verbose("another process took longer than the timeout");
@@ -155,7 +155,7 @@ impl Foreground<'_> {
             },
         }
         self.answers.tidy().await;
-        // The load's lease goes before this process does, or others would wait for it.
+        // The load's lease must go before this process ends, or other processes would wait for it.
         let _ = self.answers.cache.close().await;
         told(self.run, end)
     }
@@ -167,7 +167,7 @@ impl Foreground<'_> {
     }
 }
 
-/// The exit code of a command that was run here, and a remark if it could not be run.
+/// Returns the exit code of a command that was run here. Prints a remark if it could not be run.
 fn told(run: &Run, end: &End) -> u8 {
     if let End::Unwritten(error) = end {
         remark(&format!("stdout: {error}"));

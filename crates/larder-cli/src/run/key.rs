@@ -1,7 +1,7 @@
-//! What an answer depends on, as a key.
+//! The key of a run: everything that the answer depends on.
 //!
-//! All of it goes into one digest, each part behind its length, so that no two commands share a key
-//! by the way their parts meet. Values of the environment are never in clear anywhere.
+//! All parts go into one digest, each behind its length, so that no two commands share a key by the
+//! way their parts meet. Values of the environment are never in clear anywhere.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,7 +11,7 @@ use blake3::Hasher;
 
 use crate::run::Run;
 
-/// The key of a run: the one that was given, or a digest of what the answer depends on.
+/// Returns the key of a run: the given one, or a digest of everything the answer depends on.
 ///
 /// # Errors
 /// If the working directory counts and has no name any more.
@@ -44,7 +44,7 @@ pub(super) fn of(run: &Run, stdin: Option<&[u8]>) -> io::Result<String> {
     Ok(digest.0.finalize().to_hex().to_string())
 }
 
-/// A digest of parts that cannot run into each other.
+/// A digest of parts, which cannot run into each other.
 struct Digest(Hasher);
 
 impl Digest {

@@ -1,4 +1,4 @@
-//! Asking for an answer: of all processes that want it at once one runs the command.
+//! A request for an answer: of all processes that want it at once, one runs the command.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::run::child::{self, Ran, Task};
 use crate::run::echo::Echo;
 use crate::run::end::{End, Unkept};
 
-/// What became of the command, if it was this process that ran it.
+/// The end of the command, if this process ran it.
 #[derive(Clone, Default)]
 pub(super) struct Own(Arc<Mutex<Progress>>);
 
@@ -24,12 +24,12 @@ enum Progress {
 }
 
 impl Own {
-    /// Whether the command runs or has run here.
+    /// True if the command runs or has run here.
     pub(super) fn has_begun(&self) -> bool {
         !matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Progress::NotBegun)
     }
 
-    /// How it ended, and why its answer is not to be kept.
+    /// Returns the end of the command, and the reason why its answer is not kept.
     pub(super) fn take(&self) -> Option<(End, Option<Unkept>)> {
         let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::take(&mut *progress) {
@@ -43,7 +43,7 @@ impl Own {
     }
 }
 
-/// A loader that runs the command, and tells `own` how it went.
+/// Returns a loader that runs the command, and reports its end to `own`.
 pub(super) fn loader(
     run: &Run,
     stdin: Option<Bytes>,
@@ -63,7 +63,7 @@ pub(super) fn loader(
     }
 }
 
-/// Runs the command without keeping anything.
+/// Runs the command and keeps nothing.
 pub(super) async fn run_uncached(run: &Run, stdin: Option<Bytes>) -> End {
     let task = Task { max_output: 0, ..task(run, stdin, Echo::Live) };
     let Ran { end, unwritten, .. } = child::run(task).await;

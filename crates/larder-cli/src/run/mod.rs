@@ -93,7 +93,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The same run, with what it leaves open as the target says it, or else by default.
+    /// Returns this run with the target's settings, or defaults, where the arguments leave them
+    /// open.
     pub(crate) fn over(self, target: &Target) -> Self {
         let namespace = self.namespace.or_else(|| target.namespace.clone());
         Self {
@@ -104,7 +105,7 @@ impl Run {
         }
     }
 
-    /// How long an answer is fresh, [`NEVER`] for ever.
+    /// Returns the time for which an answer is fresh, [`NEVER`] for ever.
     fn ttl(&self) -> Duration {
         length(self.ttl.unwrap_or(TTL))
     }
@@ -113,13 +114,13 @@ impl Run {
         self.grace.unwrap_or_default()
     }
 
-    /// The namespace of kept answers.
+    /// Returns the namespace of kept answers.
     fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or(NAMESPACE)
     }
 }
 
-/// How long this is; [`NEVER`] without end.
+/// Returns the length of a life; [`NEVER`] without end.
 fn length(ttl: Ttl) -> Duration {
     if let Ttl::For(length) = ttl { length } else { NEVER }
 }

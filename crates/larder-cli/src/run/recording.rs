@@ -1,32 +1,32 @@
-//! What a command writes while it runs, up to a limit.
+//! The recording of a running command's output, up to a limit.
 
 use crate::run::answer::{Answer, Stream};
 
-/// The answer of a command that still runs.
+/// The answer, so far, of a command that still runs.
 pub(super) struct Recording {
     chunks: Vec<(Stream, u64)>,
     bytes: Vec<u8>,
     limit: u64,
-    /// Why it is not whole.
+    /// The reason why the recording is not whole.
     gap: Option<Gap>,
 }
 
-/// Why a recording is not whole.
+/// The reason why a recording is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
-    /// There was more than is kept.
+    /// The output is longer than the limit.
     TooLong,
-    /// Nobody read it to the end, so neither did we.
+    /// The caller did not read the output to its end, so we did not either.
     Unread,
 }
 
 impl Recording {
-    /// Records at most this many bytes.
+    /// Returns an empty recording of at most this many bytes.
     pub(super) fn new(limit: u64) -> Self {
         Self { chunks: Vec::new(), bytes: Vec::new(), limit, gap: None }
     }
 
-    /// Adds what arrived on a stream.
+    /// Adds bytes that arrived on a stream.
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
         if self.gap.is_some() {
             return;
@@ -37,20 +37,20 @@ impl Recording {
             Some((last, total)) if *last == stream => *total += length,
             _ => self.chunks.push((stream, length)),
         }
-        // A change of stream costs room as well: no command may write a list without end.
+        // A change of stream takes room as well, so that no command makes the list endless.
         let turns = (self.chunks.len() as u64 - 1) * TURN_BYTES;
         if self.bytes.len() as u64 + turns > self.limit {
             self.leave_out(Gap::TooLong);
         }
     }
 
-    /// Notes that it is not whole, and keeps no more of it.
+    /// Notes that the recording is not whole, and keeps no more of it.
     pub(super) fn leave_out(&mut self, gap: Gap) {
         self.gap.get_or_insert(gap);
         (self.chunks, self.bytes) = (Vec::new(), Vec::new());
     }
 
-    /// The answer with this status, if it is whole.
+    /// Returns the answer with this status, if the recording is whole.
     pub(super) fn finish(self, status: u8) -> Result<Answer, Gap> {
         match self.gap {
             Some(gap) => Err(gap),
@@ -59,7 +59,7 @@ impl Recording {
     }
 }
 
-/// What a change of stream counts for.
+/// The bytes that a change of stream counts for.
 const TURN_BYTES: u64 = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Making an answer anew behind the caller's back, in a process that outlives it.
+//! The refresh of an answer behind the caller's back, in a process that outlives the caller.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
@@ -20,16 +20,17 @@ use crate::run::foreground::{open, runtime, stdin};
 use crate::run::load::{Own, loader};
 use crate::run::{Run, arguments};
 
-/// The hidden sub-command.
+/// The name of the hidden sub-command.
 pub(crate) const COMMAND: &str = "__refresh";
 
 /// Starts the refresh and does not wait for it.
 ///
-/// It is this program again, in a process group of its own, which an interrupt from the terminal
-/// does not reach. It has none of our streams: whoever reads them to the end would wait for it.
+/// The refresh is this program again, in a process group of its own, which an interrupt from the
+/// terminal does not reach. It has none of our streams: a program that reads those to the end would
+/// wait for it.
 pub(super) fn start(run: &Run, url: Option<&str>, input: Option<&[u8]>) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
-    // What came from the environment is there for the refresh as well.
+    // A URL from the environment is in the refresh's environment as well.
     if let Some(url) =
         url.filter(|&url| std::env::var_os("LARDER_URL").is_none_or(|own| own != url))
     {
@@ -44,7 +45,7 @@ pub(super) fn start(run: &Run, url: Option<&str>, input: Option<&[u8]>) -> io::R
     command.spawn().map(drop)
 }
 
-/// Refreshes, in the process that was started for it; the exit code, which nobody sees.
+/// Refreshes, in the process that was started for it. Returns the exit code, which nobody sees.
 pub(crate) fn execute(run: &Run, url: Option<&str>) -> u8 {
     let Ok((stdin, runtime)) = stdin(run).and_then(|stdin| Ok((stdin, runtime()?))) else {
         return OWN_FAILURE;
@@ -59,8 +60,8 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
     if standing(run, &answers, &key).await? != RefreshState::Due {
         return Ok(());
     }
-    // Stores of their own: one has no copies of what this one has looked at; to close the other is
-    // to wait for the end of the load.
+    // Each has a store of its own. The one that judges has no copies of records that this one has
+    // read, and closing the one that loads waits for the end of the load.
     let (_, judging) = open(run, url, stdin.as_deref())?;
     let (_, loading) = open(run, url, stdin.as_deref())?;
     let loader = make_anew(run, stdin, key.clone(), judging);
@@ -70,13 +71,13 @@ async fn refresh(run: &Run, url: Option<&str>, stdin: Option<Bytes>) -> Result<(
     Ok(())
 }
 
-/// How an answer that was found to be due stands by now.
+/// The present state of an answer that was found to be due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RefreshState {
     Due,
-    /// Another process has made it anew.
+    /// Another process has refreshed it.
     Fresh,
-    /// Another process has failed to, or the answer is gone.
+    /// Another process has failed to refresh it, or the answer is gone.
     Resting,
 }
 
@@ -89,11 +90,11 @@ async fn standing(run: &Run, answers: &Answers, key: &str) -> Result<RefreshStat
     Ok(if kept.life != Life::Fresh || is_aged { RefreshState::Due } else { RefreshState::Fresh })
 }
 
-/// A loader that runs the command, and notes how it went.
+/// Returns a loader that runs the command, and notes its end.
 ///
-/// Of all processes that find the answer due, one at a time comes to run it: the load's lease keeps
-/// the others away. One that comes after another's end finds out here, and leaves the answer that the
-/// other has made a moment ago as it is.
+/// Of all processes that find the answer due, one at a time comes to run the loader: the load's
+/// lease keeps the others away. A process that comes after another's end finds out here, and leaves
+/// the answer alone that the other has just made.
 fn make_anew(
     run: &Run,
     stdin: Option<Bytes>,
@@ -121,7 +122,7 @@ fn make_anew(
 /// The future of such a loader.
 type BoxLoaded = Pin<Box<dyn Future<Output = std::result::Result<Loaded<Answer>, Unkept>> + Send>>;
 
-/// A file with this content and no name, which only who has it open can read.
+/// Creates a file with this content and no name, which only the process that has it open can read.
 fn unnamed_file(content: &[u8]) -> io::Result<File> {
     let path = std::env::temp_dir().join(format!("larder-stdin-{}", Version::next()));
     let mut file =

@@ -1,19 +1,19 @@
 //! Signals that come while a command runs.
 //!
-//! TERM, HUP, USR1 and USR2 are meant for the command, which does not get them by itself: they are
-//! passed on. INT and QUIT reach it by its group, as both stand in the foreground; here they only
-//! must not end larder before the command.
+//! TERM, HUP, USR1 and USR2 are meant for the command, which does not get them by itself, so they
+//! are passed on. INT and QUIT reach the command by its group, as both processes are in the
+//! foreground; here they only must not end larder before the command.
 
 use std::task::{Context, Poll};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{Signal as Received, SignalKind, signal};
 
-/// The signals that are listened to. From then on they do not end this process.
+/// The signals that this process listens to. While it listens they do not end it.
 pub(super) struct Signals(Vec<(Received, Option<Signal>)>);
 
 impl Signals {
-    /// Listens from now on. A signal that is ignored, as under `nohup`, stays so.
+    /// Starts to listen. A signal that is ignored, as under `nohup`, stays ignored.
     pub(super) fn listen() -> Self {
         let ignored = ignored();
         let wanted = [
@@ -28,7 +28,7 @@ impl Signals {
         Self(heard.filter_map(|(kind, passed)| Some((signal(kind).ok()?, passed))).collect())
     }
 
-    /// The next signal to pass on.
+    /// Returns the next signal to pass on.
     pub(super) async fn next(&mut self) -> Signal {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
@@ -45,14 +45,14 @@ impl Signals {
     }
 }
 
-/// Sends a signal to a child that has not been waited for, so that the number is still its own.
+/// Sends a signal to a child that has not been waited for, so that the process id is still its own.
 pub(super) fn send(child: Option<Pid>, signal: Signal) {
     if let Some(child) = child {
         let _ = kill_process(child, signal);
     }
 }
 
-/// The signals that this process was started to ignore, where the system tells.
+/// Returns the signals that this process was started to ignore, where the system tells.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

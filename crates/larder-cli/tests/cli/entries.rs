@@ -143,7 +143,7 @@ fn inspection_tells_state_and_life() {
     assert_eq!(bench.json("inspect a")[0]["state"], "invalidated");
 }
 
-/// Runs this over a program's cache in the namespace `shop` of the bench's store.
+/// Runs this function over a program's cache in the namespace `shop` of the bench's store.
 fn as_a_program(bench: &Bench, run: impl AsyncFnOnce(&Cache<String, (String, u8)>)) {
     let backend = DiskBackend::open(DiskConfig::new(bench.store())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -351,7 +351,7 @@ fn a_configuration_names_store_namespace_and_lives() {
     assert_eq!(configured("get a --namespace default"), no());
     let other = format!("--url file:{} get a", bench.path("other").display());
     assert_eq!(configured(&other), no(), "the option comes first");
-    // The same by a URL as programs have it.
+    // A URL with a program's settings has the same effect.
     let url = format!("file:{}?namespace=shop&ttl=5m", store.display());
     let get = bench.larder(["get", "a", "--namespace", "shop"]).output().unwrap();
     assert_eq!(text(&get.stdout), "x");
@@ -388,7 +388,7 @@ fn a_run_obeys_the_configuration_and_the_url() {
     assert!(run("run -v --key a -- true").contains("replayed"));
     assert_eq!(bench.tell("count --namespace shop"), ok("1\n"));
     assert_eq!(bench.tell("count --namespace run"), ok("0\n"));
-    // What the options say comes first, and then the URL.
+    // The options come first, and then the URL.
     assert!(run("run -v --key b --ttl 1m -- true").contains("kept for 1m"));
     assert!(run("run -v --key a --namespace mine -- true").contains("kept for 5m"));
     assert_eq!(bench.tell("count --namespace mine"), ok("1\n"));

@@ -1,4 +1,4 @@
-//! What is in the key of a run, and what is nowhere to be read.
+//! The parts of a run's key, and the secrets that no file shows.
 
 use std::io::Write as _;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! The old answer at once, and a new one made behind.
+//! The refresh: the old answer is replayed at once, and a new one is made behind it.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ fn inside_grace_the_old_answer_comes_at_once_while_the_refresh_is_slow() {
     std::fs::write(bench.path("slow"), "").unwrap();
     pause(Duration::from_millis(300));
 
-    // As `$(larder run …)`: each is over when nobody holds its pipe any more, and the refresh does
-    // not end before all are.
+    // The call is like `$(larder run …)`: each is over when nobody holds its pipe any more, and the
+    // refresh does not end before all are.
     for _ in 0..4 {
         assert_eq!(text(&bench.run(options, &script).output().unwrap().stdout), "one");
     }
@@ -29,7 +29,7 @@ fn inside_grace_the_old_answer_comes_at_once_while_the_refresh_is_slow() {
     until("the new answer is there", || {
         bench.run(options, &script).output().unwrap().stdout == b"two"
     });
-    // Four asked, and one refreshed; the last may be due again by now.
+    // Four runs asked, and one refreshed. The last one may be due again by now.
     assert!(bench.runs() <= 3, "{}", bench.runs());
 }
 
@@ -42,7 +42,7 @@ fn the_refresh_outlives_the_shell_that_asked() {
     assert!(bench.run(options, &script).output().unwrap().status.success());
     pause(Duration::from_millis(200));
     std::fs::write(bench.path("value"), "two").unwrap();
-    // Its group is ended as that of a terminal that closes.
+    // The whole group is ended, as if its terminal were closed.
     let mut command = bench.run(options, &script);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut shell = Running::start(&mut command);
@@ -69,7 +69,7 @@ fn a_failing_refresh_keeps_the_success_and_says_so() {
         assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), "good\n"));
         text(&again.stderr).contains("failed with status 7")
     });
-    // It is not tried again at once.
+    // The refresh is not tried again at once.
     let runs = bench.runs();
     assert!(bench.run(options, &script).output().unwrap().status.success());
     pause(Duration::from_millis(300));

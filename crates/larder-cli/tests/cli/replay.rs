@@ -1,4 +1,4 @@
-//! A replay is what the run was: bytes, streams, order, status.
+//! The replay of an answer: it has the bytes, streams, order and status of the run.
 
 use std::process::Stdio;
 
@@ -193,7 +193,7 @@ fn the_output_is_seen_while_the_command_runs() {
     assert!(child.wait().unwrap().success());
 }
 
-/// What a device took none of was told as a success, and a longer output as a closed pipe.
+/// Regression: output that a device refused was reported as a success, or as a closed pipe if long.
 #[test]
 fn output_that_cannot_be_written_is_a_failure_of_larder_and_no_closed_pipe() {
     for script in ["echo hi", "seq 200000; echo end >&2"] {

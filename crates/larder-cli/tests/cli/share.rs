@@ -1,4 +1,4 @@
-//! Many processes that want one answer: one runs, the others wait; and what if the one is gone.
+//! Many processes that want one answer: one runs, the others wait, also if the one is killed.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn others_do_not_wait_for_a_failure_to_be_kept() {
     let shells: Vec<_> = (0..3).map(|_| Running::start(&mut bench.run("", &script))).collect();
     for shell in shells {
         let ended = shell.wait();
-        // A shared failure is no trouble of the store's.
+        // A shared failure is no problem of the store.
         assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(3), ""));
     }
     assert_eq!(bench.runs(), 3);
@@ -78,7 +78,7 @@ fn f22_a_stopped_runner_is_replaced_and_refused_and_still_answers() {
     let woken = first.wait();
     assert_eq!((woken.status.code(), text(&woken.stdout)), (Some(0), "old\n"));
     assert_eq!(text(&woken.stderr), "");
-    // What the woken one made was refused.
+    // The woken process's answer was refused.
     assert_eq!(text(&bench.run("", &script).output().unwrap().stdout), "new\n");
     assert_eq!(bench.runs(), 2);
 }
@@ -94,7 +94,7 @@ fn who_waits_for_another_longer_than_its_timeout_gives_up() {
     assert_eq!(bench.runs(), 1);
 }
 
-/// What a busy machine may add to the start of a process.
+/// The time that a busy machine may add to the start of a process.
 const SLACK: Duration = Duration::from_millis(1_500);
 
 #[test]
@@ -113,7 +113,7 @@ fn no_addition_is_lost_among_processes() {
     assert_eq!(bench.tell("get visits"), ok("300"));
 }
 
-/// A counter of a program that has invalidated everything was still there for the command.
+/// Regression: after a program had invalidated everything, the command still saw its counter.
 #[test]
 fn a_counter_goes_with_everything_for_programs_and_for_the_command() {
     let bench = Bench::new();

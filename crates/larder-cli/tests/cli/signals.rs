@@ -1,11 +1,11 @@
-//! Signals and time: what reaches the command, and how larder ends.
+//! Signals and timeouts: those that reach the command, and the end of larder itself.
 
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt as _;
 
 use crate::support::{Bench, Running, text, until};
 
-/// A script that says which signal it got.
+/// Returns a script that prints the signal that it got.
 fn listening(bench: &Bench, signal: &str) -> String {
     bench.counted(&format!(
         "trap 'echo {signal}; exit 9' {signal}; : > ready; while :; do sleep 0.05; done"
@@ -59,7 +59,7 @@ fn an_ignored_signal_stays_ignored() {
     let larder = env!("CARGO_BIN_EXE_larder");
     let url = format!("file:{}", bench.store().display());
     let mut shell = std::process::Command::new("sh");
-    // As under nohup.
+    // The shell ignores HUP, as under `nohup`.
     shell.args([
         "-c",
         "trap '' HUP; exec \"$0\" run --url \"$1\" -- sh -c \"$2\"",

@@ -10,7 +10,7 @@ pub(crate) use larder_test_support::pause;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A temporary folder that goes with the test: `store` in it is the cache, all else is the test's.
+/// A temporary folder that goes with the test: `store` in it is the cache, the rest is the test's.
 pub(crate) struct Bench(Folder);
 
 impl Bench {
@@ -28,7 +28,7 @@ impl Bench {
         self.path("store")
     }
 
-    /// `larder` over this bench's store, in its folder, with nothing on stdin.
+    /// Returns `larder` over this bench's store, in its folder, with nothing on stdin.
     pub(crate) fn larder<A: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -40,24 +40,24 @@ impl Bench {
         command
     }
 
-    /// What `larder` answers to these words.
+    /// Returns the output of `larder` for these words.
     pub(crate) fn say(&self, words: &str) -> Output {
         self.larder(words.split_whitespace()).output().unwrap()
     }
 
-    /// `larder run` with these options, of a script.
+    /// Returns `larder run` with these options, of a script.
     pub(crate) fn run(&self, options: &str, script: &str) -> Command {
         let mut command = self.larder(["run"]);
         command.args(options.split_whitespace()).args(["--", "sh", "-c", script]);
         command
     }
 
-    /// How often a script that calls [`counted`](Self::counted) has run.
+    /// Returns how often a script of [`counted`](Self::counted) has run.
     pub(crate) fn runs(&self) -> usize {
         fs::read(self.path("runs")).map_or(0, |runs| runs.len())
     }
 
-    /// The script, which leaves a mark when it begins.
+    /// Returns the script with a first step that counts its runs.
     pub(crate) fn counted(&self, script: &str) -> String {
         format!("printf x >> '{}'; {script}", self.path("runs").display())
     }
@@ -65,7 +65,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // A refresh that nobody waits for would make the folder anew.
+        // A refresh that nobody waits for would create the folder again.
         for _ in 0..100 {
             if !self.is_in_use() {
                 break;
@@ -76,7 +76,7 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    /// Whether a process was started over this bench's store, where the system tells.
+    /// True if a process was started over this bench's store, where the system tells.
     fn is_in_use(&self) -> bool {
         let store = self.store().into_os_string().into_encoded_bytes();
         let names_it = |process: std::io::Result<fs::DirEntry>| {
@@ -123,13 +123,13 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Time as it passes for processes.
+/// Returns the time as it passes for processes.
 #[expect(clippy::disallowed_methods, reason = "other processes pass real time")]
 pub(crate) fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// Waits until it holds; a test that waits for ever fails.
+/// Waits until the condition is true. Fails if it never is.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = now();
     while !holds() {
@@ -138,7 +138,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Whether any file below the folder holds these bytes.
+/// True if any file below the folder holds these bytes.
 pub(crate) fn is_anywhere(folder: &Path, bytes: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().any(|entry| {
         let content = fs::read(entry.unwrap().path()).unwrap();
@@ -147,13 +147,13 @@ pub(crate) fn is_anywhere(folder: &Path, bytes: &[u8]) -> bool {
 }
 
 impl Bench {
-    /// The exit code and the output.
+    /// Returns the exit code and the output.
     pub(crate) fn tell(&self, words: &str) -> (i32, String) {
         let output = self.say(words);
         (output.status.code().unwrap(), text(&output.stdout).to_owned())
     }
 
-    /// The lines of an answer in JSON.
+    /// Returns the lines of an answer in JSON.
     pub(crate) fn json(&self, words: &str) -> Vec<Value> {
         let (_, output) = self.tell(&format!("{words} --json"));
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

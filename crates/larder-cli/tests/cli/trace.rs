@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::{Bench, is_anywhere, text};
 
-/// Ten keys in a circle, a hundred times, and a secret one.
+/// Returns a trace of ten keys in a circle, a hundred times, and a secret one.
 fn circle() -> String {
     let round: Vec<String> = (0..10).map(|key| format!("user:{key}\n")).collect();
     format!("{}s3cret\n", round.concat().repeat(100))
@@ -31,7 +31,7 @@ fn each_size_has_its_hit_ratios() {
         assert!(lru <= optimum && local <= optimum, "{row}");
     }
     let ratio = |row: usize, name: &str| rows[row][name].as_f64().unwrap();
-    // One key too many is all too many for what drops the oldest.
+    // With one key more than the size, LRU misses every key.
     assert!(ratio(0, "lru").abs() < 1e-9 && ratio(0, "optimum") > 0.4);
     for name in ["local", "lru", "optimum"] {
         assert!((ratio(3, name) - 990.0 / 1_001.0).abs() < 1e-9, "{name}");
@@ -78,7 +78,7 @@ fn a_chart_takes_the_place_of_a_file_as_a_whole() {
     for name in ["Hit ratio on keys", "local tier", "LRU", "optimum"] {
         assert!(chart.contains(name), "{name}");
     }
-    // Where it cannot be put, the answer is printed, and nothing lies about.
+    // If the chart cannot be written, the answer is printed, and no temporary file stays.
     fs::create_dir(bench.path("taken")).unwrap();
     let output = bench.say("replay keys --sizes 5 --plot taken");
     assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(3), 2));
@@ -127,7 +127,7 @@ fn no_store_is_opened_and_no_key_is_shown() {
 #[test]
 fn a_format_is_believed_and_a_chart_destroys_nothing() {
     let bench = Bench::new();
-    // Latin-1, and a multiple of four bytes long: it would pass for ids.
+    // The text is Latin-1 and a multiple of four bytes long, so it could be taken for ids.
     fs::write(bench.path("keys"), b"caf\xe9\nth\xe9\ncaf\xe9\nx\n").unwrap();
     assert_eq!(bench.json("replay keys --sizes 9")[0]["keys"], 4);
     assert_eq!(bench.json("replay keys --sizes 9 --format lines")[0]["keys"], 3);
