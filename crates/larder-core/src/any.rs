@@ -14,7 +14,7 @@ use crate::{
 ///
 /// Cloning shares the backend. A call costs one box more than the backend's own.
 ///
-/// It is a [`Backend`] itself, so a wrapper generic over `Backend` takes both.
+/// An `AnyBackend` is a [`Backend`] itself, so a wrapper generic over `Backend` takes both.
 #[derive(Clone)]
 pub struct AnyBackend(Arc<dyn DynBackend>);
 

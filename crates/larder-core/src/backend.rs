@@ -12,11 +12,11 @@ use crate::{
 pub enum Expect {
     /// No condition: the change is applied whatever record is there.
     Any,
-    /// No live record: nothing is there, or only what is dead by the store's clock.
+    /// No live record: there is none, or only one that is dead by the store's clock.
     Absent,
     /// A live record of this version, and with this token if there is one.
     ///
-    /// The token is what the same read returned; a store that has tokens checks it first.
+    /// The token is the one that the same read returned; a store that has tokens checks it first.
     Version(Version, Option<Token>),
 }
 
@@ -126,8 +126,8 @@ pub struct Page {
 /// - **Nothing is begun late.** A change whose future was dropped, as a timeout does, is not begun
 ///   later: a queue below asks whether the caller still waits at the last moment before the change,
 ///   where nobody else can change the key any more. A change that has been sent lands within
-///   [`Capabilities::settles_within`] or never. Otherwise it would undo what others were told is
-///   done.
+///   [`Capabilities::settles_within`] or never. Otherwise it would undo changes that others were
+///   told are done.
 ///
 /// Implementations write plain `async fn`s; `capabilities`, `read`, `write`, `retime` and `delete` are
 /// enough. A wrapper passes everything on, which `#[deny(clippy::missing_trait_methods)]` sees to.

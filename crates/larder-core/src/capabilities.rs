@@ -29,7 +29,7 @@ pub struct Capabilities {
     pub may_evict: bool,
     /// The longest time in which a change that was sent may still land. It counts from the moment
     /// at which the caller has gone or has been told [`Outcome::Unknown`](crate::Outcome::Unknown).
-    /// The change may land over what others have changed meanwhile. Zero for a store that puts
+    /// The change may land over changes that others have made meanwhile. Zero for a store that puts
     /// changes in order before it answers any of them.
     pub settles_within: Duration,
     /// The scope in which the store is shared: a process, a host or a network.
@@ -96,7 +96,8 @@ impl Capabilities {
         self
     }
 
-    /// Returns these capabilities with changes that may land so long after their callers have gone.
+    /// Returns these capabilities with changes that may land this long after their callers have
+    /// gone.
     #[must_use]
     pub const fn with_settles_within(mut self, duration: Duration) -> Self {
         self.settles_within = duration;

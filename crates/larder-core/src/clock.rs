@@ -110,8 +110,8 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 
     /// Returns the wall clock's time since 1970, if this clock knows it. Defaults to none.
     ///
-    /// It can be stepped in any direction, so no life is reckoned by it, but for the time that
-    /// passes between two processes: what a snapshot was not there to count.
+    /// The wall clock can be stepped in any direction, so no life is reckoned by it, except for the
+    /// time between the save of a snapshot and its restore.
     fn wall(&self) -> Option<Duration> {
         None
     }
@@ -125,7 +125,7 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Takes over a periodic sweep. The clock calls the sweep whenever time moves, until it is
     /// gone.
     ///
-    /// A manual clock answers true. The default is false: time passes by itself, and whoever owns
+    /// A manual clock answers true. The default is false: time passes by itself, and the owner of
     /// the sweep runs it from a thread.
     fn drive(&self, sweep: Weak<dyn Sweep>) -> bool {
         let _ = sweep;
@@ -133,9 +133,9 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     }
 }
 
-/// A periodic task, such as dropping what has expired.
+/// A periodic task, such as dropping dead entries.
 pub trait Sweep: Send + Sync {
-    /// Does what is due now. Called without any lock held.
+    /// Does the work that is due now. Called without any lock held.
     fn sweep(&self);
 }
 

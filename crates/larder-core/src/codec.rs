@@ -37,16 +37,16 @@ use crate::Result;
 pub trait Codec<V>: Send + Sync + 'static {
     /// The number of the format. A format of your own has one from 0x8000 to 0xBFFF.
     ///
-    /// Those below are Larder's, and so is the bit 0x4000, which says that another codec's bytes
+    /// Lower numbers are Larder's, and so is the bit 0x4000, which says that another codec's bytes
     /// are inside.
     fn id(&self) -> u16;
 
     /// The number of the values' type; zero for bytes that belong to no type.
     ///
-    /// It is kept with every record, so a value of another type under the same key is a miss, even
-    /// if its bytes would pass for one of this type. Default: a hash of the type's full name, as
-    /// [`type_name`](std::any::type_name) tells it. A type that was renamed or moved to another module is
-    /// another type: a codec of your own may give a number that stays.
+    /// The number is kept with every record, so a value of another type under the same key is a
+    /// miss, even if its bytes would pass for one of this type. Default: a hash of the type's full
+    /// name, as [`type_name`](std::any::type_name) tells it. A type that was renamed or moved to
+    /// another module is another type: a codec of your own may give a number that stays.
     fn value_type(&self) -> u32 {
         let [a, b, c, d, ..] = xxh3_64(std::any::type_name::<V>().as_bytes()).to_le_bytes();
         u32::from_le_bytes([a, b, c, d]).max(1)

@@ -184,7 +184,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// For functions that fail in reading, and are read through a cache.
+/// The conversion is for functions that fail in reading, and are read through a cache.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {

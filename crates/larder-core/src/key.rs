@@ -212,7 +212,7 @@ impl Key {
     }
 }
 
-/// The name of what is too long or odd for one.
+/// Returns the name of a key that is too long or odd to be its own name.
 fn digest(namespace: &Namespace, class: Class, named: &[u8]) -> Vec<u8> {
     let mut name = namespace.class_prefix(class);
     name.push(b'#');

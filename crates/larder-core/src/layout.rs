@@ -69,7 +69,7 @@ pub fn encode(key: &Key, record: &Record, now: StoreTime) -> Result<Bytes> {
         return Err(Error::new(ErrorKind::NoSpace, "encode", "a record holds less than 2 GiB"));
     }
     let tags: usize = header.tags.iter().map(|tag| tag.name.len() + 33).sum();
-    // Exactly: what is left over would have to be noted in a piece of memory of its own.
+    // The size is exact: spare bytes would need a piece of memory of their own to be noted.
     let tags = if header.tags.is_empty() { 0 } else { 2 + tags };
     let value_type = if header.value_type == 0 { 0 } else { 4 };
     let total = FIXED_BYTES + record.payload.len() + full_key.len() + tags + value_type;
@@ -317,7 +317,7 @@ pub fn kind_of(number: u8) -> Result<Kind> {
     })
 }
 
-/// Whole microseconds, rounded up; all ones stand for ever and are kept from finite lives.
+/// Returns whole microseconds, rounded up. All ones mean for ever, and no finite life becomes that.
 fn micros(duration: Duration) -> u64 {
     if duration == NEVER {
         return u64::MAX;
@@ -337,7 +337,7 @@ fn damaged(message: &'static str) -> Error {
     Error::new(ErrorKind::Codec, "decode", message)
 }
 
-/// What is left of the bytes to parse.
+/// The bytes that are not parsed yet.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

@@ -29,14 +29,15 @@ pub trait Opener: Send + Sync + 'static {
     /// Returns the capabilities of a URL's backend, known before it is opened.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the text is no such URL.
     fn capabilities(&self, url: &str) -> Result<Capabilities>;
 
     /// Opens the backend. The call may block for as long as opening a file takes, and leaves
     /// connecting to a server to the first call.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no such URL, and whatever keeps
-    /// the backend from being opened. Messages never hold the URL: it may have a password.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the text is no such URL, and any error
+    /// that keeps the backend from being opened. Messages never hold the URL: it may have a
+    /// password.
     fn open(&self, url: &str) -> Result<AnyBackend>;
 }

@@ -33,7 +33,7 @@ impl Version {
     #[must_use]
     pub const fn to_number(self) -> u64 {
         let whole = u128::from_be_bytes(self.0);
-        // Both halves fit: that is what the truncation is for.
+        // The number uses both halves, each cut to 64 bits.
         #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
         let number = (whole >> 64) as u64 ^ whole as u64;
         if number == 0 { 1 } else { number }
@@ -65,7 +65,7 @@ impl fmt::Debug for Version {
     }
 }
 
-/// Where the versions of one process come from.
+/// The source of the versions of one process.
 #[derive(Clone)]
 struct Source {
     pid: u32,
@@ -74,8 +74,8 @@ struct Source {
 }
 
 impl Source {
-    /// The random half and the count of the next version. A forked child would repeat its parent's
-    /// versions: a process with another id draws its own random half.
+    /// Returns the random half and the count of the next version. A forked child would repeat its
+    /// parent's versions, so a process with another id draws a random half of its own.
     fn draw(source: &mut Option<Self>, pid: u32) -> (u64, u64) {
         let source = match source {
             Some(source) if source.pid == pid => source,
@@ -87,14 +87,15 @@ impl Source {
 
     fn new(pid: u32) -> Self {
         // A thread that forked has its parent's seeds: two children that have one id after another
-        // would draw the same. A new thread asks the operating system.
+        // would draw the same random half. A new thread asks the operating system.
         let drawn = thread::Builder::new().spawn(move || random(pid)).map(JoinHandle::join);
         let random = drawn.ok().and_then(Result::ok).unwrap_or_else(|| random(pid));
         Self { pid, random, count: 0 }
     }
 }
 
-/// `RandomState` is seeded from the operating system; it saves a dependency for 64 bits.
+/// Returns 64 random bits. `RandomState` is seeded from the operating system and saves a
+/// dependency.
 fn random(pid: u32) -> u64 {
     RandomState::new().hash_one((pid, RandomState::new().hash_one(pid)))
 }
@@ -120,7 +121,7 @@ mod tests {
         let mut parent = None;
         let mut drawn = HashSet::from([Source::draw(&mut parent, 1).0]);
         for pid in [2, 3, 3] {
-            // What a child has is a copy of what its parent has.
+            // A child has a copy of its parent's source.
             let mut child = parent.clone();
             let (random, count) = Source::draw(&mut child, pid);
             assert_eq!(count, 1);

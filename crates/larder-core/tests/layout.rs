@@ -1,4 +1,4 @@
-//! The bytes of a record: what goes in comes out, and anything else is an error without harm.
+//! The bytes of a record: encoded records come back, and other bytes are an error without harm.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 
@@ -47,7 +47,7 @@ impl Random {
         Duration::from_micros(u64::try_from(self.below(below)).unwrap())
     }
 
-    /// A name that is plain, or long or odd and therefore a digest.
+    /// Returns a key whose name is plain, or long or odd and therefore a digest.
     fn key(&mut self) -> Key {
         let text = match self.below(3) {
             0 => format!("user:{}", self.next()).into_bytes(),
@@ -89,7 +89,7 @@ impl Random {
 
 const KINDS: [Kind; 4] = [Kind::Value, Kind::Absent, Kind::Lease, Kind::Counter];
 
-/// Allocations are counted for the whole process, so its tests take turns.
+/// Allocations are counted for the whole process, so the tests of this file run one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -270,7 +270,7 @@ fn what_has_no_form_is_a_typed_error() {
     assert_eq!(layout::decode(&key, &bytes, NOW).unwrap(), record);
 }
 
-/// Decodes as a plain and as a hashed key's, and bounds what that may allocate.
+/// Decodes the bytes for a plain and for a hashed key, and bounds the bytes that may be allocated.
 fn decode_within_bounds(bytes: Vec<u8>) {
     let bytes = Bytes::from(bytes);
     let plain = Key::new(&Namespace::new("shop").unwrap(), Class::Entry, b"a");
@@ -372,8 +372,8 @@ fn released() -> Vec<(Record, Key, String)> {
     ]
 }
 
-// Split where the table of the layout has its groups: what it is, version, life, cost to epoch,
-// lengths and check, payload, key, tags.
+// The bytes are split as the table of the layout is: kind, version, life, cost to epoch, lengths
+// and check, payload, key, tags.
 const VALUE: [&str; 8] = [
     "4c52440101030200",
     "11111111111111111111111111111111",

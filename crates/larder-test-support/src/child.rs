@@ -6,7 +6,7 @@ use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-/// A child process, killed when this is dropped.
+/// A child process, killed when the handle is dropped.
 ///
 /// The test program needs a test `child::processes_play_their_roles` that calls [`play_roles`].
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Child {
         Self::run(command, role, arguments, set_up)
     }
 
-    /// Starts a process whose mounts are invisible to others.
+    /// Starts a process whose mounts other processes do not see.
     pub fn start_apart(role: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("unshare");
         if !geteuid().is_root() {
@@ -57,33 +57,33 @@ impl Child {
         writeln!(self.process.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
-    /// The next line that it [tells](tell); `None` when it has ended.
+    /// Returns the next line that the child [tells](tell); `None` when it has ended.
     pub fn hear(&mut self) -> Option<String> {
         self.lines.by_ref().map_while(Result::ok).find_map(|line| {
-            // The harness does not end its own line first.
+            // The harness writes text before the mark on the same line.
             line.split_once(MARK).map(|(_, told)| told.to_owned())
         })
     }
 
-    /// Sends it a signal.
+    /// Sends the child a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// Kills it; the lines that it had told.
+    /// Kills the child. Returns the lines that it had told.
     pub fn kill(mut self) -> Vec<String> {
         let _ = self.process.kill();
         self.process.wait().unwrap();
         std::iter::from_fn(|| self.hear()).collect()
     }
 
-    /// Waits for its end; its status, and the lines that it told.
+    /// Waits for the child's end. Returns its status and the lines that it told.
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let told = std::iter::from_fn(|| self.hear()).collect();
         (self.process.wait().unwrap(), told)
     }
 
-    /// Waits for its end, which must be a success; the lines that it told.
+    /// Waits for the child's end, which must be a success. Returns the lines that it told.
     pub fn succeed(self) -> Vec<String> {
         let (status, told) = self.end();
         assert!(status.success(), "{status}: {told:?}");

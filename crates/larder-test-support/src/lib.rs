@@ -1,9 +1,9 @@
 //! Support for the tests of this workspace: temporary folders, caches over each kind of store, a
 //! snapshot sink in memory, and child processes.
 //!
-//! Crates that this one depends on have it as a dev-dependency. Their integration tests can use it.
-//! Their unit tests cannot: cargo builds the crate once more for them, and types of the two builds
-//! differ.
+//! The crates that this one depends on have it as a dev-dependency. Their integration tests can use
+//! it. Their unit tests cannot: cargo builds the crate once more for them, and types of the two
+//! builds differ.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ pub use self::told::Told;
 
 /// The READMEs of the published crates: each of their snippets is a test.
 ///
-/// They stand here because this crate may depend on all of them; between the published crates such
+/// The module is in this crate, which may depend on all of them; between the published crates such
 /// dependencies would be cycles.
 #[cfg(doctest)]
 mod readmes {

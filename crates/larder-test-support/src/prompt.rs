@@ -7,8 +7,8 @@ use larder::backend::{
 };
 use larder_testkit::block_on;
 
-/// Waits for each call where it is made. So a test that lets all tasks run until they wait knows
-/// that they wait for it, and not for a thread.
+/// Waits for each call on the caller's thread. A test that lets all tasks run until they wait then
+/// knows that no task waits for a thread of the backend.
 #[derive(Debug)]
 pub(crate) struct Prompt<B>(B);
 
@@ -65,7 +65,7 @@ impl<B: Backend> Backend for Prompt<B> {
     }
 }
 
-/// A task's budget of steps would end before a test's: it is for tasks that let others run.
+/// Waits for a call. The task's budget of steps is lifted, because it would end before a test's.
 fn now<T>(call: impl Future<Output = T>) -> T {
     block_on(tokio::task::unconstrained(call))
 }

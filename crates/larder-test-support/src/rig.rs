@@ -17,36 +17,36 @@ use crate::time::{in_time, secs};
 /// A set-up: a clock, and a store if there is one beside the memory.
 #[derive(Clone, Debug)]
 pub struct Rig {
-    /// Its name.
+    /// The name of the set-up.
     pub name: &'static str,
     /// The clock of the caches and of the store.
     pub clock: ManualClock,
     /// The store, which can be made to fail.
     pub store: Option<Faulty<AnyBackend>>,
-    /// The shortest time that the set-up tells apart.
+    /// The shortest time that the set-up can tell apart.
     pub tick: Duration,
     /// The folder of the store on disk, removed with the last clone.
     folder: Option<Arc<Folder>>,
 }
 
 impl Rig {
-    /// Memory alone.
+    /// Returns memory alone.
     pub fn memory() -> Self {
         let tick = Duration::from_nanos(1);
         Self { name: "memory", clock: ManualClock::new(), store: None, tick, folder: None }
     }
 
-    /// Memory and a store in memory.
+    /// Returns memory over a store in memory.
     pub fn shared() -> Self {
         let rig = Self { name: "memory over memory", ..Self::memory() };
         let memory = MemoryBackend::new(Arc::new(rig.clock.clone()));
         rig.over(memory)
     }
 
-    /// Memory and a store on disk.
+    /// Returns memory over a store on disk.
     pub fn disk() -> Self {
         let (mut rig, folder) = (Self::memory(), Folder::new());
-        // What a test leaks would make its folder anew to purge it.
+        // A store that a test leaks would create its folder again to purge it.
         let config = folder.config().purge_every(None);
         let disk = DiskBackend::open(config.clock(Arc::new(rig.clock.clone()))).unwrap();
         rig.name = "memory over SQLite";
@@ -55,12 +55,12 @@ impl Rig {
         rig.over(Prompt::new(disk))
     }
 
-    /// All set-ups.
+    /// Returns all set-ups.
     pub fn all() -> [Self; 3] {
         [Self::memory(), Self::shared(), Self::disk()]
     }
 
-    /// Those with a store.
+    /// Returns the set-ups with a store.
     pub fn with_store() -> [Self; 2] {
         [Self::shared(), Self::disk()]
     }
@@ -70,7 +70,8 @@ impl Rig {
         Self { store: Some(Faulty::new(AnyBackend::new(backend), clock)), ..self }
     }
 
-    /// A cache of this set-up. Each is another process to the others.
+    /// Returns the builder of a cache of this set-up. Each cache is like another process to the
+    /// others.
     pub fn builder<K, V>(&self) -> CacheBuilder<K, V>
     where
         K: CacheKey,
@@ -83,12 +84,12 @@ impl Rig {
         }
     }
 
-    /// The store; panics over memory alone.
+    /// Returns the store; panics over memory alone.
     pub fn store(&self) -> &Faulty<AnyBackend> {
         self.store.as_ref().unwrap()
     }
 
-    /// The record in the store under the key, of any kind.
+    /// Returns the record in the store under the key, of any kind.
     pub fn record(&self, key: &str) -> Option<Record> {
         block_on(self.store().inner().read_one(&entry(key))).unwrap()
     }
@@ -99,7 +100,7 @@ impl Rig {
     }
 }
 
-/// The name of a user's key in the default namespace.
+/// Returns the name of a user's key in the default namespace.
 pub fn entry(key: &str) -> Key {
     Key::new(&Namespace::new("larder").unwrap(), Class::Entry, key.as_bytes())
 }
@@ -125,7 +126,7 @@ pub fn on(rig: Rig, body: &impl AsyncFn(Rig)) {
     let name = rig.name;
     runtime.block_on(in_time(body(rig)));
     if std::env::var_os("LARDER_CONTRACT").is_some() {
-        // For `cargo xtask test contract`, which shows where each row has run.
+        // The line is for `cargo xtask test contract`, which shows where each row has run.
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         println!("contract: {test} on {name}");
     }

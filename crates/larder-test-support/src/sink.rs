@@ -1,4 +1,4 @@
-//! A sink in memory, as a user would write one; it can be made to fail.
+//! A sink in memory, as a user would write one. It can be made to fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use larder::Sink;
 
-/// A sink whose clones share what it keeps.
+/// A sink whose clones share their content.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySink(Arc<Mutex<Kept>>);
 
@@ -21,28 +21,28 @@ pub struct Kept {
     pub saves: usize,
     /// The most bytes that a snapshot may have.
     pub room: Option<usize>,
-    /// Whether appending and removing fail.
+    /// True if appending and removing fail.
     pub is_stuck: bool,
 }
 
 impl MemorySink {
-    /// A sink with a copy of the content, as a killed process leaves it.
+    /// Returns a sink with a copy of the content, as a killed process leaves it.
     #[must_use]
     pub fn left(&self) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 
-    /// Reads or changes what it keeps.
+    /// Reads or changes the content.
     pub fn change<R>(&self, change: impl FnOnce(&mut Kept) -> R) -> R {
         change(&mut self.0.lock().unwrap())
     }
 
-    /// The bytes of the last snapshot; panics if there is none.
+    /// Returns the bytes of the last snapshot; panics if there is none.
     pub fn bytes(&self) -> Vec<u8> {
         self.change(|kept| kept.snapshot.clone()).unwrap()
     }
 
-    /// A sink that keeps these bytes and no log.
+    /// Returns a sink with these bytes and no log.
     pub fn with(bytes: &[u8]) -> Self {
         let sink = Self::default();
         sink.change(|kept| kept.snapshot = Some(bytes.to_vec()));

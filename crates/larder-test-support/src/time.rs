@@ -1,13 +1,13 @@
-//! Real time, and the turns of a runtime.
+//! Real time, and the steps of a runtime.
 
 use std::time::{Duration, Instant};
 
-/// So many seconds.
+/// Returns this many seconds.
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Turns a hang into a failure.
+/// Waits for a future that must end in time: a hang becomes a failure.
 pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(secs(60), future).await.expect("it hangs")
 }
@@ -19,7 +19,7 @@ pub async fn settle() {
     }
 }
 
-/// Lets other processes run for so long.
+/// Lets other processes run for this long.
 #[expect(clippy::disallowed_methods, reason = "other processes run on in real time")]
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
@@ -36,7 +36,7 @@ impl Watch {
         Self(Instant::now())
     }
 
-    /// The time since the start.
+    /// Returns the time since the start.
     pub fn passed(&self) -> Duration {
         self.0.elapsed()
     }

@@ -9,13 +9,13 @@ use larder::Event;
 pub struct Told(Arc<Mutex<Vec<Event>>>);
 
 impl Told {
-    /// The observer that fills it.
+    /// Returns the observer that fills the log.
     pub fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
         let told = self.clone();
         move |event| told.0.lock().unwrap().push(event.clone())
     }
 
-    /// The number of events for which this holds.
+    /// Returns the number of events for which this is true.
     pub fn count(&self, is_meant: impl Fn(&Event) -> bool) -> usize {
         self.0.lock().unwrap().iter().filter(|event| is_meant(event)).count()
     }

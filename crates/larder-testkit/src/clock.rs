@@ -39,7 +39,7 @@ struct State {
     sweeps: Vec<Weak<dyn Sweep>>,
 }
 
-/// Where a sleeper stands in the queue: by deadline, then by arrival.
+/// The place of a sleeper in the queue: by deadline, then by arrival.
 type Place = (Timestamp, u64);
 
 impl ManualClock {
@@ -83,7 +83,7 @@ impl ManualClock {
         self.lock().sleepers.len()
     }
 
-    /// Waits until at least so many sleeps have been polled. A timeout is armed by then.
+    /// Waits until at least this many sleeps have been polled. A timeout is armed by then.
     pub async fn until_sleepers(&self, count: usize) {
         future::poll_fn(|cx| {
             let mut state = self.lock();
@@ -96,7 +96,7 @@ impl ManualClock {
         .await;
     }
 
-    /// Wakers and sweeps run code that may ask this clock: the lock is gone by then.
+    /// Wakes and sweeps without the lock, because wakers and sweeps may ask this clock.
     fn wake(mut state: MutexGuard<'_, State>) {
         let later = match state.now.as_nanos().checked_add(1) {
             Some(next) => state.sleepers.split_off(&(Timestamp::from_nanos(next), 0)),

@@ -1,4 +1,4 @@
-//! The suite bites: each broken store is caught by the case that states the rule it breaks.
+//! The suite finds faults: each broken store is caught by the case of the rule that it breaks.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -16,8 +16,8 @@ mod toy;
 
 use toy::{Flaw, Toy};
 
-/// No conditions, no scan, at most 1,000 bytes, lives in whole seconds, and none of the calls that a
-/// store may do without.
+/// A store without conditions or scans. It takes at most 1,000 bytes and lives in whole seconds,
+/// and supports none of the optional calls.
 struct Modest(Toy);
 
 impl Modest {
@@ -73,7 +73,7 @@ impl Backend for Modest {
     }
 }
 
-/// The time is moved, and yet the suite is told that it passes by itself.
+/// An environment that moves the time, and tells the suite that time passes by itself.
 struct Vague(ManualEnv);
 
 impl Env for Vague {

@@ -1,4 +1,4 @@
-//! Why a trace cannot be read.
+//! The errors of reading a trace.
 
 use std::fmt;
 use std::io;
@@ -6,25 +6,25 @@ use std::io;
 /// The result of reading a trace.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a trace cannot be read.
+/// The reason why a trace cannot be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// It cannot be opened, read or unpacked.
+    /// The trace cannot be opened, read or unpacked.
     Unreadable(io::Error),
-    /// It holds no access.
+    /// The trace holds no access.
     Empty,
-    /// It ends in the middle of an id: its length is no multiple of 4.
+    /// The trace ends in the middle of an id: its length is no multiple of 4.
     Torn {
         /// The length, unpacked.
         bytes: u64,
     },
-    /// A line is longer than any key: it is no text of one key a line.
+    /// A line is longer than any key, so the file is no text of one key a line.
     LongLine {
         /// The number of the line, from 1.
         line: u64,
     },
-    /// It holds more than [`MAX_ACCESSES`](crate::MAX_ACCESSES).
+    /// The trace holds more than [`MAX_ACCESSES`](crate::MAX_ACCESSES).
     TooLong,
 }
 

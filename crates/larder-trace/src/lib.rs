@@ -1,8 +1,8 @@
-//! What would a cache have held? Access traces, and what replays them.
+//! Access traces, and caches to replay them through: which hits would a cache have had?
 //!
-//! - [`Trace`]: which key was asked for, one after the other; recorded or [`synthetic`].
+//! - [`Trace`]: the keys that were asked for, one after the other; recorded or [`synthetic`].
 //! - [`Policy`] and [`hits`]: any cache that a trace is replayed through; [`Lru`] is one.
-//! - [`optimum`] and [`optima`]: what no cache of that size can beat.
+//! - [`optimum`] and [`optima`]: the most hits that any cache of that size can have.
 //! - [`chart`]: pictures of the result, as SVG.
 //!
 //! ```
@@ -13,7 +13,7 @@
 //! assert!(optimum(&trace, 50) > 4_800);
 //! ```
 //!
-//! Nothing here knows Larder: the crate measures any cache.
+//! The crate knows nothing of Larder: it measures any cache.
 
 mod error;
 mod trace;

@@ -7,17 +7,18 @@ use lru::LruCache;
 
 use crate::policy::Policy;
 
-/// Keeps what was asked for last, and nothing at capacity 0.
+/// A cache of the ids that were asked for last. At capacity 0 it keeps nothing.
 pub struct Lru {
     ids: LruCache<u32, (), RandomState>,
     capacity: usize,
 }
 
 impl Lru {
-    /// An empty one for so many ids.
+    /// Returns an empty cache for this many ids.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        // Bounded here, not there: a bound there is memory taken at once.
+        // The bound is kept here, because `LruCache` would take the memory for its own bound at
+        // once.
         Self { ids: LruCache::unbounded_with_hasher(RandomState::default()), capacity }
     }
 }

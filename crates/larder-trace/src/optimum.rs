@@ -1,35 +1,35 @@
-//! What no cache can beat.
+//! The most hits that any cache can have.
 //!
 //! L. A. Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
-//! Journal 5 (2), 1966: drop what is asked for again last. A newcomer may be that one, as it may
-//! for policies that refuse.
+//! Journal 5 (2), 1966: drop the key that is asked for again last. The key of the present access
+//! may be that one: other policies, too, may refuse a new key.
 //!
-//! The keys that are kept are known by the access that asks for them next. No two have the same,
-//! so a heap of these accesses is all there is; those that lie behind sink and are swept out.
+//! A kept key is known by the access that asks for it next. No two keys have the same one, so a
+//! heap of these accesses is enough; accesses in the past sink in it and are swept out.
 
 use std::collections::BinaryHeap;
 
 use crate::policy::TOLD_EVERY;
 use crate::trace::Trace;
 
-/// The most hits that a cache of so many ids can have on a trace.
+/// Returns the most hits that a cache of this many ids can have on a trace.
 ///
-/// Exact. It takes n log n for n accesses.
+/// The number is exact. For n accesses it takes time in proportion to n log n.
 #[must_use]
 pub fn optimum(trace: &Trace, capacity: usize) -> u64 {
     Next::new(trace).hits(capacity, &mut |_| ())
 }
 
-/// The [`optimum`] at each of some capacities.
+/// Returns the [`optimum`] at each of some capacities.
 ///
-/// `progress` is told now and then how many more accesses are done; the sum is all of them, once
-/// for each capacity.
+/// `progress` is called now and then with the number of accesses that are done since its last call.
+/// The sum is all accesses, once for each capacity.
 pub fn optima(trace: &Trace, capacities: &[usize], progress: &mut dyn FnMut(usize)) -> Vec<u64> {
     let next = Next::new(trace);
     capacities.iter().map(|capacity| next.hits(*capacity, progress)).collect()
 }
 
-/// For each access, the one that asks for the same key next, or [`NEVER`].
+/// For each access the next one that asks for the same key, or [`NEVER`].
 struct Next(Vec<u32>);
 
 impl Next {
@@ -37,7 +37,7 @@ impl Next {
         let mut latest = vec![NEVER; trace.distinct() as usize];
         let mut next = vec![NEVER; trace.ids().len()];
         let accesses = next.iter_mut().zip(trace.ids());
-        // As many as there are: a trace has no more accesses than 32 bits can number.
+        // Every access has a number: a trace has no more accesses than 32 bits can number.
         let numbers = (0..u32::try_from(accesses.len()).unwrap_or(NEVER)).rev();
         for ((next, id), access) in accesses.rev().zip(numbers) {
             if let Some(latest) = latest.get_mut(*id as usize) {
@@ -65,7 +65,7 @@ impl Next {
 
 /// The accesses that will be hits, as far as is known.
 struct Kept {
-    /// For each access, whether it is kept for.
+    /// For each access, true if its key is kept until then.
     awaited: Vec<bool>,
     count: usize,
     latest_first: BinaryHeap<u32>,
@@ -78,14 +78,15 @@ impl Kept {
         Self { awaited, count: 0, latest_first: BinaryHeap::new(), capacity }
     }
 
-    /// Whether this access is a hit. It is then asked for no more.
+    /// True if this access is a hit. Its key is then no longer kept for it.
     fn take(&mut self, access: u32) -> bool {
         let is_hit = self.set(access, false);
         self.count -= usize::from(is_hit);
         is_hit
     }
 
-    /// Keeps what is asked for next at `next`, or what comes before all others.
+    /// Keeps the key whose next access is `next`. Beyond the capacity, drops the key whose next
+    /// access is latest.
     fn put(&mut self, next: u32, now: u32) {
         self.latest_first.push(next);
         self.set(next, true);
@@ -101,7 +102,7 @@ impl Kept {
         }
     }
 
-    /// Sets whether it is kept; whether it was.
+    /// Sets whether a key is kept for this access. True if one was before.
     fn set(&mut self, access: u32, is_kept: bool) -> bool {
         let place = self.awaited.get_mut(access as usize);
         place.is_some_and(|place| std::mem::replace(place, is_kept))
@@ -109,5 +110,5 @@ impl Kept {
 }
 
 const NEVER: u32 = u32::MAX;
-/// A heap that is smaller than twice this is not worth sweeping.
+/// A heap that is smaller than twice this number is not worth sweeping.
 const SWEPT_FROM: usize = 1_024;

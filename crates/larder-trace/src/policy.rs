@@ -1,4 +1,4 @@
-//! What a trace is replayed through.
+//! The caches that a trace is replayed through.
 
 use crate::trace::Trace;
 
@@ -6,23 +6,24 @@ use crate::trace::Trace;
 ///
 /// A replay asks for one id after the other, from one thread.
 pub trait Policy {
-    /// Asks for an id, and puts it if it was not there. Whether it was.
+    /// Asks for an id, and puts it if it is not there. Returns true if it was there.
     ///
-    /// A policy may refuse what is put: it is the next access that tells.
+    /// A policy may refuse an id that is put: the next access shows it.
     fn access(&mut self, id: u32) -> bool;
 
-    /// How many ids it holds now.
+    /// Returns the number of ids that the cache holds now.
     fn len(&self) -> usize;
 
-    /// Whether it holds none.
+    /// Returns true if the cache holds no id.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Replays a trace; how many accesses were hits.
+/// Replays a trace. Returns the number of hits.
 ///
-/// `progress` is told now and then how many more accesses are done; the sum is all of them.
+/// `progress` is called now and then with the number of accesses done since its last call; the sum
+/// is all of them.
 pub fn hits(trace: &Trace, policy: &mut dyn Policy, progress: &mut dyn FnMut(usize)) -> u64 {
     let mut hits = 0;
     for ids in trace.ids().chunks(TOLD_EVERY) {
@@ -34,5 +35,5 @@ pub fn hits(trace: &Trace, policy: &mut dyn Policy, progress: &mut dyn FnMut(usi
     hits
 }
 
-/// Accesses between two words on progress: a few milliseconds.
+/// The accesses between two reports of progress: a few milliseconds.
 pub(crate) const TOLD_EVERY: usize = 1 << 15;

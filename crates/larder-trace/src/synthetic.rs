@@ -1,25 +1,27 @@
-//! Traces that are made: the same arguments make the same trace.
+//! Synthetic traces. The same arguments make the same trace.
 
 use fastrand::Rng;
 
 use crate::trace::Trace;
 
-/// Keys asked for in a circle. A cache that drops the oldest has no hit while one key is too many.
+/// Makes keys in a circle. A cache that drops the oldest has no hit while one key is too many.
 #[must_use]
 pub fn cycle(keys: u32, accesses: usize) -> Trace {
     Trace::from_keys((0..keys).cycle().take(accesses))
 }
 
-/// Keys drawn by Zipf's law: the n-th is asked for in proportion to `n` to the power `-exponent`.
+/// Draws keys by Zipf's law: the n-th is asked for in proportion to `n` to the power `-exponent`.
 ///
-/// Web and database traces have exponents of 0.6 to 1.1; 0 is even. What is not finite counts as 0.
+/// Web and database traces have exponents of 0.6 to 1.1; 0 is even. An exponent that is not finite
+/// counts as 0.
 #[must_use]
 pub fn zipf(exponent: f64, keys: u32, accesses: usize, seed: u64) -> Trace {
     let mut ranks = Ranks::new(exponent, keys, seed);
     Trace::from_keys((0..accesses).map_while(|_| ranks.draw()))
 }
 
-/// [`zipf`], where every second stretch of `stretch` accesses is a scan over keys that never return.
+/// Like [`zipf`], but every second stretch of `stretch` accesses is a scan over keys that never
+/// return.
 #[must_use]
 pub fn scans(exponent: f64, keys: u32, stretch: usize, accesses: usize, seed: u64) -> Trace {
     let mut ranks = Ranks::new(exponent, keys, seed);
@@ -30,9 +32,9 @@ pub fn scans(exponent: f64, keys: u32, stretch: usize, accesses: usize, seed: u6
     Trace::from_keys((0..accesses).map_while(access))
 }
 
-/// [`zipf`], where after every `stretch` accesses half of the keys make room for new ones.
+/// Like [`zipf`], but after every `stretch` accesses half of the keys are replaced by new ones.
 ///
-/// The new ones come behind those that stay: what was asked for most is then gone.
+/// The new ones come behind those that stay: the keys that were asked for most are then gone.
 #[must_use]
 pub fn shifting(exponent: f64, keys: u32, stretch: usize, accesses: usize, seed: u64) -> Trace {
     let mut ranks = Ranks::new(exponent, keys, seed);
@@ -41,9 +43,9 @@ pub fn shifting(exponent: f64, keys: u32, stretch: usize, accesses: usize, seed:
     Trace::from_keys((0..accesses).map_while(access))
 }
 
-/// Draws ranks by Zipf's law.
+/// A generator of ranks by Zipf's law.
 struct Ranks {
-    /// Up to each rank, the sum of the weights.
+    /// The sum of the weights up to each rank.
     sums: Vec<f64>,
     random: Rng,
 }
@@ -58,7 +60,7 @@ impl Ranks {
         Self { sums: (1..=keys).scan(0.0, add).collect(), random: Rng::with_seed(seed) }
     }
 
-    /// None if there is no key.
+    /// Draws a rank; none if there is no key.
     fn draw(&mut self) -> Option<u64> {
         let last = self.sums.len().checked_sub(1)?;
         let point = self.random.f64() * self.sums.last()?;

@@ -1,4 +1,4 @@
-//! A trace, and reading one.
+//! A trace, and its readers.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,28 +12,29 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 
-/// Accesses at most. Each takes four bytes, and each distinct key up to a hundred while it is read.
+/// The most accesses of a trace. Each takes four bytes, and each distinct key up to a hundred while
+/// it is read.
 pub const MAX_ACCESSES: usize = 1 << 27;
 
-/// Which key was asked for, one after the other.
+/// The keys that were asked for, one after the other.
 ///
-/// Keys are ids: 0 is the first that was seen, 1 the second, without gaps.
+/// Keys are ids: 0 is the first that came, 1 the second, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     ids: Vec<u32>,
     distinct: u32,
 }
 
-/// How a trace is written down. Each may be packed by gzip, which is told by its first bytes.
+/// The format of a trace. Each may be packed by gzip, which its first bytes show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// Lines if it begins with printable UTF-8, else ids.
+    /// Lines if the trace begins with printable UTF-8, else ids.
     #[default]
     Any,
     /// 32-bit ids, the lowest byte first.
     Ids,
-    /// One key a line; empty lines are none.
+    /// One key a line. An empty line is no key.
     Lines,
 }
 
@@ -41,15 +42,16 @@ impl Trace {
     /// Reads a file in any [`Format`].
     ///
     /// # Errors
-    /// It cannot be read or unpacked, holds no access or too many, or ends within an id.
+    /// An error if the file cannot be read or unpacked, holds no access or too many, or ends within
+    /// an id.
     pub fn read(path: &Path) -> Result<Self> {
         Self::read_from(File::open(path)?, Format::Any)
     }
 
-    /// Reads to the end of what is in this format.
+    /// Reads a trace in this format to its end.
     ///
     /// # Errors
-    /// As of [`read`](Self::read).
+    /// Errors as of [`read`](Self::read).
     pub fn read_from(reader: impl Read, format: Format) -> Result<Self> {
         let (start, packed) = peeked(reader, GZIP.len())?;
         if start != GZIP {
@@ -58,7 +60,7 @@ impl Trace {
         unpacked(MultiGzDecoder::new(packed), format)
     }
 
-    /// A trace of keys of any type. Those beyond [`MAX_ACCESSES`] are left out.
+    /// Makes a trace of keys of any type. Accesses beyond [`MAX_ACCESSES`] are left out.
     pub fn from_keys<I>(keys: I) -> Self
     where
         I: IntoIterator<Item: Hash + Eq>,
@@ -70,20 +72,20 @@ impl Trace {
         numbering.trace
     }
 
-    /// The id of each access, in order.
+    /// Returns the id of each access, in order.
     #[must_use]
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// How many keys there are.
+    /// Returns the number of distinct keys.
     #[must_use]
     pub fn distinct(&self) -> u32 {
         self.distinct
     }
 }
 
-/// Gives each key its id.
+/// The numbering of keys, in the order in which they come.
 struct Numbering<K> {
     known: HashMap<K, u32, RandomState>,
     trace: Trace,
@@ -115,7 +117,7 @@ impl<K: Hash + Eq> Numbering<K> {
     }
 }
 
-/// What a reader begins with, and the reader as if nothing had been taken from it.
+/// The first bytes of a reader, and the reader as if nothing had been taken from it.
 type Peeked<R> = (Vec<u8>, Chain<Cursor<Vec<u8>>, R>);
 
 fn peeked<R: Read>(mut reader: R, length: usize) -> Result<Peeked<R>> {
@@ -135,7 +137,7 @@ fn unpacked(reader: impl Read, format: Format) -> Result<Trace> {
     }
 }
 
-/// Whether it is text that people read; the last character may be cut off.
+/// True if the bytes are text for people. The last character may be cut off.
 fn is_printable(bytes: &[u8]) -> bool {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -185,6 +187,6 @@ fn lines(mut reader: impl BufRead) -> Result<Trace> {
 }
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
-/// How much of the start says what the rest is.
+/// The bytes of the start by which the format is guessed.
 const LOOKED_AT: usize = 64 << 10;
 const MAX_LINE_BYTES: u64 = 1 << 20;

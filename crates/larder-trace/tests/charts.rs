@@ -1,4 +1,4 @@
-//! Charts are XML that shows what it was given, whatever that was.
+//! Charts are well-formed XML that shows their data, whatever the data is.
 #![expect(clippy::unwrap_used, reason = "what is no XML fails the test")]
 
 use larder_trace::chart::{Bar, BarChart, BarSeries, LineChart, Scale, Series};
@@ -34,7 +34,7 @@ fn a_line_chart_names_its_axes_and_series() {
     for text in ["Hits", "entries", "hit ratio, %", "lru", "optimum", "0", "50", "1.4"] {
         assert!(texts.iter().any(|shown| shown == text), "{text}: {texts:?}");
     }
-    // One line for each series, and one in the legend.
+    // The chart has one line for each series, and one in the legend.
     assert_eq!(count(&svg, "polyline"), 4);
     assert_eq!(count(&svg, "script"), 0);
 }
@@ -52,7 +52,7 @@ fn a_bar_chart_has_a_bar_where_something_was_measured_and_a_whisker_where_it_var
     };
     for scale in [Scale::Linear, Scale::Logarithmic] {
         let svg = BarChart { scale, ..chart.clone() }.to_svg();
-        // The paper, two in the legend, three in the data.
+        // The rectangles are the paper, two in the legend, three in the data.
         assert_eq!(count(&svg, "rect"), 6);
         let document = Document::parse(&svg).unwrap();
         let is_whisker = |node: &Node<'_, '_>| node.attribute("class") == Some("whisker");

@@ -1,4 +1,4 @@
-//! Traces as files, and files that are none.
+//! Traces as files, and files that are no traces.
 #![expect(clippy::unwrap_used, reason = "what cannot be written or read fails the test")]
 
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use larder_trace::{Error, Format, Trace};
 
-/// A file that goes with the test.
+/// A file that is removed after the test.
 struct TestFile(PathBuf);
 
 impl TestFile {

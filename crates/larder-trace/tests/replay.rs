@@ -1,11 +1,11 @@
-//! What replays agree with: plain models, and all ways of keeping.
+//! Replays agree with plain models, and the optimum with all ways of keeping.
 
 use std::collections::VecDeque;
 
 use fastrand::Rng;
 use larder_trace::{Lru, Policy, Trace, hits, optima, optimum, synthetic};
 
-/// The last is the one that was asked for last.
+/// The plain model of LRU. The last id is the one that was asked for last.
 struct NaiveLru(VecDeque<u32>, usize);
 
 impl Policy for NaiveLru {
@@ -26,7 +26,7 @@ impl Policy for NaiveLru {
     }
 }
 
-/// The most hits of all ways to keep or to drop, tried one by one.
+/// Returns the most hits of all ways to keep or to drop, tried one by one.
 fn tried(ids: &[u32], kept: &[u32], capacity: usize) -> u64 {
     let Some((id, rest)) = ids.split_first() else { return 0 };
     if kept.contains(id) {
@@ -119,7 +119,7 @@ fn a_made_trace_repeats_for_its_seed_and_is_as_described() {
     assert_eq!(synthetic::cycle(3, 7).ids(), [0, 1, 2, 0, 1, 2, 0]);
     let skewed = synthetic::zipf(1.0, 1_000, 100_000, 1);
     let most = (0..1_000).map(|id| skewed.ids().iter().filter(|seen| **seen == id).count()).max();
-    // The first of a thousand has 1 / 7.485 of all.
+    // By Zipf's law, the first of a thousand keys has 1 / 7.485 of all accesses.
     assert!((12_900..13_900).contains(&most.unwrap()), "{most:?}");
     let scans = synthetic::scans(0.9, 10, 100, 1_000, 1);
     assert_eq!(scans.distinct(), 10 + 500);

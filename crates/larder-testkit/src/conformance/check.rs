@@ -31,7 +31,7 @@ pub(super) fn version(record: &Record) -> Expect {
     Expect::Version(record.header.version, None)
 }
 
-/// What a call answers that a store may do without; none if it does.
+/// Returns the answer of a call that a store may do without; none if it does.
 #[track_caller]
 pub(super) fn if_supported<T>(answer: Result<T>) -> Option<T> {
     match answer {
@@ -54,7 +54,7 @@ pub(super) fn refused(outcome: Outcome) -> Option<Header> {
     }
 }
 
-/// Refused, by this record.
+/// Asserts that the change was refused because of this record.
 #[track_caller]
 pub(super) fn refused_by(outcome: Outcome, current: &Record) {
     let header = refused(outcome).expect("a refusal tells what is there");
@@ -64,7 +64,7 @@ pub(super) fn refused_by(outcome: Outcome, current: &Record) {
     assert_life(&header.times, &current.header.times, Duration::ZERO);
 }
 
-/// Refused, and nothing is there.
+/// Asserts that the change was refused, and that no record is there.
 #[track_caller]
 pub(super) fn refused_by_nothing(outcome: Outcome) {
     let current = refused(outcome);
@@ -79,7 +79,7 @@ pub(super) fn failed(outcome: &Outcome, kind: ErrorKind) {
     }
 }
 
-/// What was read is what was written, but for the token and the time that passed.
+/// Asserts that a read record is the written one, but for the token and the time that passed.
 #[track_caller]
 pub(super) fn same(read: &Record, written: &Record, granularity: Duration) {
     let (got, gave) = (&read.header, &written.header);
@@ -106,7 +106,7 @@ fn assert_life(got: &Times, gave: &Times, granularity: Duration) {
     assert_duration(got.kept_for, gave.kept_for, granularity);
 }
 
-/// Equal, or rounded up by less than a microsecond or the granularity.
+/// Asserts that both are equal, or rounded up by less than a microsecond or the granularity.
 #[track_caller]
 pub(super) fn assert_duration(got: Duration, gave: Duration, granularity: Duration) {
     if gave == NEVER {

@@ -54,7 +54,7 @@ pub async fn a_delete_of_that_version_is_done(trial: &Trial) {
     assert!(trial.read(&key).await.is_none());
 }
 
-/// A delete of another version is refused, with the header of what is there, which stays.
+/// A delete of another version is refused, with the header of the present record, which stays.
 pub async fn a_delete_of_another_version_is_refused(trial: &Trial) {
     let (key, record) = (trial.key("dish"), value("soup"));
     trial.put(&key, &record).await;

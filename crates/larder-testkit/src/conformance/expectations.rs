@@ -45,7 +45,7 @@ pub async fn version_is_met_with_its_token(trial: &Trial) {
     refused_by(trial.write(&key, &value("late"), Expect::exactly(&header)).await, &new);
 }
 
-/// `Version` is refused by another version, with the header of what is there.
+/// `Version` is refused by another version, with the header of the present record.
 pub async fn version_is_refused_by_another_version(trial: &Trial) {
     let (key, current) = (trial.key("dish"), value("soup"));
     trial.put(&key, &current).await;
@@ -84,7 +84,7 @@ pub async fn a_deleted_version_is_refused(trial: &Trial) {
     refused_by(trial.write(&key, &value("late"), version(&old)).await, &new);
 }
 
-/// A refusal tells the age of what is there, never too small.
+/// A refusal tells the age of the present record, never too small.
 pub async fn a_refusal_tells_the_age(trial: &Trial) {
     let (key, mut record) = (trial.key("dish"), value("soup"));
     record.header.times = Times { age: HOUR / 2, fresh_for: HOUR, kept_for: HOUR };

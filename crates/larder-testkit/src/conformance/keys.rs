@@ -98,7 +98,7 @@ pub async fn another_keys_record_counts_as_nothing(trial: &Trial) {
 pub(super) const NEIGHBOURS: [&str; 10] =
     ["a", "ab", "a*", "a?", "[a]", "a:b", "\\a", "%", "_", ""];
 
-/// All are written before the first is read, so that a clash shows.
+/// Writes all records before the first is read, so that a clash is found.
 async fn round_trip(trial: &Trial, keys: Vec<Key>) {
     let records: Vec<_> = (0..keys.len()).map(|index| value(index.to_string())).collect();
     for (key, record) in keys.iter().zip(&records) {
@@ -117,7 +117,7 @@ fn hashed(trial: &Trial) -> Key {
     trial.key("a key with spaces")
 }
 
-/// A key with the same name: as if two keys had one digest.
+/// Returns a key with the name of the hashed key, as if two keys had one digest.
 fn stranger(trial: &Trial) -> Key {
     let full = trial.key("another key with spaces").full().to_vec();
     Key::from_stored(hashed(trial).name_bytes(), Some(Bytes::from(full)))

@@ -14,7 +14,7 @@ pub async fn a_result_is_written_over_its_lease(trial: &Trial) {
     same(&trial.found(&key).await, &result, trial.granularity());
 }
 
-/// A lease that was deleted refuses its result: what was invalidated stays away.
+/// A lease that was deleted refuses its result: an invalidated key stays without a value.
 pub async fn a_deleted_lease_refuses_its_result(trial: &Trial) {
     let (key, lease) = (trial.key("dish"), Record::lease(HOUR));
     done(&trial.write(&key, &lease, Expect::Absent).await);

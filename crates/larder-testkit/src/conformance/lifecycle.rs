@@ -1,4 +1,4 @@
-//! A backend's life: what it claims, purges, dropped calls, closing.
+//! The life of a backend: capabilities, purges, dropped calls, closing.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -98,8 +98,8 @@ pub async fn a_dropped_read_leaves_no_answer_behind(trial: &Trial) {
     }
 }
 
-/// A change whose caller has gone is not begun later: what is changed after `settles_within` stays,
-/// also where another process has changed it.
+/// A change whose caller has gone is not begun later: a change after `settles_within` stays, also
+/// one of another process.
 pub async fn a_dropped_write_is_not_begun_later(trial: &Trial) {
     let (backend, other) = (trial.backend(), trial.open_again().await);
     let (keys, last) = (trial.keys(32), trial.key("last"));
@@ -119,7 +119,7 @@ pub async fn a_dropped_write_is_not_begun_later(trial: &Trial) {
         drop(calls);
         trial.pass(trial.capabilities().settles_within).await;
         other.delete(&deletes).await.iter().for_each(done);
-        // Whatever waits in the backend's queue comes before this.
+        // All jobs in the backend's queue come before this write.
         trial.put(&last, &value("last")).await;
         for (key, read) in keys.iter().zip(other.read(&keys).await) {
             assert!(matches!(read, Ok(None)), "a write came after a later delete of {key:?}");
@@ -162,7 +162,7 @@ pub async fn a_closed_backend_says_so(trial: &Trial) {
     }
 }
 
-/// Polls that many times, between which other tasks may run, and drops the future.
+/// Polls this many times, between which other tasks may run, and drops the future.
 async fn poll_and_drop(future: impl Future, polls: usize) {
     let mut future = std::pin::pin!(future);
     let mut left = polls;

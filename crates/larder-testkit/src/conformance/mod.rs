@@ -3,9 +3,9 @@
 //! [`conformance!`](crate::conformance!) makes a test of each case, so that a failure names the
 //! rule. The cases are in modules by topic; the first line of each states its rule.
 //!
-//! What a backend claims in its [`Capabilities`] chooses the cases. Each capability that is not
-//! claimed has a case of its own: asking for it must answer `Unsupported` and change nothing. A
-//! case that cannot apply prints why.
+//! The [`Capabilities`] that a backend claims choose the cases. Each capability that is not claimed
+//! has a case of its own: asking for it must answer `Unsupported` and change nothing. A case that
+//! cannot apply prints why.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -88,7 +88,7 @@ struct Case {
     run: fn(&Trial),
 }
 
-/// What a case needs of the backend or the environment.
+/// The requirement of a case on the backend or the environment.
 #[derive(Clone, Copy)]
 enum Need {
     Nothing,
@@ -101,7 +101,7 @@ enum Need {
 }
 
 impl Need {
-    /// Why the case does not apply, if it does not.
+    /// Returns the reason why the case does not apply, if it does not.
     fn lacking(self, trial: &Trial) -> Option<&'static str> {
         let Capabilities { conditional, scan, max_value_bytes, .. } = trial.capabilities();
         let (is_met, reason) = match self {

@@ -25,7 +25,7 @@ pub async fn random_operations_agree_with_a_model(trial: &Trial) {
     }
 }
 
-/// The contract for one key: what is there, and when it came.
+/// The contract for one key: the present record, and the time of its write.
 struct Slot {
     record: Record,
     written: Duration,
@@ -38,7 +38,7 @@ struct Walk<'a> {
     keys: Vec<Key>,
     now: Duration,
     slots: BTreeMap<Key, Slot>,
-    /// Versions that were there once, for expectations that come too late.
+    /// Versions of earlier records, for expectations that come too late.
     past: Vec<Version>,
 }
 
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether the outcome, which must be what the model says, is that it is done.
+    /// Checks the outcome against the model. True if the change is done.
     fn judge(&self, key: &Key, expect: &Expect, outcome: Outcome) -> bool {
         let live = self.live(key).map(|record| record.header);
         let is_met = match (expect, &live) {
@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Mostly the one that is there.
+    /// Returns a version, mostly the present one.
     fn version(&mut self, key: &Key) -> Version {
         let present = self.slots.get(key).map(|slot| slot.record.header.version);
         match self.random.below(4) {
@@ -235,7 +235,7 @@ impl<'a> Walk<'a> {
         record
     }
 
-    /// Lives of seconds only where the trial moves the time.
+    /// Returns random lives, of seconds only where the trial moves the time.
     fn times(&mut self) -> Times {
         if self.trial.resolution().is_none() || self.random.below(4) == 0 {
             return Times::new(HOUR, if self.random.below(2) == 0 { NEVER } else { 2 * HOUR });
@@ -245,7 +245,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Xorshift with a multiplication at the end: every run repeats.
+/// Xorshift with a multiplication at the end. Every run has the same numbers.
 struct Random(u64);
 
 impl Random {

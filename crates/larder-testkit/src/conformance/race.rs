@@ -33,7 +33,7 @@ pub fn one_of_eight_replacements_wins(trial: &Trial) {
     }
 }
 
-/// Of eight that take over a dead lease, one gets it.
+/// Of eight writers that take over a dead lease, one gets it.
 pub fn one_of_eight_takes_a_dead_lease(trial: &Trial) {
     let keys = trial.keys(ROUNDS);
     for key in &keys {
@@ -117,7 +117,7 @@ pub fn a_reader_never_meets_half_a_record(trial: &Trial) {
     });
 }
 
-/// One is done; each of the others is refused by that one.
+/// Checks that one attempt is done, and that each of the others is refused by that one.
 fn one_wins(attempt: impl Fn(usize) -> (Record, Outcome) + Sync) {
     let attempts = race(attempt);
     let mut winners = attempts.iter().filter(|(_, outcome)| outcome.is_done());

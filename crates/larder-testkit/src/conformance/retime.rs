@@ -31,7 +31,7 @@ pub async fn a_retimed_record_meets_its_version(trial: &Trial) {
     done(&trial.write(&key, &value("new"), version(&record)).await);
 }
 
-/// Retime refuses another version, with the header of what is there, whose life stays.
+/// Retime refuses another version, with the header of the present record, whose life stays.
 pub async fn retime_refuses_another_version(trial: &Trial) {
     let (key, record) = (trial.key("dish"), value("soup"));
     trial.put(&key, &record).await;

@@ -30,7 +30,7 @@ pub async fn a_scan_of_nothing_ends(trial: &Trial) {
     assert!(scan(trial, trial.namespace("nobody").prefix(), 10).await.is_empty());
 }
 
-/// A scan skips what was deleted and what is dead.
+/// A scan skips deleted and dead records.
 pub async fn a_scan_skips_the_deleted_and_the_dead(trial: &Trial) {
     let (kept, gone, dead) = (trial.key("kept"), trial.key("gone"), trial.key("dead"));
     trial.put(&kept, &value("soup")).await;
@@ -89,7 +89,7 @@ pub async fn a_scan_meets_what_stays_while_others_come_and_go(trial: &Trial) {
     let (mut met, mut cursor, mut page_count) = (BTreeMap::new(), None, 0_usize);
     loop {
         let page = trial.backend().scan(namespace.prefix(), cursor, 100).await.expect("a page");
-        // A cursor may be the name of what was last met: that goes, if it may.
+        // A cursor may be the name of the last record of a page: that record is deleted, if it may.
         if let Some(last) = page.records.last().filter(|last| passing.contains(&last.key)) {
             done(&trial.delete(&last.key, Expect::Any).await);
         }
@@ -120,7 +120,7 @@ pub async fn a_scan_is_unsupported(trial: &Trial) {
     assert_eq!(answer.expect_err("no scan is claimed").kind(), ErrorKind::Unsupported);
 }
 
-/// All pages of a scan.
+/// Returns the records on all pages of a scan.
 pub(super) async fn scan(trial: &Trial, prefix: &[u8], limit: usize) -> BTreeMap<Key, Header> {
     let (mut met, mut cursor) = (BTreeMap::new(), None);
     for _ in 0..50_000 {

@@ -61,7 +61,7 @@ pub async fn a_dead_version_is_refused(trial: &Trial) {
     refused_by_nothing(trial.write(&key, &value("late"), version(&record)).await);
 }
 
-/// An age is never too small: it counts what it was written with and all that passed.
+/// An age is never too small: it counts the written age and all time that passed.
 pub async fn an_age_is_never_too_small(trial: &Trial) {
     let (key, mut record) = (trial.key("dish"), value("soup"));
     record.header.times.age = MINUTE;
@@ -115,7 +115,7 @@ pub async fn short_lives_end(trial: &Trial) {
     for life in [Duration::from_nanos(1), Duration::from_micros(500), Duration::from_secs(1)] {
         let (key, record) = (trial.key(format!("{life:?}")), value_for("soup", life));
         trial.put(&key, &record).await;
-        // Gone already is right where time passes by itself.
+        // Where time passes by itself, the record may be dead already.
         if let Some(read) = trial.read(&key).await {
             assert_duration(read.header.times.kept_for, life, trial.granularity());
         }

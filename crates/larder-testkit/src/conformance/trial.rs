@@ -15,7 +15,7 @@ use crate::conformance::check::{done, value};
 ///
 /// Its methods panic where the store answers with an error, which fails the case.
 pub struct Trial {
-    // Before the environment: a driver's last breath may need its runtime.
+    // The field is before the environment: dropping a driver may need its runtime.
     backend: AnyBackend,
     env: Box<dyn Env>,
     mark: String,

@@ -29,7 +29,7 @@ pub async fn every_kind_replaces_every_other(trial: &Trial) {
     }
 }
 
-/// The same write twice is as good as once: the version was given, not made by the store.
+/// A repeated write is as good as one: the version was given, not made by the store.
 pub async fn a_repeated_write_keeps_its_version(trial: &Trial) {
     let (key, record) = (trial.key("dish"), value("soup"));
     trial.put(&key, &record).await;
@@ -48,7 +48,7 @@ pub async fn a_foreign_token_is_not_kept(trial: &Trial) {
     done(&trial.delete(&key, Expect::exactly(&header)).await);
 }
 
-/// A payload larger than claimed fails with `NoSpace`, and what was there stays.
+/// A payload larger than claimed fails with `NoSpace`, and the present record stays.
 pub async fn a_payload_beyond_the_largest_is_no_space(trial: &Trial) {
     let Some(largest) = trial.capabilities().max_value_bytes else { return };
     let (key, old) = (trial.key("dish"), value("soup"));

@@ -21,7 +21,7 @@ pub struct Call {
     pub keys: Vec<Key>,
 }
 
-/// What the handle of a test and the calls of a cache share.
+/// The state that a test's handle and a cache's calls share.
 #[derive(Default)]
 pub(super) struct Control {
     pub(super) gates: Gates,
@@ -31,7 +31,7 @@ pub(super) struct Control {
 #[derive(Default)]
 struct State {
     calls: Vec<Call>,
-    /// How many calls of each kind have begun, forgotten ones included.
+    /// The number of calls of each kind that have begun, forgotten ones included.
     begun: HashMap<Operation, usize>,
     once: HashMap<(Operation, usize), Fault>,
     every: Vec<Every>,
@@ -46,14 +46,14 @@ struct Every {
     only: Option<Meant>,
 }
 
-/// Which keys are meant.
+/// The predicate for the keys that a fault concerns.
 pub(super) type Meant = Arc<dyn Fn(&Key) -> bool + Send + Sync>;
 
 /// A fault that a call meets.
 pub(super) struct Hit {
     pub(super) call: Call,
     pub(super) fault: Fault,
-    /// For each key, whether the fault concerns it.
+    /// True for each key that the fault concerns.
     pub(super) chosen: Vec<bool>,
 }
 
@@ -79,8 +79,8 @@ impl Control {
         drop(every);
     }
 
-    /// Logs a call and finds the fault that it meets: one for this very call before standing
-    /// ones, these in the order in which they were given.
+    /// Logs a call and finds the fault that it meets. A fault for this very call comes before
+    /// standing ones, which come in the order in which they were given.
     pub(super) fn begin(&self, operation: Operation, keys: &[Key]) -> Option<Hit> {
         let call = Call { operation, keys: keys.to_vec() };
         let mut state = self.lock();
@@ -93,7 +93,7 @@ impl Control {
         }
         let every = state.every.clone();
         drop(state);
-        // The test's own predicates may use the handle: the lock is gone by now.
+        // The test's own predicates may use the handle, so the lock is released by now.
         every.into_iter().filter(|every| every.operation == operation).find_map(|every| {
             let chosen = match &every.only {
                 None => vec![true; keys.len()],
@@ -154,7 +154,7 @@ impl fmt::Debug for Control {
 }
 
 impl Hit {
-    /// The changes that the fault concerns, and the others.
+    /// Splits the changes into those that the fault concerns, and the others.
     pub(super) fn split<C: Clone>(&self, changes: &[C]) -> (Vec<C>, Vec<C>) {
         let (mut chosen, mut spared) = (Vec::new(), Vec::new());
         for (change, is_chosen) in changes.iter().zip(&self.chosen) {

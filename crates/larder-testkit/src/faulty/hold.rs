@@ -22,7 +22,7 @@ pub struct Held {
     pub keys: Vec<Key>,
 }
 
-/// All calls that are held, and who waits for there to be some.
+/// All calls that are held, and the wakers of tasks that wait for held calls.
 #[derive(Default)]
 pub(super) struct Gates(Mutex<State>);
 
@@ -34,7 +34,7 @@ struct State {
 }
 
 impl Gates {
-    /// Waits until it is released. A caller that gives up is held no longer.
+    /// Waits until the call is released. A call whose caller gives up is held no longer.
     pub(super) async fn hold(&self, call: &Call) {
         let place = self.enter(call);
         future::poll_fn(|cx| {
@@ -96,7 +96,7 @@ impl Gates {
     }
 }
 
-/// Left when it is dropped.
+/// A held call's entry, removed when this is dropped.
 struct Place<'a>(&'a Gates, u64);
 
 impl Drop for Place<'_> {

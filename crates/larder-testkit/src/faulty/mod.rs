@@ -164,7 +164,7 @@ impl<B: Backend> Faulty<B> {
         self.0.control.gates.held()
     }
 
-    /// Waits until at least so many calls are held.
+    /// Waits until at least this many calls are held.
     pub async fn until_held(&self, count: usize) {
         self.0.control.gates.until_held(count).await;
     }
@@ -202,8 +202,8 @@ impl<B: Backend> Faulty<B> {
         outcomes
     }
 
-    /// Declares in the capabilities that a change may land so late after it was sent. Default: the
-    /// backend's own. Whoever orders [`Fault::ApplyLate`] keeps to it.
+    /// Declares in the capabilities that a change may land this late after it was sent. Default:
+    /// the backend's own. A test that orders [`Fault::ApplyLate`] keeps to it.
     pub fn settle_within(&self, duration: Duration) {
         self.0.control.settle_within(duration);
     }

@@ -119,7 +119,7 @@ impl<B: Backend> Faulty<B> {
         answers.collect()
     }
 
-    /// The changes that the fault concerns.
+    /// Applies the fault to the changes that it concerns.
     async fn spoil<C: Change>(&self, fault: Fault, changes: &[C]) -> Vec<Outcome> {
         let failed = |kind| Outcome::Failed(failure(C::OPERATION, kind));
         let unknown = || changes.iter().map(|_| Outcome::Unknown(lost(C::OPERATION))).collect();
@@ -142,7 +142,7 @@ impl<B: Backend> Faulty<B> {
         }
     }
 
-    /// What comes before a call without keys: its error, if it is not to be made.
+    /// Waits before a call without keys. Returns the call's error, if it is not to be made.
     async fn before(&self, operation: Operation) -> Result<Option<Hit>> {
         let Some(hit) = self.0.control.begin(operation, &[]) else { return Ok(None) };
         self.wait_before(&hit).await;
@@ -174,7 +174,7 @@ impl<B: Backend> Faulty<B> {
     }
 }
 
-/// Reading changes nothing, so that a read which fails may have been made.
+/// Spoils the answer of a read. A read changes nothing, so one that fails may have been made.
 fn spoil_read(fault: Fault, answer: &mut Result<Option<Record>>) {
     match fault {
         Fault::Fail(kind) => *answer = Err(failure(Operation::Read, kind)),

@@ -1,4 +1,4 @@
-//! A small store of byte blobs in the documented layout, right unless it is given a flaw.
+//! A small store of byte blobs in the documented layout, correct unless it is given a flaw.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use larder_core::{
 use larder_testkit::ManualClock;
 use larder_testkit::conformance::ManualEnv;
 
-/// One thing that the store does wrong.
+/// The one thing that the store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
@@ -52,7 +52,7 @@ pub(crate) struct Toy {
     blobs: Mutex<Option<BTreeMap<Bytes, Bytes>>>,
 }
 
-/// The toy's environment, with this flaw.
+/// Returns the toy's environment, with this flaw.
 pub(crate) fn flawed(flaw: Flaw) -> ManualEnv {
     ManualEnv::new(move |clock| Toy::new(clock, flaw)).with_resolution(Duration::from_micros(1))
 }
@@ -145,7 +145,8 @@ impl Toy {
         }
     }
 
-    /// Between the two it waits for another writer to judge as well, so that it shows every time.
+    /// Writes in two steps. In between it waits for another writer to judge, so the flaw always
+    /// shows.
     fn write_in_two_steps(&self, writes: &[Write]) -> Vec<Outcome> {
         let judged = self.each("write", writes, |blobs, write| {
             self.judge(blobs, &write.key, &write.expect).unwrap_or(Outcome::Done)
@@ -253,7 +254,7 @@ impl Backend for Toy {
         if self.flaw == Flaw::ScanFails {
             return Err(Error::new(ErrorKind::Unsupported, "scan", ""));
         }
-        // Without its colon, a namespace's prefix begins its neighbours' names.
+        // Without its colon, a namespace's prefix also begins its neighbours' names.
         let leaks = self.flaw == Flaw::ScanLeaks;
         let prefix = if leaks { prefix.strip_suffix(b":").unwrap_or(prefix) } else { prefix };
         self.with("scan", |blobs| {

@@ -7,13 +7,13 @@ use super::style::Style;
 /// Bars side by side in groups, one of each series in a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarChart {
-    /// Stands above, and says to readers of the page what the picture is.
+    /// The title above the chart, which also describes the picture to readers of the page.
     pub title: String,
-    /// What the groups are.
+    /// The title of the groups.
     pub x_title: String,
-    /// What is counted upwards, with its unit.
+    /// The quantity of the upright axis, with its unit.
     pub y_title: String,
-    /// How the numbers upwards lie. A linear axis holds 0.
+    /// The scale of the upright axis. A linear axis holds 0.
     pub scale: Scale,
     /// The names of the groups, from the left.
     pub groups: Vec<String>,
@@ -24,23 +24,23 @@ pub struct BarChart {
 /// The bars of one colour.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BarSeries {
-    /// What the legend calls it.
+    /// The name in the legend.
     pub name: String,
-    /// One for each group; none where nothing was measured. Those without a group are left out.
+    /// One bar for each group; none where nothing was measured. Bars without a group are left out.
     pub bars: Vec<Option<Bar>>,
 }
 
-/// A number, and between which it lies.
+/// A number, and the range in which it lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
-    /// Where the bar ends.
+    /// The number at which the bar ends.
     pub value: f64,
-    /// From where to where the whisker reaches.
+    /// The ends of the whisker.
     pub spread: Option<(f64, f64)>,
 }
 
 impl BarChart {
-    /// The picture. It is as wide as its bars and the names below them need.
+    /// Returns the picture. It is as wide as its bars and the names below them need.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
@@ -63,7 +63,7 @@ impl BarChart {
         frame.svg.finish()
     }
 
-    /// All that the axis must hold.
+    /// Returns all numbers that the axis must hold.
     fn numbers(&self) -> impl Iterator<Item = f64> {
         let ends = |bar: &Bar| {
             let (low, high) = bar.spread.unwrap_or((bar.value, bar.value));

@@ -1,4 +1,4 @@
-//! What all charts have around their data: paper, title, axes, legend.
+//! The frame that all charts have around their data: paper, title, axes, legend.
 
 use super::scale::{Axis, count, label};
 use super::style::SHEET;
@@ -12,7 +12,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Paper and title; the data gets `width`, the names of the series stand at its right.
+    /// Draws paper and title. The data gets `width`; the names of the series are at its right.
     pub(super) fn new(title: &str, width: f64, names: &[&str]) -> Self {
         let left = LEFT;
         let right = left + width;
@@ -27,7 +27,7 @@ impl Frame {
         Self { svg, left, right }
     }
 
-    /// The upright axis, with a line across for each tick.
+    /// Draws the upright axis, with a line across for each tick.
     pub(super) fn y_axis(&mut self, axis: &Axis, title: &str) {
         for tick in &axis.ticks {
             let y = Self::y(axis.share(*tick));
@@ -37,7 +37,7 @@ impl Frame {
         self.svg.upward("", (MARGIN + 4.0, f64::midpoint(TOP, BOTTOM)), title);
     }
 
-    /// The level axis with a tick for each number.
+    /// Draws the level axis with a tick for each number.
     pub(super) fn x_axis(&mut self, axis: &Axis, title: &str) {
         for tick in &axis.ticks {
             let x = self.x(axis.share(*tick));
@@ -47,31 +47,31 @@ impl Frame {
         self.x_line(title);
     }
 
-    /// The level axis, with nothing at it but its title.
+    /// Draws the level axis with only its title.
     pub(super) fn x_line(&mut self, title: &str) {
         self.svg.line("axis", (self.left, BOTTOM), (self.right, BOTTOM));
         let middle = f64::midpoint(self.left, self.right);
         self.svg.text("", (middle, BOTTOM + 42.0), Anchor::Middle, title);
     }
 
-    /// One name of the legend, and the place of what stands before it.
+    /// Draws one name of the legend. Returns the ends of the line for the mark before it.
     pub(super) fn legend(&mut self, number: usize, name: &str) -> [Point; 2] {
         let (x, y) = (self.right + LEGEND_GAP, TOP + 8.0 + count(number) * LEGEND_STEP);
         self.svg.text("name", (x + LEGEND_MARK, y + 4.0), Anchor::Start, name);
         [(x, y), (x + LEGEND_MARK - 10.0, y)]
     }
 
-    /// A place by its share of the width.
+    /// Returns a place by its share of the width.
     pub(super) fn x(&self, share: f64) -> f64 {
         self.left + share * (self.right - self.left)
     }
 
-    /// A place by its share of the height, from below.
+    /// Returns a place by its share of the height, from below.
     pub(super) fn y(share: f64) -> f64 {
         BOTTOM - share * (BOTTOM - TOP)
     }
 
-    /// A text under the level axis.
+    /// Draws a text under the level axis.
     pub(super) fn below(&mut self, share: f64, text: &str) {
         let x = self.x(share);
         self.svg.text("", (x, BOTTOM + 19.0), Anchor::Middle, text);
@@ -86,5 +86,5 @@ const LEFT: f64 = 84.0;
 const LEGEND_GAP: f64 = 24.0;
 const LEGEND_MARK: f64 = 44.0;
 const LEGEND_STEP: f64 = 22.0;
-/// A wide letter.
+/// The width of a wide letter.
 const LETTER: f64 = 7.0;

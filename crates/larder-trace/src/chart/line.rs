@@ -7,15 +7,15 @@ use super::style::Style;
 /// Several lines over the same two axes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LineChart {
-    /// Stands above, and says to readers of the page what the picture is.
+    /// The title above the chart, which also describes the picture to readers of the page.
     pub title: String,
-    /// What is counted to the right, with its unit.
+    /// The quantity of the level axis, with its unit.
     pub x_title: String,
-    /// What is counted upwards, with its unit.
+    /// The quantity of the upright axis, with its unit.
     pub y_title: String,
-    /// How the numbers to the right lie.
+    /// The scale of the level axis.
     pub x_scale: Scale,
-    /// How the numbers upwards lie. A linear axis holds 0.
+    /// The scale of the upright axis. A linear axis holds 0.
     pub y_scale: Scale,
     /// The lines, in the order of the legend.
     pub series: Vec<Series>,
@@ -24,14 +24,14 @@ pub struct LineChart {
 /// One line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// What the legend calls it.
+    /// The name in the legend.
     pub name: String,
-    /// To the right and upwards, in the order in which they are joined.
+    /// The points, to the right and upwards, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
 }
 
 impl LineChart {
-    /// The picture.
+    /// Returns the picture.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
@@ -55,7 +55,7 @@ impl LineChart {
         frame.svg.finish()
     }
 
-    /// The points that have a place.
+    /// Returns the points that have a place.
     fn drawn(&self, series: &Series) -> Vec<(f64, f64)> {
         let has_place = |(x, y): &(f64, f64)| self.x_scale.has(*x) && self.y_scale.has(*y);
         series.points.iter().copied().filter(has_place).collect()

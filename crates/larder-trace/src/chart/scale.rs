@@ -1,8 +1,8 @@
-//! From numbers to places on an axis, and the round numbers beside it.
+//! The places of numbers on an axis, and the round numbers beside it.
 
 use std::ops::RangeInclusive;
 
-/// How numbers lie on an axis.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scale {
@@ -22,7 +22,7 @@ pub(super) struct Axis {
 }
 
 impl Scale {
-    /// Whether a number has a place.
+    /// True if a number has a place.
     pub(super) fn has(self, number: f64) -> bool {
         number.is_finite() && (self == Self::Linear || number > 0.0)
     }
@@ -36,7 +36,7 @@ impl Scale {
 }
 
 impl Axis {
-    /// An axis that holds these numbers and ends at round ones.
+    /// Returns an axis that holds these numbers and ends at round ones.
     pub(super) fn around(scale: Scale, numbers: impl Iterator<Item = f64>) -> Self {
         let range = extent(numbers.filter(|number| scale.has(*number)));
         match scale {
@@ -55,7 +55,7 @@ impl Axis {
         Self { scale: Scale::Linear, first, last: first + count * step, ticks }
     }
 
-    /// Ticks at 1, 2 and 5 times the powers of ten, or fewer of them if they are many.
+    /// Returns an axis with ticks at 1, 2 and 5 times the powers of ten, or fewer if they are many.
     fn logarithmic(range: Option<RangeInclusive<f64>>) -> Self {
         let (low, high) = range.unwrap_or(1.0..=10.0).into_inner();
         let (lowest, highest) = (low.log10().floor(), high.log10().ceil());
@@ -82,14 +82,14 @@ impl Axis {
         }
     }
 
-    /// Where a number is, from 0 to 1.
+    /// Returns the place of a number, from 0 to 1.
     pub(super) fn share(&self, number: f64) -> f64 {
         let [number, first, last] = [number, self.first, self.last].map(|n| self.scale.place(n));
         ((number - first) / (last - first)).clamp(0.0, 1.0)
     }
 }
 
-/// A tick's number: short, with thousands as `k` and millions as `M`.
+/// Returns a tick's number: short, with thousands as `k` and millions as `M`.
 pub(super) fn label(number: f64) -> String {
     let units = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
     let large = units.iter().find(|(unit, _)| number.abs() >= *unit);
@@ -102,7 +102,7 @@ pub(super) fn label(number: f64) -> String {
     format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A number of things, as places are computed with it.
+/// Returns a number of things, as places are computed with it.
 pub(super) fn count(things: usize) -> f64 {
     u32::try_from(things).map_or(f64::MAX, f64::from)
 }
@@ -114,7 +114,7 @@ fn extent(numbers: impl Iterator<Item = f64>) -> Option<RangeInclusive<f64>> {
     })
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that is no smaller than this.
+/// Returns the smallest of 1, 2, 5 times a power of ten that is no smaller than this.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     let factors = [1.0, 2.0, 5.0, 10.0];
@@ -125,14 +125,14 @@ fn round_step(step: f64) -> f64 {
         .unwrap_or(step)
 }
 
-/// 0, 1, 2, … up to this.
+/// Returns 0, 1, 2, … up to this.
 fn counted(last: f64) -> impl Iterator<Item = f64> {
     std::iter::successors(Some(0.0), |number| Some(number + 1.0)).take_while(move |n| *n <= last)
 }
 
-/// Roughly so many steps.
+/// The number of steps, roughly.
 const TICKS: f64 = 8.0;
-/// Forgives what powers of ten lose.
+/// A factor that forgives the rounding errors of powers of ten.
 const ALMOST: f64 = 1.0 + 1e-9;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::svg::{Point, Svg};
 
-/// What tells one series from another: the colour, and for who does not see it the rest.
+/// The look of a series. Dash and mark tell it from others for readers who do not see the colour.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
     pub(super) colour: &'static str,
@@ -20,8 +20,8 @@ enum Mark {
 }
 
 impl Style {
-    /// The style of the series with this number. Those of the first 60 differ in dash or mark,
-    /// those of neighbours in both and in colour.
+    /// Returns the style of the series with this number. The first 60 differ in dash or mark, and
+    /// neighbours in both and in colour.
     pub(super) fn of(series: usize) -> Self {
         let turn = |count: usize| series % count;
         Self {
@@ -31,7 +31,7 @@ impl Style {
         }
     }
 
-    /// A line through some points, with a mark at each.
+    /// Draws a line through some points, with a mark at each.
     pub(super) fn draw(self, svg: &mut Svg, points: &[Point]) {
         let Self { colour, dash, .. } = self;
         svg.path(
@@ -56,7 +56,7 @@ impl Style {
 }
 
 impl Mark {
-    /// Its outline around the point.
+    /// Returns the outline of the mark around the point.
     fn shape(self) -> &'static str {
         match self {
             Self::Circle => "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
@@ -68,7 +68,7 @@ impl Mark {
     }
 }
 
-/// Of a middle lightness, and apart for most eyes.
+/// Colours of a middle lightness, which most eyes can tell apart.
 const COLOURS: [&str; 12] = [
     "#1f77c9", "#dd5a12", "#0f9d74", "#b3589a", "#c98d00", "#3fa7d6", "#8b6b3e", "#7a5cd1",
     "#d1495b", "#5f8f1f", "#7c8591", "#12908f",
@@ -76,7 +76,7 @@ const COLOURS: [&str; 12] = [
 const DASHES: [&str; 4] = ["none", "8 4", "2 3", "9 3 2 3"];
 const MARKS: [Mark; 5] = [Mark::Circle, Mark::Square, Mark::Triangle, Mark::Diamond, Mark::Cross];
 
-/// The picture brings its own paper, which is dark where the reader's is.
+/// The style sheet. The picture brings its own paper, which is dark where the reader's page is.
 pub(super) const SHEET: &str = "\
 text{font:12px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#424a53}\
 .title{font-size:16px;font-weight:600;fill:#1f2328}\

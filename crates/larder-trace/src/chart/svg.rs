@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-/// A picture that grows.
+/// A picture under construction.
 pub(super) struct Svg {
     text: String,
 }
 
-/// Where a text begins, is centred or ends.
+/// The point of a text that is at its place: its beginning, middle or end.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -37,13 +37,13 @@ impl Svg {
         ));
     }
 
-    /// A line through some points. `more` are further attributes.
+    /// Adds a line through some points. `more` are further attributes.
     pub(super) fn path(&mut self, points: &[Point], more: &str) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         self.add(format_args!("<polyline points=\"{}\" {more}/>", points.join(" ")));
     }
 
-    /// A rectangle from its upper left corner. `name` is shown when one points at it.
+    /// Adds a rectangle by its upper left corner. `name` is shown when the reader points at it.
     pub(super) fn rectangle(&mut self, (x, y): Point, size: Point, more: &str, name: &str) {
         let (width, height) = size;
         self.add(format_args!(
@@ -61,7 +61,7 @@ impl Svg {
         ));
     }
 
-    /// A text that runs upwards, centred.
+    /// Adds a text that runs upwards, centred.
     pub(super) fn upward(&mut self, class: &str, (x, y): Point, text: &str) {
         self.add(format_args!(
             "<text class=\"{class}\" transform=\"translate({x:.1} {y:.1}) rotate(-90)\" \
@@ -70,7 +70,7 @@ impl Svg {
         ));
     }
 
-    /// What is SVG already.
+    /// Adds an element that is SVG already.
     pub(super) fn raw(&mut self, element: &str) {
         self.add(format_args!("{element}"));
     }
@@ -81,7 +81,7 @@ impl Svg {
     }
 
     fn add(&mut self, element: fmt::Arguments<'_>) {
-        // A string takes all that is written to it.
+        // Writing into a string cannot fail.
         let _ = writeln!(self.text, "{element}");
     }
 }
@@ -96,7 +96,7 @@ impl Anchor {
     }
 }
 
-/// A text as XML has it; characters that XML has not become spaces.
+/// A text escaped for XML. Characters that XML does not have become spaces.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
