@@ -40,7 +40,7 @@ pub struct Arguments {
     pub job: Option<String>,
 }
 
-/// What belongs together.
+/// A family of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Family {
     /// Lookups and inserts, bytes of an entry, and many entries that expire at once
@@ -60,7 +60,8 @@ pub enum Family {
 }
 
 impl Arguments {
-    /// Those of this process; ends it with a message if they make no sense.
+    /// Returns the arguments of this process. Ends the process with a message if they make no
+    /// sense.
     pub fn read() -> Self {
         Self::judged(Self::parse()).unwrap_or_else(|error| error.exit())
     }

@@ -1,4 +1,4 @@
-//! What a run is asked for: how many rounds, who takes part.
+//! The settings of a run: the number of rounds, and the workloads and contestants that take part.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::workload::{Job, WORKLOADS};
 /// A run of some families.
 #[derive(Debug)]
 pub struct Bench {
-    /// Whether it shall be short.
+    /// True if the run shall be short.
     pub is_quick: bool,
     /// A Python that has diskcache.
     pub python: Option<String>,
@@ -22,7 +22,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// As the command line says.
+    /// Returns the run that the command line asks for.
     pub fn new(arguments: &Arguments) -> Self {
         Self {
             is_quick: arguments.quick,
@@ -32,18 +32,18 @@ impl Bench {
         }
     }
 
-    /// How many rounds there are, if these are the usual ones.
+    /// Returns the number of rounds, if these are the usual ones.
     pub fn rounds(&self, usual: usize, quick: usize) -> usize {
         let default = if self.is_quick { quick } else { usual };
         self.rounds.map_or(default, |rounds| rounds as usize)
     }
 
-    /// Whether this workload takes part.
+    /// True if this workload takes part.
     pub fn has_workload(&self, name: &str) -> bool {
         self.allows(name, |name| WORKLOADS.contains(&name))
     }
 
-    /// Whether this contestant takes part.
+    /// True if this contestant takes part.
     pub fn has_contestant(&self, name: &str) -> bool {
         self.allows(name, |name| known(name).is_some())
     }
@@ -54,10 +54,10 @@ impl Bench {
     }
 }
 
-/// Does all jobs in every round, in turn; gives the answers to each job in the order of rounds.
+/// Does all jobs in every round, one after the other. Returns the answers to each job by rounds.
 ///
 /// # Errors
-/// If one of them fails.
+/// An error if one of them fails.
 pub fn answers(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Value>>> {
     let progress = progress(title, (rounds * jobs.len()) as u64);
     let mut answers = vec![Vec::new(); jobs.len()];
@@ -70,10 +70,10 @@ pub fn answers(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Value
     Ok(answers)
 }
 
-/// The same for jobs that answer with numbers.
+/// Like [`answers`], for jobs that answer with numbers.
 ///
 /// # Errors
-/// If one of them fails or answers something else.
+/// An error if one of them fails or answers something else.
 pub fn figures(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Vec<f64>>>> {
     let answers = self::answers(title, jobs, rounds)?;
     let numbers = |answer| serde_json::from_value(answer).map_err(Failure::from);
@@ -81,7 +81,7 @@ pub fn figures(title: &str, jobs: &[Job], rounds: usize) -> Result<Vec<Vec<Vec<f
     answers.into_iter().map(of_job).collect()
 }
 
-/// A bar on standard error; nothing where that is no terminal.
+/// Returns a bar on standard error, or a hidden one where that is no terminal.
 pub fn progress(title: &str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let template = "{prefix} {wide_bar} {pos}/{len} {eta} {msg}";

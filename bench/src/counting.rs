@@ -1,4 +1,4 @@
-//! `larder-bench` once more, with an allocator that counts. Only `larder-bench` itself starts it.
+//! `larder-bench` with an allocator that counts. Only `larder-bench` itself starts it.
 
 use std::alloc::System;
 

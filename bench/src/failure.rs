@@ -1,9 +1,9 @@
-//! Why there are no results.
+//! The reasons why there are no results.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What went wrong.
+/// The reason of a failure.
 #[derive(Debug)]
 pub enum Failure {
     /// A file or folder cannot be read or written.
@@ -12,13 +12,13 @@ pub enum Failure {
     Trace(PathBuf, larder_trace::Error),
     /// A process that should have measured did not.
     Process(String),
-    /// A process answered something that is no answer.
+    /// The output of a process is no answer.
     Answer(serde_json::Error),
-    /// There is no such workload, or none for this contestant.
+    /// The workload is unknown, or does not exist for this contestant.
     Unknown(String),
 }
 
-/// What is measured, or why it is not.
+/// A result, or the reason why there is none.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
 impl fmt::Display for Failure {

@@ -1,4 +1,4 @@
-//! Keys: how they are kept, and how they are asked for.
+//! Keys, in the form that is kept and in the form that is looked up.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// A type of keys.
 pub trait Key: CacheKey + Borrow<<Self as Key>::Asked> {
-    /// What is looked up: `str` for a `String`.
+    /// The type of a lookup: `str` for a `String`.
     type Asked: ?Sized + Hash + Eq + Lookup<Self> + ToOwned<Owned = Self> + Sync;
 
-    /// The key with this number.
+    /// Returns the key with this number.
     fn numbered(number: u64) -> Self;
 }
 
@@ -24,7 +24,7 @@ impl Key for u64 {
     }
 }
 
-/// 24 bytes, which differ in the last ones.
+/// A key of 24 bytes, which differ in the last ones.
 impl Key for String {
     type Asked = str;
 
@@ -44,10 +44,10 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Both.
+    /// Both types.
     pub const ALL: [Self; 2] = [Self::U64, Self::String];
 
-    /// As it is written.
+    /// Returns the name, as it is written.
     pub const fn name(self) -> &'static str {
         match self {
             Self::U64 => "u64",
@@ -56,7 +56,7 @@ impl KeyKind {
     }
 }
 
-/// The first keys.
+/// Returns the first keys.
 pub fn numbered<K: Key>(count: u64) -> Vec<K> {
     (0..count).map(K::numbered).collect()
 }

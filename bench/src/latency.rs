@@ -1,4 +1,4 @@
-//! Many single durations.
+//! The durations of many single calls.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Room for this many, so that noting one does not allocate.
+    /// Returns durations with room for this many, so that noting one does not allocate.
     pub fn with_capacity(count: usize) -> Self {
         Self { nanos: Vec::with_capacity(count), is_sorted: false }
     }
 
-    /// Notes one.
+    /// Notes one duration.
     #[inline]
     pub fn add(&mut self, duration: Duration) {
         self.is_sorted = false;
         self.nanos.push(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// How many there are.
+    /// Returns the number of durations.
     pub fn count(&self) -> usize {
         self.nanos.len()
     }
 
-    /// The duration that this share of them does not exceed; one is the longest.
+    /// Returns the duration that this share of them does not exceed; one is the longest.
     pub fn at(&mut self, share: f64) -> Duration {
         if !self.is_sorted {
             self.nanos.sort_unstable();
@@ -38,7 +38,7 @@ impl Latencies {
         Duration::from_nanos(nanos.copied().unwrap_or(0))
     }
 
-    /// How many took longer than this.
+    /// Returns the number of durations that are longer than this.
     pub fn longer_than(&self, limit: Duration) -> usize {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.nanos.iter().filter(|nanos| **nanos > limit).count()

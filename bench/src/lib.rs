@@ -1,8 +1,8 @@
 //! Larder beside the caches that people use now.
 //!
 //! [`main`] runs [families](family) of measurements. Each contestant is measured in a process of
-//! its own, once in every round: the program starts itself with a [`workload::Job`], and what that
-//! process prints is the sample.
+//! its own, once in every round: the program starts itself with a [`workload::Job`], and the
+//! process prints the sample.
 
 mod arguments;
 mod bench;
@@ -24,19 +24,19 @@ use std::process::ExitCode;
 use crate::arguments::Arguments;
 use crate::failure::Result;
 
-/// What this process has asked of its allocator.
+/// The memory that this process has requested from its allocator.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocated {
-    /// Bytes that it has now.
+    /// The bytes that the process has now.
     pub bytes: u64,
-    /// How often it has asked.
+    /// The number of requests.
     pub allocations: u64,
 }
 
-/// Tells what has been allocated.
+/// A function that returns the memory that has been allocated.
 pub type Count = fn() -> Allocated;
 
-/// The program. Only with an allocator that counts can it measure what is allocated.
+/// Runs the program. Allocations can be measured only with an allocator that counts.
 #[must_use]
 pub fn main(count: Option<Count>) -> ExitCode {
     match run(&Arguments::read(), count) {

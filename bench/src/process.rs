@@ -1,4 +1,4 @@
-//! Processes: how much memory this one has, and this program once more.
+//! Processes: the memory of this one, and further runs of this program.
 
 use std::process::{Command, Stdio};
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 use crate::failure::{Failure, Result};
 use crate::workload::Job;
 
-/// The bytes of memory that are resident now; zero where `/proc` does not tell.
+/// Returns the bytes of memory that are resident now; zero where `/proc` does not tell.
 pub fn resident() -> u64 {
     told("VmRSS:")
 }
 
-/// The most bytes of memory that were resident while this ran, and what was before it began; zeros
-/// where `/proc` does not tell.
+/// Returns the most bytes of memory that were resident while this function ran, and those before it
+/// began; zeros where `/proc` does not tell.
 pub fn peak<R>(run: impl FnOnce() -> R) -> (R, u64, u64) {
     let before = resident();
-    // Makes the kernel forget the peak there was.
+    // This makes the kernel forget the earlier peak.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let result = run();
     (result, told("VmHWM:"), before)
@@ -29,7 +29,7 @@ fn told(what: &str) -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
-/// How often this thread was made to wait for others that want its processor; zero where `/proc`
+/// Returns how often this thread had to wait for others that want its processor; zero where `/proc`
 /// does not tell.
 pub fn preemptions() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
@@ -37,10 +37,10 @@ pub fn preemptions() -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Does a job in a process of its own, and gives what it answers.
+/// Does a job in a process of its own. Returns the answer.
 ///
 /// # Errors
-/// If the process cannot be started, fails, or answers what is none.
+/// An error if the process cannot be started, fails, or prints no answer.
 pub fn answer(job: &Job) -> Result<Value> {
     let failed = |what: String| Failure::Process(format!("{job}: {what}"));
     let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;

@@ -1,22 +1,22 @@
-//! The order in which keys are asked for.
+//! The order of lookups of keys.
 
 /// A generator (xorshift) that costs two nanoseconds and repeats for the same seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// One that starts here.
+    /// Returns a generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// A number below this one.
+    /// Returns a number below this one.
     #[inline]
     pub const fn below(&mut self, bound: usize) -> usize {
         (((self.next() >> 32) * bound as u64) >> 32) as usize
     }
 
-    /// A number from zero to one.
+    /// Returns a number from zero to one.
     fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -30,7 +30,8 @@ impl Random {
     }
 }
 
-/// Numbers below `keys`, of which number `n` comes in proportion to `1 / (n + 1)^exponent`.
+/// A distribution of numbers below `keys`: number `n` comes in proportion to `1 / (n +
+/// 1)^exponent`.
 #[derive(Clone, Debug)]
 pub struct Zipf {
     /// The weights of all numbers up to each.
@@ -38,7 +39,7 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// Those below `keys`.
+    /// Returns the distribution of numbers below `keys`.
     pub fn new(exponent: f64, keys: usize) -> Self {
         let mut sum = 0.0;
         let weights = (1..=keys).map(|rank| (rank as f64).powf(-exponent));
@@ -49,7 +50,7 @@ impl Zipf {
         Self { sums: weights.map(add).collect() }
     }
 
-    /// So many of them; the same for the same seed.
+    /// Draws this many numbers, the same for the same seed.
     pub fn draw(&self, count: usize, seed: u64) -> Vec<u32> {
         let last = self.sums.len().saturating_sub(1);
         let sum = self.sums.last().copied().unwrap_or(0.0);

@@ -1,4 +1,4 @@
-//! Where results go besides tables: lines and charts into files.
+//! The files of results besides tables: lines and charts.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,10 +18,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// As the command line says. The file begins empty.
+    /// Opens the report that the command line asks for. The file begins empty.
     ///
     /// # Errors
-    /// If the file or the folder cannot be made.
+    /// An error if the file or the folder cannot be created.
     pub fn new(arguments: &Arguments) -> Result<Self> {
         let open = |path: &PathBuf| match File::create(path) {
             Ok(file) => Ok((path.clone(), file)),
@@ -34,10 +34,10 @@ impl Report {
         Ok(Self { lines, charts: arguments.plot.clone() })
     }
 
-    /// Writes a line at once, so that a run that is stopped leaves what it has.
+    /// Writes a line at once, so that a run that is stopped leaves its results so far.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// An error if the line cannot be written.
     pub fn line(&mut self, line: &Value) -> Result {
         match &mut self.lines {
             Some((path, file)) => {
@@ -50,7 +50,7 @@ impl Report {
     /// Draws a chart into a file of this name.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// An error if the chart cannot be written.
     pub fn chart(&self, name: &str, chart: &BarChart) -> Result {
         match &self.charts {
             Some(folder) if !chart.groups.is_empty() => {
@@ -64,7 +64,7 @@ impl Report {
     /// Writes a picture into a file of this name.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// An error if the picture cannot be written.
     pub fn picture(&self, name: &str, svg: &str) -> Result {
         let Some(folder) = &self.charts else { return Ok(()) };
         let path = folder.join(format!("{name}.svg"));
@@ -72,7 +72,7 @@ impl Report {
     }
 }
 
-/// A number as it is written in a line: three digits after the point say enough.
+/// Returns a number as it is written in a line: three digits after the point are enough.
 pub fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }

@@ -1,21 +1,21 @@
 //! Samples, one for each round.
 
-/// What one contestant did in all rounds.
+/// The samples of one contestant in all rounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series(pub Vec<f64>);
 
 impl Series {
-    /// The middle sample.
+    /// Returns the middle sample.
     pub fn median(&self) -> f64 {
         median(self.0.iter().copied())
     }
 
-    /// The smallest sample and the largest.
+    /// Returns the smallest sample and the largest.
     pub fn spread(&self) -> (f64, f64) {
         spread(self.0.iter().copied())
     }
 
-    /// The ratios to a baseline, round by round.
+    /// Returns the ratios to a baseline, round by round.
     pub fn ratios(&self, baseline: &Self) -> Self {
         Self(self.0.iter().zip(&baseline.0).map(|(own, base)| own / base).collect())
     }
@@ -38,12 +38,13 @@ fn spread(samples: impl Iterator<Item = f64>) -> (f64, f64) {
     })
 }
 
-/// Gives so many rounds, in which each of `count` has its turn; each round begins with another.
+/// Returns the order of `count` runs in this many rounds; each round begins with another run.
 pub fn turns(rounds: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..rounds).flat_map(move |round| (0..count).map(move |turn| (round + turn) % count))
 }
 
-/// Lets functions that give a sample take turns in one process, after a round that does not count.
+/// Runs functions that return a sample alternately in one process, after a round that does not
+/// count.
 pub fn interleave<F: FnMut() -> f64>(rounds: usize, runs: &mut [F]) -> Vec<Series> {
     let mut series = vec![Series::default(); runs.len()];
     for run in &mut *runs {

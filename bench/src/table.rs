@@ -9,12 +9,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of these columns.
+    /// Returns a table of these columns.
     pub fn new(columns: &[&str]) -> Self {
         Self { rows: vec![columns.iter().map(ToString::to_string).collect()] }
     }
 
-    /// Prints it under a title, unless there are no rows.
+    /// Prints the table under a title, unless there are no rows.
     pub fn print(&self, title: &str) {
         if self.rows.len() > 1 {
             println!("### {title}\n\n{self}");

@@ -2,10 +2,10 @@
 
 use crate::step::{Failure, Result, root, run as run_program, run_here, step};
 
-/// Of the workspace of measurements.
+/// The manifest of the workspace of measurements.
 pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
-/// Builds all of `bench/` and hands the words on: it knows which there are.
+/// Builds all of `bench/` and passes the words on to its program, which knows its commands.
 pub(crate) fn run(words: &[&str]) -> Result {
     if !root().join(MANIFEST).exists() {
         return Err(Failure::new(1, "there is no bench/ here"));

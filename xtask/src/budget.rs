@@ -1,14 +1,15 @@
-//! How many crates a user takes in, and which never.
+//! The number of crates that a user takes in, and the crates that are denied.
 
 use std::collections::BTreeSet;
 
 use crate::step::{Failure, Result, output, say};
 
-/// Crates at most, itself included, on the platform of whoever checks.
+/// The most crates, the named one included, on the platform of the check.
 const BUDGETS: [(&str, usize); 4] =
     [("larder-core", 9), ("larder", 32), ("larder-macros", 6), ("larder-disk", 26)];
 
-/// Network and TLS belong to adapters. `deny.toml` has the same list, for all packages.
+/// The denied crates: network and TLS belong to adapters. `deny.toml` has the same list, for all
+/// packages.
 const DENIED: [&str; 15] = [
     "async-std",
     "curl",

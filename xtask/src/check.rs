@@ -4,7 +4,7 @@ use crate::step::{Result, root, run as run_program, say, step, succeeds};
 use crate::workspace::Workspace;
 use crate::{budget, driver_range, package, rust_version};
 
-/// Given on the command line: `RUSTFLAGS` would build everything anew.
+/// The flag is given on the command line, because `RUSTFLAGS` would build everything anew.
 const DENY_DOC_WARNINGS: &str =
     r#"build.rustdocflags=["-D", "warnings", "-D", "rustdoc::broken_intra_doc_links"]"#;
 pub(crate) const CLIPPY: [&str; 6] =

@@ -1,10 +1,10 @@
-//! `cargo xtask test contract`: every row of the contract, where it ran, and how it ended.
+//! `cargo xtask test contract`: every row of the contract, with its backends and its result.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::step::{Failure, Result, output_of, say};
 
-/// How many rows each section has.
+/// The number of rows in each section.
 const ROWS: [u32; 5] = [16, 17, 19, 12, 9];
 const ARGUMENTS: [&str; 9] = [
     "test",
@@ -18,7 +18,7 @@ const ARGUMENTS: [&str; 9] = [
     "2",
 ];
 
-/// What is known of a row.
+/// The results of a row.
 #[derive(Default)]
 struct Row {
     tests: u32,
@@ -75,7 +75,7 @@ fn read(output: &str) -> BTreeMap<Number, Row> {
     rows
 }
 
-/// The number in a test's name: `c2::c2_13_…` is row 2.13.
+/// Returns the number in a test's name: `c2::c2_13_…` is row 2.13.
 fn number(test: &str) -> Option<Number> {
     let name = test.rsplit("::").next()?.strip_prefix('c')?;
     let mut parts = name.split('_');
@@ -90,7 +90,7 @@ fn print(rows: &BTreeMap<Number, Row>) {
         let places = match (places.is_empty(), section) {
             (false, _) => places.join(", "),
             (true, 1) => "memory with a snapshot".to_owned(),
-            // It is about no stored data.
+            // The row is not about stored data.
             (true, _) => "no backend".to_owned(),
         };
         let number = format!("{section}.{row}");

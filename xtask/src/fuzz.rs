@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 
 const MANIFEST: &str = "fuzz/Cargo.toml";
 
-/// Runs each target for so many seconds.
+/// Runs each target for this many seconds.
 pub(crate) fn run(seconds: &str) -> Result {
     let seconds: u32 = seconds
         .parse()
@@ -29,7 +29,7 @@ pub(crate) fn run(seconds: &str) -> Result {
 }
 
 fn fuzz(target: &str, seconds: u32) -> Result {
-    // What is found goes into the first folder; the kept corpus is read and stays as it is.
+    // New inputs go into the first folder. The kept corpus is read and stays as it is.
     let found = format!("fuzz/target/corpus/{target}");
     let kept = format!("fuzz/corpus/{target}");
     for folder in [&found, &kept] {

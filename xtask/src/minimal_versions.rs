@@ -5,13 +5,13 @@ use std::fs;
 use crate::step::{Failure, Result, root, run as run_program};
 
 const FOLDER: &str = "target/minimal-versions";
-/// A lock file of its own: that of the workspace stays as it is.
+/// A lock file of its own, so that the workspace's stays as it is.
 const LOCK: &str = "target/minimal-versions/Cargo.lock";
 
 pub(crate) fn run() -> Result {
     let lock = root().join(LOCK);
     if lock.exists() {
-        // Cargo would keep the versions of the last run.
+        // With the old file, cargo would keep the versions of the last run.
         fs::remove_file(&lock).map_err(|error| Failure::new(1, format!("{LOCK}: {error}")))?;
     }
     let path = format!("resolver.lockfile-path=\"{LOCK}\"");

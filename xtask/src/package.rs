@@ -1,4 +1,4 @@
-//! What each published package has, and `cargo xtask package`.
+//! The metadata of each published package, and `cargo xtask package`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::workspace::{Package, Workspace};
 /// The limit of crates.io.
 const MAX_KEYWORDS: usize = 5;
 
-/// Packs every package and builds what was packed, with files that are not committed yet as well.
+/// Packs every package and builds the packed files, those that are not committed yet included.
 pub(crate) fn run() -> Result {
     run_program("cargo", &["package", "--workspace", "--all-features", "--allow-dirty"])
 }
@@ -30,7 +30,7 @@ pub(crate) fn metadata(workspace: &Workspace) -> Result {
 
 fn missing(package: &Package) -> Vec<&'static str> {
     let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
-    // The code that the macros write calls functions that may change in any version.
+    // The macros' code calls functions that may change in any version.
     let is_pinned = package.dependencies.iter().all(|dependency| {
         dependency.name != "larder-macros" || dependency.req == format!("={}", package.version)
     });

@@ -1,9 +1,9 @@
-//! `cargo xtask check --perf`: what the hot paths cost, counted in instructions.
+//! `cargo xtask check --perf`: the cost of the hot paths, counted in instructions.
 //!
-//! Instructions under callgrind are nearly the same from run to run, whatever else the machine does.
-//! Each path is walked twice, once longer: the difference is what the walks cost, and nothing of
-//! what comes before them. How keys fall into tables differs from run to run, by up to a tenth: hence
-//! the mean of several, and a tolerance.
+//! Instructions under callgrind are nearly the same from run to run, whatever else the machine
+//! does. Each path is walked twice, once longer: the difference is the cost of the walks, without
+//! the cost of anything before them. The places of keys in tables differ from run to run, which
+//! changes a count by up to a tenth, so several counts are averaged and a tolerance is allowed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,14 +12,14 @@ use std::path::PathBuf;
 use crate::bench::MANIFEST;
 use crate::step::{Failure, Result, output, output_of, root, run as run_program, say};
 
-/// How much more a path may cost, in per cent.
+/// The most per cent by which a path's cost may rise.
 const TOLERANCE: f64 = 4.0;
-/// Of so many counts the mean is taken.
+/// The number of counts that are averaged.
 const COUNTS: u32 = 8;
 const TIMES: [u64; 2] = [10_000, 30_000];
 const PROGRAM: &str = "bench/target/release/larder-paths";
 
-/// Counts all paths and compares them with what is kept.
+/// Counts all paths and compares them with the kept counts.
 pub(crate) fn check() -> Result {
     let (compiler, kept) = read()?;
     let own = rustc()?;
@@ -52,7 +52,7 @@ pub(crate) fn check() -> Result {
     Err(Failure::new(1, reason))
 }
 
-/// Counts all paths and keeps what they cost.
+/// Counts all paths and keeps the counts.
 pub(crate) fn accept() -> Result {
     let mut text =
         format!("# instructions per walk, counted by `cargo xtask check --perf`\n{}\n", rustc()?);
@@ -65,7 +65,7 @@ pub(crate) fn accept() -> Result {
 
 fn count_all() -> Result<Vec<(String, f64)>> {
     let build = ["build", "--release", "--quiet", "--manifest-path", MANIFEST];
-    // Wherever others are built: it is this one that is counted.
+    // The folder is named, wherever cargo builds otherwise, because this very program is counted.
     let place = ["--package", "larder-paths", "--target-dir", "bench/target"];
     run_program("cargo", &[&build[..], &place].concat())?;
     let program = root().join(PROGRAM).to_string_lossy().into_owned();
@@ -74,7 +74,7 @@ fn count_all() -> Result<Vec<(String, f64)>> {
     names.lines().map(count).collect()
 }
 
-/// Instructions per walk.
+/// Returns the instructions per walk.
 fn count(program: &str, path: &str) -> Result<f64> {
     let [short, long] = TIMES;
     let mut sum = 0.0;
@@ -113,7 +113,7 @@ fn read() -> Result<(String, Vec<(String, f64)>)> {
     Ok((compiler, kept))
 }
 
-/// The compiler, which the counts depend on.
+/// Returns the compiler's version, on which the counts depend.
 fn rustc() -> Result<String> {
     let text = output("rustc", &["--version", "--verbose"])?;
     let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();

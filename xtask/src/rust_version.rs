@@ -1,4 +1,4 @@
-//! Whether the oldest promised compiler is kept.
+//! The check that the oldest promised compiler is enough.
 
 use crate::check::CLIPPY;
 use crate::step::{Failure, Result, output, run, say};
@@ -21,7 +21,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
 
 type Version = (u32, u32, u32);
 
-/// The newest that a member asks for: users need it for the whole.
+/// Returns the newest version that a member asks for: users need it for the whole workspace.
 fn stated(workspace: &Workspace) -> Result<Version> {
     workspace
         .members()

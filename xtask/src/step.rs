@@ -1,4 +1,4 @@
-//! Steps: a name, a time, and a stop with the exit code of what failed.
+//! Steps of a command: a name, a time, and a stop with the exit code of the failed program.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
-/// Why a command stops, and with which exit code.
+/// The reason why a command stops, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -54,7 +54,7 @@ pub(crate) fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result {
     finish(program, command(program, arguments))
 }
 
-/// The same where the caller stands, whose paths it is given.
+/// Runs a program in the caller's folder, because its paths are relative to that.
 pub(crate) fn run_here<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -73,7 +73,7 @@ fn finish(program: &str, mut command: Command) -> Result {
     Err(Failure::new(code, format!("{program}: {status}")))
 }
 
-/// What a program prints.
+/// Returns the output of a program.
 pub(crate) fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result<String> {
     let output = command(program, arguments)
         .stderr(Stdio::inherit())
@@ -86,7 +86,7 @@ pub(crate) fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result<
         .map_err(|error| Failure::new(1, format!("{program} printed no text: {error}")))
 }
 
-/// What a program prints, whether it succeeds or not, and whether it does.
+/// Returns the output of a program, and whether it succeeds.
 pub(crate) fn output_of<A: AsRef<OsStr>>(
     program: &str,
     arguments: &[A],
@@ -100,7 +100,7 @@ pub(crate) fn output_of<A: AsRef<OsStr>>(
     Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
 }
 
-/// Whether a program is there and succeeds; its output is not shown.
+/// True if a program exists and succeeds. Its output is not shown.
 pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     command(program, arguments)
         .stdout(Stdio::null())
@@ -115,7 +115,7 @@ fn command<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Command {
     command
 }
 
-/// The workspace's folder, wherever the command was called.
+/// Returns the workspace's folder, wherever the command was called.
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()

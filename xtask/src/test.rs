@@ -2,11 +2,11 @@
 
 use crate::step::{Result, run as run_program, step, succeeds};
 
-/// `long` also runs what takes minutes.
+/// Runs the tests. With `long`, also those that take minutes.
 pub(crate) fn run(long: bool) -> Result {
     let runner = Runner::new(long);
     step("tests", || runner.run(&["--workspace"], &[]))?;
-    // Both are loops over schedules, which an optimized build runs many more of in the same time.
+    // Both are loops over schedules. An optimized build runs many more of them in the same time.
     step("histories and races (optimized)", || {
         let package = ["--release", "--package", "larder", "--lib", "--test", "races"];
         runner.run(&package, &["simulation::", "f44_"])
@@ -16,7 +16,7 @@ pub(crate) fn run(long: bool) -> Result {
     })
 }
 
-/// cargo-nextest where it is installed, else `cargo test`.
+/// The test runner: cargo-nextest where it is installed, else `cargo test`.
 struct Runner {
     is_nextest: bool,
     long: bool,
@@ -35,7 +35,7 @@ impl Runner {
             let arguments = [&head[..], packages, &["--run-ignored", ignored], filters].concat();
             return run_program("cargo", &arguments);
         }
-        // Without a choice of targets it would run the documentation tests, too.
+        // Without a choice of targets, `cargo test` would run the documentation tests, too.
         let targets: &[&str] = if filters.is_empty() { &["--all-targets"] } else { &[] };
         let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
         let head = ["test", "--no-fail-fast"];

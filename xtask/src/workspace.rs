@@ -25,7 +25,7 @@ pub(crate) struct Package {
     pub(crate) readme: Option<String>,
     pub(crate) keywords: Vec<String>,
     pub(crate) categories: Vec<String>,
-    /// The registries that may have it; none means any.
+    /// The registries that the package may be published to; none means any.
     publish: Option<Vec<String>>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
@@ -45,7 +45,7 @@ struct Target {
 }
 
 impl Workspace {
-    /// The workspace of a manifest, its dependencies included.
+    /// Reads the workspace of a manifest, its dependencies included.
     pub(crate) fn read(manifest: &str) -> Result<Self> {
         let text =
             output("cargo", &["metadata", "--format-version", "1", "--manifest-path", manifest])?;
@@ -63,7 +63,7 @@ impl Package {
         self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
     }
 
-    /// The names of its programs.
+    /// Returns the names of the package's programs.
     pub(crate) fn binaries(&self) -> impl Iterator<Item = &str> {
         let is_binary = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
         self.targets.iter().filter(is_binary).map(|target| target.name.as_str())

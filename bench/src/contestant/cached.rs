@@ -5,7 +5,7 @@ use cached::{ShardedLruCache, ShardedLruTtlCache};
 use super::{Changing, Contestant, HOUR, Loading, Settings, Value, fill};
 use crate::key::Key;
 
-/// A store with a ttl is another type.
+/// The two stores: one with a ttl is another type.
 pub enum Cached<K: Key> {
     Plain(ShardedLruCache<K, Value>),
     Ttl(ShardedLruTtlCache<K, Value>),
@@ -50,7 +50,7 @@ impl<K: Key> Changing<K> for Cached<K> {
     }
 }
 
-/// It wants a key of its own for each call.
+/// A load needs a key of its own for each call.
 impl<K: Key> Loading<K> for Cached<K> {
     #[inline]
     fn get_or_load(

@@ -49,7 +49,7 @@ impl<K: Key> Changing<K> for LarderLocal<K> {
     }
 }
 
-/// What is loaded has no tag: options would be made for each call, and only a load needs them.
+/// A loaded value has no tag: options would be made for each call, and only a load needs them.
 impl<K: Key> Loading<K> for LarderLocal<K> {
     #[inline]
     fn get_or_load(

@@ -36,7 +36,7 @@ impl<K: Key> Changing<K> for Lru<K> {
 
     #[inline]
     fn insert(&self, key: K, value: Value) {
-        // What leaves is freed after the lock.
+        // The evicted value is freed after the lock.
         let _left = self.lock().push(key, value);
     }
 
@@ -45,7 +45,7 @@ impl<K: Key> Changing<K> for Lru<K> {
     }
 }
 
-/// The loader runs under the lock: all others wait for it.
+/// The loader runs under the lock, so all others wait for it.
 impl<K: Key> Loading<K> for Lru<K> {
     #[inline]
     fn get_or_load(

@@ -12,7 +12,7 @@ impl<K: Key> Contestant<K> for MiniMoka<K> {
         fill(settings, entries)
     }
 
-    /// It finds a `String` by a `String` alone: who has a `str` must make one.
+    /// A `String` is found only by a `String`, so a caller with a `str` must make one.
     #[inline]
     fn get(&self, key: &K::Asked) -> Option<Value> {
         self.0.get(&key.to_owned())

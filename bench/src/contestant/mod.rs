@@ -1,7 +1,7 @@
-//! What is measured: caches behind one small trait, one file for each.
+//! The contestants: caches behind one small trait, one file for each.
 //!
 //! A contestant that is asynchronous is polled on the measuring thread. A hit is ready at the first
-//! poll, so what is measured is the future and nothing else; what is not ready is driven by the
+//! poll, so the sample is that of the future alone; a future that is not ready is driven by the
 //! runtime.
 
 pub use self::table::{KNOWN, Known, known, visit_any, visit_changing, visit_loading};
@@ -30,63 +30,63 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::key::Key;
 
-/// What is cached: shared, so that a hit copies a pointer.
+/// The cached value. It is shared, so that a hit copies a pointer.
 pub type Value = Arc<[u8; 100]>;
 
-/// A value that is its own allocation.
+/// Returns a value with an allocation of its own.
 pub fn value(seed: u64) -> Value {
     Arc::new([seed as u8; 100])
 }
 
-/// How a contestant is set up. One that has no such thing leaves it out.
+/// The set-up of a contestant. A contestant ignores a setting that it does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many entries it holds.
+    /// The number of entries that it holds.
     pub capacity: usize,
-    /// Whether entries have a ttl, of an hour.
+    /// True if entries have a ttl, of an hour.
     pub ttl: bool,
-    /// Whether each entry has a tag.
+    /// True if each entry has a tag.
     pub tag: bool,
-    /// Whether somebody is told of what leaves.
+    /// True if a listener is called for evicted entries.
     pub listener: bool,
 }
 
 impl Settings {
-    /// Nothing but a capacity.
+    /// Returns settings with only a capacity.
     pub const fn plain(capacity: usize) -> Self {
         Self { capacity, ttl: false, tag: false, listener: false }
     }
 }
 
-/// What can be asked.
+/// A cache that can be read.
 pub trait Contestant<K: Key>: Send + Sync + Sized {
-    /// One that holds these.
+    /// Returns a cache that holds these entries.
     fn filled(settings: &Settings, entries: impl Iterator<Item = (K, Value)>) -> Self;
 
-    /// The value of a key.
+    /// Returns the value of a key.
     fn get(&self, key: &K::Asked) -> Option<Value>;
 }
 
-/// What can be written to while others read.
+/// A cache that can be written to while others read.
 pub trait Changing<K: Key>: Contestant<K> {
-    /// An empty one.
+    /// Returns an empty cache.
     fn new(settings: &Settings) -> Self;
 
     /// Puts an entry.
     fn insert(&self, key: K, value: Value);
 
-    /// How many entries there are, with everything done that was put off.
+    /// Returns the number of entries, after all deferred work is done.
     fn len(&self) -> usize;
 }
 
-/// What runs a loader for a key that is not there.
+/// A cache that runs a loader for an absent key.
 pub trait Loading<K: Key>: Changing<K> {
-    /// The value of a key; the loader's if there was none.
+    /// Returns the value of a key, or the loader's if there was none.
     fn get_or_load(&self, key: &K::Asked, loader: impl FnOnce() -> Value + Send + 'static)
     -> Value;
 }
 
-/// A new one with these entries.
+/// Returns a new cache with these entries.
 fn fill<K: Key, C: Changing<K>>(
     settings: &Settings,
     entries: impl Iterator<Item = (K, Value)>,
@@ -96,13 +96,13 @@ fn fill<K: Key, C: Changing<K>>(
     contestant
 }
 
-/// What those that need a runtime run on.
+/// The runtime for contestants that need one.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(2).enable_time().build().expect("the runtime starts")
 });
 
-/// What a future comes to: at once if it is ready, else driven by the runtime.
+/// Returns the output of a future: at once if it is ready, else driven by the runtime.
 #[inline]
 fn now<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);

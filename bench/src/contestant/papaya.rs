@@ -33,7 +33,7 @@ impl<K: Key> Changing<K> for Papaya<K> {
     }
 }
 
-/// Several may load one key at once.
+/// Several callers may load one key at once.
 impl<K: Key> Loading<K> for Papaya<K> {
     #[inline]
     fn get_or_load(

@@ -1,4 +1,4 @@
-//! The contestants by their names. Inside of what is visited everything is known to the compiler.
+//! The contestants by their names. Inside a visitor the compiler knows all types.
 
 use super::cached::Cached;
 use super::dashmap::Dash;
@@ -15,56 +15,56 @@ use super::quick_cache::QuickCache;
 use super::{Changing, Contestant, Loading};
 use crate::key::Key;
 
-/// What a contestant is there for.
+/// The role of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It is ours.
+    /// The contestant is ours.
     Larder,
-    /// A user would pick it instead.
+    /// The contestant is a cache that a user would choose instead.
     Peer,
-    /// It shows what a map can do that is no cache.
+    /// The contestant is a map, which shows the limit without the work of a cache.
     Limit,
 }
 
-/// What is known of a contestant.
+/// The properties of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    /// As it is written.
+    /// The name, as it is written.
     pub name: &'static str,
-    /// What it is there for.
+    /// The role of the contestant.
     pub role: Role,
-    /// Whether entries can have a ttl.
+    /// True if entries can have a ttl.
     pub has_ttl: bool,
-    /// Whether there is somebody who can be told of what leaves.
+    /// True if a listener can be called for evicted entries.
     pub has_listener: bool,
-    /// What it can do.
+    /// The ability of the contestant.
     pub ability: Ability,
 }
 
-/// What a contestant can do. Each can do what those before it can.
+/// The ability of a contestant. Each one includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ability {
-    /// It can be asked.
+    /// The contestant can be read.
     Answers,
-    /// It can be written to.
+    /// The contestant can be written to.
     Changes,
-    /// It runs loaders.
+    /// The contestant runs loaders.
     Loads,
 }
 
 impl Known {
-    /// Whether it can be written to.
+    /// True if the contestant can be written to.
     pub fn changes(&self) -> bool {
         self.ability >= Ability::Changes
     }
 
-    /// Whether it runs loaders.
+    /// True if the contestant runs loaders.
     pub fn loads(&self) -> bool {
         self.ability >= Ability::Loads
     }
 }
 
-/// All of them, in the order of tables.
+/// All contestants, in the order of tables.
 pub const KNOWN: [Known; 12] = [
     Known { has_ttl: true, has_listener: true, ..of("larder-local", Role::Larder) },
     Known { has_ttl: true, has_listener: true, ..of("larder-cache", Role::Larder) },
@@ -84,32 +84,32 @@ const fn of(name: &'static str, role: Role) -> Known {
     Known { name, role, has_ttl: false, has_listener: false, ability: Ability::Loads }
 }
 
-/// The contestant of this name.
+/// Returns the contestant of this name.
 pub fn known(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }
 
-/// What is done with one that can be asked.
+/// A visitor of a contestant that can be read.
 pub trait VisitAny<K: Key> {
-    /// What it comes to.
+    /// The result of the visit.
     type Output;
-    /// Does it.
+    /// Visits the contestant.
     fn visit<C: Contestant<K>>(self) -> Self::Output;
 }
 
-/// What is done with one that can be written to.
+/// A visitor of a contestant that can be written to.
 pub trait VisitChanging<K: Key> {
-    /// What it comes to.
+    /// The result of the visit.
     type Output;
-    /// Does it.
+    /// Visits the contestant.
     fn visit<C: Changing<K>>(self) -> Self::Output;
 }
 
-/// What is done with one that runs loaders.
+/// A visitor of a contestant that runs loaders.
 pub trait VisitLoading<K: Key> {
-    /// What it comes to.
+    /// The result of the visit.
     type Output;
-    /// Does it.
+    /// Visits the contestant.
     fn visit<C: Loading<K>>(self) -> Self::Output;
 }
 

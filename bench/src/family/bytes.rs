@@ -1,4 +1,4 @@
-//! What an entry costs in memory.
+//! The memory of an entry.
 
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
@@ -11,10 +11,10 @@ use crate::report::{Report, rounded};
 use crate::table::Table;
 use crate::workload::{Flavour, Job};
 
-/// Measures all that can be written to, once: the allocator counts the same each time.
+/// Measures all contestants that can be written to, once: the allocator counts the same each time.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     if !bench.has_workload(NAME) {
         return Ok(());

@@ -11,10 +11,10 @@ use crate::table::Table;
 use crate::workload::Job;
 use crate::workload::codec::{DOCUMENT, ENVELOPE, RECORD};
 
-/// Measures encoding and decoding; in processes of their own also what they allocate.
+/// Measures encoding and decoding, and their allocations in processes of their own.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     codecs(bench, report, "codec_record", &RECORD, "a value of ten fields")?;
     codecs(bench, report, "codec_document", &DOCUMENT, "sixteen of them, some kilobytes")?;

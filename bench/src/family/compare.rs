@@ -1,4 +1,4 @@
-//! Functions that take turns in this process, beside the first of them.
+//! Functions that run alternately in this process, compared with the first of them.
 
 use serde_json::json;
 
@@ -8,25 +8,24 @@ use crate::report::{Report, rounded};
 use crate::series::interleave;
 use crate::table::Table;
 
-/// Something that gives one sample each time.
+/// A function that returns one sample each time.
 pub struct Contender<'a> {
     name: &'static str,
     run: Box<dyn FnMut() -> f64 + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// One by this name.
+    /// Returns the contender of this name.
     pub fn new(name: &'static str, run: impl FnMut() -> f64 + 'a) -> Self {
         Self { name, run: Box::new(run) }
     }
 }
 
-/// Lets them take turns for so many rounds and tells of medians, spreads and ratios to the first;
-/// the ratio of the fastest samples is what is left when other programs disturb as little as they
-/// can.
+/// Runs them alternately for this many rounds. Reports medians, spreads and ratios to the first;
+/// the ratio of the fastest samples is the one that other programs disturb least.
 ///
 /// # Errors
-/// If results cannot be written.
+/// An error if results cannot be written.
 pub fn compare(
     report: &mut Report,
     rounds: usize,

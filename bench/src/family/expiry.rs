@@ -9,10 +9,10 @@ use crate::table::Table;
 use crate::workload::Job;
 use crate::workload::expiry::{Answer, Lookups};
 
-/// Measures it a few times: each tells how calm the machine was.
+/// Measures the expiry a few times. Each result shows how calm the machine was.
 ///
 /// # Errors
-/// If it cannot be measured, or results cannot be written.
+/// An error if it cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     if !bench.has_workload(NAME) || !bench.has_contestant(CONTESTANT) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Families of measurements: which jobs there are, and what is told of their answers.
+//! Families of measurements: their jobs, and the reports of the answers.
 
 mod bytes;
 mod codec;
@@ -17,10 +17,10 @@ use crate::failure::Result;
 use crate::hit_ratio;
 use crate::report::Report;
 
-/// Runs those that are asked for.
+/// Runs the families that are asked for.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(arguments: &Arguments) -> Result {
     let bench = Bench::new(arguments);
     let mut report = Report::new(arguments)?;

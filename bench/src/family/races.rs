@@ -12,7 +12,7 @@ use crate::workload::races::{CONTESTANTS, Case};
 /// Runs the rounds of every contestant once.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     if !bench.has_workload(NAME) {
         return Ok(());

@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 
-/// It goes with what is in it when it is dropped.
+/// A folder that is removed with its content when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Where it is.
+    /// The path of the folder.
     pub path: PathBuf,
 }
 
 impl Scratch {
-    /// An empty one in the folder for temporary files.
+    /// Creates an empty folder in the one for temporary files.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// An error if it cannot be created.
     pub fn new(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("larder-bench-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|error| Failure::File(path.clone(), error))?;

@@ -1,8 +1,8 @@
-//! Saving a cache and beginning with what was saved, beside writing and reading the same bytes.
+//! Saving a cache and restoring it, beside writing and reading the same bytes.
 //!
-//! Both sides write a new file, sync it and rename it; *cold* reads have the file's pages dropped
-//! before. All run in this process, in turn in each round; the memory is measured in processes of
-//! their own.
+//! Both sides write a new file, sync it and rename it; for *cold* reads the file's pages are
+//! dropped before. All run in this process, alternately in each round; the memory is measured in
+//! processes of their own.
 
 use std::fs;
 use std::hint::black_box;
@@ -19,10 +19,10 @@ use crate::table::Table;
 use crate::workload::Job;
 use crate::workload::snapshot::{entries, filled, open, prepare, write};
 
-/// Compares saves, then restores, then tells of the memory.
+/// Compares saves, then restores, then reports the memory.
 ///
 /// # Errors
-/// If it cannot be measured, or results cannot be written.
+/// An error if it cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     if !bench.has_workload(NAME) {
         return Ok(());
@@ -85,7 +85,7 @@ fn memory(bench: &Bench, report: &mut Report) -> Result {
     Ok(())
 }
 
-/// Milliseconds.
+/// Returns the milliseconds that a run takes.
 fn time<R>(run: impl FnOnce() -> R) -> f64 {
     let start = Instant::now();
     black_box(run());

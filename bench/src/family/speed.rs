@@ -1,4 +1,4 @@
-//! What an operation takes: lookups, inserts and loads.
+//! The time of an operation: lookups, inserts and loads.
 
 use larder_trace::chart::{Bar, BarChart, BarSeries};
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::table::Table;
 use crate::workload::speed::THREADS;
 use crate::workload::{Flavour, Job};
 
-/// A workload, and who takes part.
+/// A workload, and its contestants.
 pub struct Workload {
     name: &'static str,
     title: &'static str,
@@ -21,7 +21,7 @@ pub struct Workload {
     full: fn(&Known) -> bool,
 }
 
-/// Lookups and inserts.
+/// The workloads of lookups and inserts.
 pub const MEMORY: [Workload; 4] = [
     Workload {
         name: "hit1k",
@@ -49,7 +49,7 @@ pub const MEMORY: [Workload; 4] = [
     },
 ];
 
-/// Loads.
+/// The workloads of loads.
 pub const LOAD: [Workload; 3] = [
     Workload {
         name: "load_hit1k",
@@ -71,10 +71,10 @@ pub const LOAD: [Workload; 3] = [
     },
 ];
 
-/// Measures these, for both types of keys.
+/// Measures these workloads, for both types of keys.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report, workloads: &[Workload]) -> Result {
     for workload in workloads.iter().filter(|workload| bench.has_workload(workload.name)) {
         for key in KeyKind::ALL {
@@ -110,7 +110,7 @@ impl Workload {
     }
 }
 
-/// What came of one workload with one type of keys and one number of threads.
+/// The results of one workload with one type of keys and one number of threads.
 struct Results<'a> {
     workload: &'a Workload,
     key: KeyKind,
@@ -132,14 +132,15 @@ impl Row<'_> {
         self.job.contestant == "quick_cache"
     }
 
-    /// Full ones stand beside full ones, and beside quick_cache, which has nothing but plain.
+    /// True if the peer is compared with ours in this flavour. quick_cache, which has only the
+    /// plain flavour, is also compared with the full one.
     fn stands_beside(&self, flavour: Flavour) -> bool {
         self.is_peer() && (self.job.flavour == flavour || self.is_quick_cache())
     }
 }
 
 impl<'a> Results<'a> {
-    /// Those with the number of threads at this place of an answer.
+    /// Returns the results for the number of threads at this index of an answer.
     fn new(
         workload: &'a Workload,
         key: KeyKind,
@@ -211,7 +212,7 @@ fn ratio(ratios: Option<&Series>) -> String {
     })
 }
 
-/// What each contestant does in a second, with each number of threads.
+/// Returns a chart of the operations per second of each contestant, with each number of threads.
 fn chart(results: &[Results<'_>], flavour: Flavour) -> BarChart {
     let Some(Results { workload, key, rows, .. }) = results.first() else {
         return BarChart::default();

@@ -14,7 +14,7 @@ use crate::workload::stampede::{TASKS, THREADS};
 /// Measures stampedes of tasks and of threads.
 ///
 /// # Errors
-/// If one cannot be measured, or results cannot be written.
+/// An error if one cannot be measured, or results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     stampede(bench, report, "stampede1k", &TASKS, "1,000 tasks")?;
     stampede(bench, report, "stampede10k", &TASKS, "10,000 tasks")?;
@@ -91,5 +91,5 @@ fn stampede(
     report.chart(workload, &chart)
 }
 
-/// Where it stands in an answer.
+/// The index of the number in an answer.
 const P99: usize = 3;

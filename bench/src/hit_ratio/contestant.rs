@@ -1,8 +1,8 @@
-//! Who is replayed through.
+//! The caches that traces are replayed through.
 //!
-//! The peers have one shard where that can be chosen, so that it is the policy that is compared, and
-//! a hasher that is the same in each run where one can be given. The local tier is as it is: shards,
-//! and a hasher of chance, by which its figures differ a little each time.
+//! The peers have one shard where that can be chosen, so that the policies are compared, and a
+//! hasher that is the same in each run where one can be given. The local tier is as it is: it has
+//! shards and a random hasher, so its figures differ a little each time.
 
 use foldhash::fast::FixedState;
 use foyer_memory::{EvictionConfig, LfuConfig, LruConfig, S3FifoConfig};
@@ -12,21 +12,21 @@ use larder_trace::{Lru, Policy};
 /// A cache that a trace can be replayed through.
 #[derive(Clone, Copy, Debug)]
 pub struct Contestant {
-    /// Its name in tables and lines.
+    /// The name in tables and lines.
     pub name: &'static str,
-    /// Makes an empty one for so many entries.
+    /// A function that makes an empty cache for this many entries.
     pub new: fn(usize) -> Box<dyn Policy>,
 }
 
-/// All of them.
+/// All contestants.
 pub const CONTESTANTS: [Contestant; 11] = [
     Contestant::new("larder-local", larder_local),
     Contestant::new("quick_cache", |capacity| quick_cache(capacity, Some(1))),
-    // With as many shards as it takes by itself, which depends on the processors.
+    // The number of shards is its default, which depends on the processors.
     Contestant::new("quick_cache-sharded", |capacity| quick_cache(capacity, None)),
-    // Kept to its capacity by a call after each access.
+    // A call after each access keeps it to its capacity.
     Contestant::new("moka", |capacity| moka(capacity, true)),
-    // As applications use it.
+    // The cache is called as applications call it.
     Contestant::new("moka-lazy", |capacity| moka(capacity, false)),
     Contestant::new("mini-moka", mini_moka),
     Contestant::new("foyer-lru", |capacity| foyer(capacity, LruConfig::default())),
@@ -42,7 +42,7 @@ impl Contestant {
     }
 }
 
-/// A cache and what a replay does with it.
+/// A cache and the functions of a replay.
 struct Replayed<C, A, L> {
     cache: C,
     access: A,
@@ -115,7 +115,7 @@ fn moka(capacity: usize, is_held: bool) -> Box<dyn Policy> {
         }
         was_there
     };
-    // Its own count is that of the last maintenance.
+    // moka's own count is that of the last maintenance.
     replayed(cache, access, |cache| cache.iter().count())
 }
 

@@ -1,6 +1,7 @@
-//! Which share of lookups finds its key, beside what no cache can beat.
+//! The share of lookups that find their key, beside the most that any cache can have.
 //!
-//! Recorded traces as files, synthetic ones always, at 1, 5, 10, 20 and 40 % of the distinct keys.
+//! The traces are recorded ones in files, and always synthetic ones, at 1, 5, 10, 20 and 40 % of
+//! the distinct keys.
 
 mod contestant;
 mod replay;
@@ -12,10 +13,10 @@ use crate::bench::progress;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// Replays all traces through all contestants. It needs no rounds: nothing is timed.
+/// Replays all traces through all contestants. No rounds are needed, because nothing is timed.
 ///
 /// # Errors
-/// If a trace cannot be read, or results cannot be written.
+/// An error if a trace cannot be read, or results cannot be written.
 pub fn run(arguments: &Arguments, report: &mut Report) -> Result {
     let recorded = subject::recorded(&arguments.traces);
     let mut subjects = recorded.map_err(|(path, error)| Failure::Trace(path, error))?;

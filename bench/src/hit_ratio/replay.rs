@@ -1,4 +1,4 @@
-//! Every contestant over every trace at every size.
+//! The replay of every trace through every contestant at every size.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,32 +13,32 @@ use super::subject::Subject;
 pub struct Cell {
     /// The trace.
     pub trace: String,
-    /// Whether it was recorded.
+    /// True if the trace was recorded.
     pub is_recorded: bool,
     /// The capacity as a share of the distinct keys.
     pub share: f64,
     /// The capacity.
     pub capacity: usize,
-    /// The hit ratio that no cache can beat.
+    /// The most that the hit ratio of any cache can be.
     pub optimum: f64,
-    /// What each contestant came to, in their order.
+    /// The outcomes of the contestants, in their order.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What a contestant came to.
+/// The outcome of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Who.
+    /// The contestant.
     pub contestant: Contestant,
     /// Hits in all accesses.
     pub hit_ratio: f64,
-    /// The most entries that it was seen to hold.
+    /// The most entries that the cache was found to hold.
     pub most_held: usize,
 }
 
-/// Replays all, as many at a time as there are processors.
+/// Replays all traces, with as many jobs at a time as there are processors.
 ///
-/// `progress` is told how many more accesses are done, of as many as [`work`] tells.
+/// `progress` is called with the number of accesses done since its last call, [`work`] in all.
 pub fn replay(subjects: &[Subject], progress: &(dyn Fn(usize) + Sync)) -> Vec<Cell> {
     let cells = subjects.iter().flat_map(|subject| SHARES.map(|share| (subject, share)));
     let cells: Vec<_> = cells.collect();
@@ -68,7 +68,7 @@ pub fn replay(subjects: &[Subject], progress: &(dyn Fn(usize) + Sync)) -> Vec<Ce
     cells.zip(outcomes).map(cell).collect()
 }
 
-/// How many accesses [`replay`] makes of these.
+/// Returns the number of accesses that [`replay`] makes of these traces.
 pub fn work(subjects: &[Subject]) -> u64 {
     let accesses: usize = subjects.iter().map(|subject| subject.trace.ids().len()).sum();
     (accesses * SHARES.len() * CONTESTANTS.len()) as u64
@@ -87,7 +87,7 @@ fn play(
     let mut cache = (contestant.new)(capacity);
     let ids = subject.trace.ids();
     let (mut hits, mut most_held) = (0_u64, 0);
-    // Between two of these it is at rest, and is asked how much it holds.
+    // Between two of these pieces the cache is at rest, and is asked how much it holds.
     for ids in ids.chunks(ids.len().div_ceil(LOOKS).max(1)) {
         hits += ids.iter().map(|id| u64::from(cache.access(*id))).sum::<u64>();
         most_held = most_held.max(cache.len());
@@ -96,7 +96,7 @@ fn play(
     Outcome { contestant, hit_ratio: hits as f64 / ids.len() as f64, most_held }
 }
 
-/// The results of these jobs, in order.
+/// Returns the results of these jobs, in order.
 fn in_parallel<R: Send>(jobs: usize, run: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(jobs)));
@@ -121,7 +121,7 @@ fn in_parallel<R: Send>(jobs: usize, run: impl Fn(usize) -> R + Sync) -> Vec<R> 
 
 /// The sizes, as shares of the distinct keys.
 const SHARES: [f64; 5] = [0.01, 0.05, 0.1, 0.2, 0.4];
-/// How often in a replay a cache is asked how much it holds.
+/// The number of times in a replay that a cache is asked how much it holds.
 const LOOKS: usize = 100;
 
 #[cfg(test)]

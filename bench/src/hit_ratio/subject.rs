@@ -8,19 +8,19 @@ use larder_trace::{Error, Trace, synthetic as made};
 /// A trace with a name.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// How tables call it.
+    /// The name in tables.
     pub name: String,
-    /// Whether it was recorded, and not made.
+    /// True if the trace was recorded, false if it was made.
     pub is_recorded: bool,
-    /// What was asked for.
+    /// The trace.
     pub trace: Trace,
 }
 
-/// The traces in these files, and in the files of these folders: those whose name says that they are
+/// Reads the traces in these files, and in the files of these folders whose name says that they are
 /// packed ids, ids or keys (`.u32.gz`, `.u32`, `.gz`, `.txt`).
 ///
 /// # Errors
-/// The path that cannot be read, and why.
+/// The path that cannot be read, and the reason.
 pub fn recorded(paths: &[PathBuf]) -> Result<Vec<Subject>, (PathBuf, Error)> {
     let mut subjects = Vec::new();
     for path in paths {
@@ -34,9 +34,9 @@ pub fn recorded(paths: &[PathBuf]) -> Result<Vec<Subject>, (PathBuf, Error)> {
     Ok(subjects)
 }
 
-/// Traces of one habit each: a loop, popularity, scans in between, and a working set that moves.
+/// Makes traces of one habit each: a loop, popularity, scans in between, and a moving working set.
 ///
-/// A tenth of the length is enough to see whether it works.
+/// A tenth of the length is enough to test the program.
 pub fn synthetic(is_quick: bool) -> Vec<Subject> {
     let accesses = if is_quick { 50_000 } else { 500_000 };
     let keys = accesses as u32 / 10;
@@ -65,7 +65,7 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, Error)> {
     Ok(files)
 }
 
-/// The name of the file without what says how it is written.
+/// Returns the name of the file without the endings that tell its format.
 fn name_of(file: &Path) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let endings = [".gz", ".txt", ".u32"];
@@ -73,7 +73,7 @@ fn name_of(file: &Path) -> String {
     endings.into_iter().fold(&*name, cut).to_owned()
 }
 
-/// The name, with a number if another trace has it: what has one name is drawn as one line.
+/// Returns the name, with a number if another trace has it: one name is drawn as one line.
 fn unused(subjects: &[Subject], name: String) -> String {
     let is_taken = |name: &str| subjects.iter().any(|subject| subject.name == name);
     let mut others = (2..).map(|number| format!("{name} {number}"));

@@ -1,4 +1,4 @@
-//! What the cells come to: tables, lines and charts.
+//! The summary of the cells: tables, lines and charts.
 
 use larder_trace::chart::{LineChart, Scale, Series};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::contestant::CONTESTANTS;
 use super::replay::{Cell, Outcome};
 use crate::table::Table;
 
-/// Titles and tables: one for each trace, and all of them together.
+/// Returns titles and tables: one for each trace, and all of them together.
 pub fn tables(cells: &[Cell]) -> Vec<(String, Table)> {
     let of_trace = |cells: &[Cell]| (format!("hit ratio, {}, %", title(cells)), of_trace(cells));
     let recorded: Vec<_> = cells.iter().filter(|cell| cell.is_recorded).cloned().collect();
@@ -19,10 +19,10 @@ pub fn tables(cells: &[Cell]) -> Vec<(String, Table)> {
     by_trace(cells).map(of_trace).chain(together).collect()
 }
 
-/// Everyone's standing over these cells.
+/// Returns the standing of each contestant over these cells.
 ///
-/// The best is the best of the peers and the local tier that held no more than they may: what is
-/// found in room that was not given is no better policy.
+/// The best is the best of the peers and the local tier that held no more than they may: hits in
+/// room beyond the capacity show no better policy.
 pub fn standing(cells: &[Cell]) -> Table {
     let mut table = Table::new(&[
         "contestant",
@@ -51,7 +51,7 @@ pub fn standing(cells: &[Cell]) -> Table {
     table
 }
 
-/// One object for each contestant in each cell, the optimum among them.
+/// Returns one object for each contestant in each cell, the optimum among them.
 pub fn lines(cells: &[Cell]) -> impl Iterator<Item = Value> {
     cells.iter().flat_map(|cell| {
         let line = move |contestant: &str, hit_ratio: f64, most_held: usize| {
@@ -72,7 +72,7 @@ pub fn lines(cells: &[Cell]) -> impl Iterator<Item = Value> {
     })
 }
 
-/// A picture for each trace, and what its file is called without the ending.
+/// Returns a picture for each trace, and the name of its file without the ending.
 pub fn charts(cells: &[Cell]) -> Vec<(String, String)> {
     let chart = |cells: &[Cell]| {
         let line = |name: &str, ratio: &dyn Fn(&Cell) -> f64| Series {
@@ -108,7 +108,7 @@ fn of_trace(cells: &[Cell]) -> Table {
     for (place, contestant) in CONTESTANTS.iter().enumerate() {
         table.row(row(contestant.name, &|cell| {
             let outcome = cell.outcomes[place];
-            // Found in more room than was given.
+            // The mark is for hits in more room than the capacity.
             let over = if is_held(cell, &outcome) { "" } else { " *" };
             format!("{:.2}{over}", outcome.hit_ratio * 100.0)
         }));
@@ -142,7 +142,7 @@ fn mean(numbers: impl Iterator<Item = f64>) -> f64 {
     if count == 0 { f64::NAN } else { sum / f64::from(count) }
 }
 
-/// As many lines as can be told apart.
+/// The contestants that are drawn: as many lines as can be told apart.
 const DRAWN: [&str; 5] = ["larder-local", "quick_cache", "moka", "foyer-s3fifo", "lru"];
 
 #[cfg(test)]

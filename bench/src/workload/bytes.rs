@@ -1,7 +1,7 @@
-//! What an entry costs in memory, its key and its value included.
+//! The memory of an entry, its key and its value included.
 //!
-//! *Allocated* is what was asked of the allocator, *resident* what the process grew by; both with
-//! what a contestant takes when it is empty.
+//! *Allocated* are the bytes requested from the allocator, *resident* the growth of the process;
+//! both include the memory of the empty contestant.
 
 use std::thread;
 use std::time::Duration;
@@ -17,8 +17,8 @@ struct Bytes<'a> {
     count: Count,
 }
 
-/// Allocated bytes of an entry, resident ones, how many entries were kept, allocated bytes of an
-/// empty one.
+/// Returns the allocated bytes of an entry, the resident ones, the number of kept entries, and the
+/// allocated bytes of an empty contestant.
 pub fn run<K: Key>(job: &Job, count: Count) -> Option<Vec<f64>> {
     visit_changing::<K, _>(&job.contestant, Bytes { job, count })
 }
@@ -29,7 +29,7 @@ impl<K: Key> VisitChanging<K> for Bytes<'_> {
     fn visit<C: Changing<K>>(self) -> Vec<f64> {
         let Self { job, count } = self;
         let entries = if job.is_quick { 200_000 } else { 1_000_000 };
-        // More than enough: the parts of a cache are never filled evenly.
+        // The capacity is more than enough, because the parts of a cache are never filled evenly.
         let settings = Settings {
             ttl: job.flavour != Flavour::Plain,
             tag: job.flavour == Flavour::Full,
@@ -46,7 +46,7 @@ impl<K: Key> VisitChanging<K> for Bytes<'_> {
             contestant.insert(K::numbered(number), value(number));
         }
         let kept = contestant.len();
-        // What is put off may be done now.
+        // Deferred work may be done now.
         thread::sleep(Duration::from_millis(300));
         let (full, full_resident) = (bytes(), resident());
         let each = |full: u64, before: u64| full.saturating_sub(before) as f64 / kept as f64;

@@ -1,4 +1,4 @@
-//! Inserts of which each evicts an entry.
+//! Inserts that each evict an entry.
 
 use super::{Flavour, Job, speed};
 use crate::contestant::{Changing, Settings, VisitChanging, value, visit_changing};
@@ -9,7 +9,7 @@ struct Churn<'a, K> {
     keys: Vec<K>,
 }
 
-/// Keys come again only long after they have left.
+/// Inserts keys that return only long after they have been evicted.
 pub fn run<K: Key>(job: &Job) -> Option<Vec<f64>> {
     visit_changing(&job.contestant, Churn { job, keys: numbered::<K>(KEYS) })
 }

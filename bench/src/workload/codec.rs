@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Job, speed};
 use crate::{Allocated, Count};
 
-/// What is measured with a value of ten fields.
+/// The codecs that are measured with a value of ten fields.
 pub const RECORD: [&str; 8] = [
     "serde_json",
     "rmp-serde",
@@ -24,7 +24,7 @@ pub const RECORD: [&str; 8] = [
     "larder-pipeline",
     "larder-pipeline-encrypted",
 ];
-/// What is measured with a document of some kilobytes, as JSON.
+/// The codecs that are measured with a document of some kilobytes, as JSON.
 pub const DOCUMENT: [&str; 7] = [
     "serde_json",
     "serde_json+zstd",
@@ -34,7 +34,7 @@ pub const DOCUMENT: [&str; 7] = [
     "larder-json+lz4",
     "larder-json+zstd+encrypted",
 ];
-/// What is measured with the bytes around a value of 100 bytes.
+/// The codecs that are measured with the bytes around a value of 100 bytes.
 pub const ENVELOPE: [&str; 1] = ["larder-envelope"];
 
 /// A value of ten fields.
@@ -67,13 +67,14 @@ fn customer(id: u64) -> Customer {
     }
 }
 
-/// What a codec is measured by: nanoseconds, or allocations.
+/// The meter of a codec: nanoseconds, or allocations.
 struct Meter {
     is_quick: bool,
     count: Option<Count>,
 }
 
-/// Bytes; then of an encoding and of a decoding nanoseconds, or allocations if they are counted.
+/// Returns the bytes, then nanoseconds of an encoding and of a decoding, or their allocations if
+/// they are counted.
 pub fn run(job: &Job, count: Option<Count>) -> Option<Vec<f64>> {
     let meter = Meter { is_quick: job.is_quick, count };
     let name = job.contestant.as_str();
@@ -116,7 +117,7 @@ impl Meter {
         Some(match name {
             "serde_json" => self.json(value),
             "serde_json+zstd" => {
-                // Their contexts are kept, as whoever cares for speed does.
+                // The contexts are kept, as an application that cares for speed does.
                 let compressor = zstd::bulk::Compressor::new(3).map(Mutex::new).expect("level 3");
                 let decompressor = zstd::bulk::Decompressor::new().map(Mutex::new);
                 let decompressor = decompressor.expect("it needs no dictionary");
@@ -184,13 +185,13 @@ impl Meter {
         ]
     }
 
-    /// What one run takes.
+    /// Returns the cost of one run.
     fn each(&self, run: impl Fn() + Sync) -> f64 {
         let runs = |count| (0..count).for_each(|_| run());
         match self.count {
             None => speed::alone(self.is_quick, |span| runs(span.count)),
             Some(count) => {
-                // Buffers that are used again are there after the first time.
+                // Buffers that are used again are allocated the first time.
                 runs(10);
                 let Allocated { allocations: before, .. } = count();
                 runs(COUNTED);

@@ -1,11 +1,11 @@
-//! What happens when many entries expire in one millisecond.
+//! Many entries that expire in one millisecond.
 //!
-//! How long it takes until they are gone with nobody asking for them, and what single lookups of
-//! other keys, which stay, take meanwhile. The baseline is the same lookups a second before, in the
-//! same cache. A lookup's time contains two readings of the clock. *Preempted* says how often the
-//! thread that looks up had to leave its processor to others, which takes milliseconds each time:
-//! where it is near the number of lookups over a millisecond, these tell of the machine and not of
-//! the cache.
+//! The results are the time until the entries are gone with nobody asking for them, and the time of
+//! single lookups of other keys, which stay, meanwhile. The baseline is the same lookups a second
+//! before, in the same cache. A lookup's time contains two readings of the clock. *Preempted* says
+//! how often the thread of the lookups had to leave its processor to others, which takes
+//! milliseconds each time: where it is near the number of lookups over a millisecond, these show
+//! the load of the machine and not the cache.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,33 +21,33 @@ use crate::latency::Latencies;
 use crate::process::preemptions;
 use crate::random::Random;
 
-/// What came of it.
+/// The answer of the job.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Answer {
-    /// How many expired.
+    /// The number of entries that expired.
     pub entries: u64,
-    /// How long it took until they were gone, in milliseconds.
+    /// The time until they were gone, in milliseconds.
     pub gone_ms: f64,
-    /// Lookups before.
+    /// The lookups before.
     pub before: Lookups,
-    /// Lookups while they leave.
+    /// The lookups while the entries are dropped.
     pub during: Lookups,
 }
 
-/// Lookups, and how long they took.
+/// The lookups, and their times.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Lookups {
-    /// How many.
+    /// The number of lookups.
     pub count: u64,
     /// Microseconds at 50, 99, 99.9, 99.99 and 100 %.
     pub micros: [f64; 5],
-    /// How many took longer than a millisecond.
+    /// The number of lookups that took longer than a millisecond.
     pub over_1_ms: u64,
-    /// How often the thread had to leave its processor.
+    /// The number of times that the thread had to leave its processor.
     pub preempted: u64,
 }
 
-/// Fills a cache, waits, and looks.
+/// Fills a cache, waits, and looks keys up.
 pub fn run(job: &Job) -> Answer {
     let entries = if job.is_quick { 100_000 } else { 1_000_000 };
     let filling = Duration::from_secs(if job.is_quick { 2 } else { 5 });
@@ -72,7 +72,7 @@ pub fn run(job: &Job) -> Answer {
     Answer { entries, gone_ms: gone.as_secs_f64() * 1e3, before, during }
 }
 
-/// How long it takes until only those that stay are there, and the lookups meanwhile.
+/// Returns the time until only the entries that stay are there, and the lookups meanwhile.
 fn leaving(cache: &LocalCache<u64, Value>, deadline: Instant) -> (Duration, Lookups) {
     let are_gone = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn leaving(cache: &LocalCache<u64, Value>, deadline: Instant) -> (Duration, Look
     })
 }
 
-/// Looks up keys that stay until it is time to stop.
+/// Looks up keys that stay, until it is time to stop.
 fn lookups(cache: &LocalCache<u64, Value>, mut is_over: impl FnMut() -> bool) -> Lookups {
     let preempted_before = preemptions();
     let mut latencies = Latencies::with_capacity(1 << 25);

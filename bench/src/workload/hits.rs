@@ -1,4 +1,4 @@
-//! Lookups that find their key, in an order of chance.
+//! Lookups that find their key, in a random order.
 
 use std::hint::black_box;
 
@@ -12,12 +12,12 @@ struct Hits<'a, K> {
     keys: Vec<K>,
 }
 
-/// So many entries, and room for more.
+/// Looks up this many entries.
 pub fn run<K: Key>(job: &Job, entries: u64) -> Option<Vec<f64>> {
     visit_any(&job.contestant, Hits { job, keys: numbered::<K>(entries) })
 }
 
-/// What entries have, and twice the room that they need, so that none is evicted.
+/// Returns the settings for this many entries, with twice the room, so that none is evicted.
 pub fn settings(flavour: Flavour, entries: usize) -> Settings {
     let is_full = flavour == Flavour::Full;
     Settings { ttl: is_full, tag: is_full, ..Settings::plain(2 * entries) }

@@ -1,4 +1,4 @@
-//! Loads: of what is there, of what is there often, of what is never there.
+//! Loads of keys that are there, that are there often, and that are never there.
 
 use std::hint::{black_box, spin_loop};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ struct Hits<'a, K> {
     keys: Vec<K>,
 }
 
-/// So many entries, which are all there.
+/// Loads this many entries, which are all there.
 pub fn hits<K: Key>(job: &Job, entries: u64) -> Option<Vec<f64>> {
     visit_loading(&job.contestant, Hits { job, keys: numbered::<K>(entries) })
 }
@@ -39,7 +39,7 @@ impl<K: Key> VisitLoading<K> for Hits<'_, K> {
 
 struct Often<'a, K>(Zipf<'a, K>);
 
-/// As in `zipf95`, but what is missing is loaded, by a loader that only makes a value.
+/// Loads as in `zipf95`, with a loader for absent keys that only makes a value.
 pub fn zipf<K: Key>(job: &Job) -> Option<Vec<f64>> {
     visit_loading(&job.contestant, Often(Zipf::<K>::new(job)))
 }
@@ -64,7 +64,7 @@ struct Misses<'a, K> {
     keys: Vec<K>,
 }
 
-/// Keys that are never there; the loader keeps its thread busy for a while.
+/// Loads keys that are never there. The loader keeps its thread busy for a while.
 pub fn misses<K: Key>(job: &Job) -> Option<Vec<f64>> {
     visit_loading(&job.contestant, Misses { job, keys: numbered::<K>(KEYS) })
 }

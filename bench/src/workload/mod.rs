@@ -1,6 +1,6 @@
-//! What is measured: each job gives one sample of one contestant, in a process of its own.
+//! The workloads: each job gives one sample of one contestant, in a process of its own.
 //!
-//! What a job answers is read by the [family](crate::family) that asked for it.
+//! The [family](crate::family) that asked for a job reads its answer.
 
 mod bytes;
 mod churn;
@@ -24,7 +24,7 @@ use crate::Count;
 use crate::failure::{Failure, Result};
 use crate::key::{Key, KeyKind};
 
-/// The names that a workload can be asked for by.
+/// The names by which a workload can be asked for.
 pub const WORKLOADS: &[&str] = &[
     "hit1k",
     "hit100k",
@@ -46,7 +46,7 @@ pub const WORKLOADS: &[&str] = &[
     "snapshot",
 ];
 
-/// What entries have besides a value.
+/// The properties of entries besides a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flavour {
@@ -59,7 +59,7 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    /// As it is written.
+    /// Returns the name, as it is written.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -72,22 +72,22 @@ impl Flavour {
 /// One sample of one contestant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// What is done.
+    /// The name of the workload.
     pub workload: String,
-    /// Who does it.
+    /// The name of the contestant.
     pub contestant: String,
     /// The type of its keys.
     pub key: KeyKind,
-    /// What entries have besides a value.
+    /// The properties of entries besides a value.
     pub flavour: Flavour,
-    /// Whether it shall be short.
+    /// True if the job shall be short.
     pub is_quick: bool,
-    /// Whether it counts what is allocated, which takes an allocator of its own.
+    /// True if the job counts allocations, which takes an allocator of its own.
     pub counts: bool,
 }
 
 impl Job {
-    /// With `u64` keys and nothing else.
+    /// Returns a job with `u64` keys and nothing else.
     pub fn plain(workload: &str, contestant: &str, is_quick: bool) -> Self {
         Self {
             workload: workload.to_owned(),
@@ -99,7 +99,7 @@ impl Job {
         }
     }
 
-    /// The contestant and what is not plain of it.
+    /// Returns the contestant's name, and the flavour if it is not plain.
     pub fn label(&self) -> String {
         match self.flavour {
             Flavour::Plain => self.contestant.clone(),
@@ -118,7 +118,7 @@ impl fmt::Display for Job {
 /// Does a job.
 ///
 /// # Errors
-/// If there is no such workload, or not for this contestant.
+/// An error if the workload does not exist, or not for this contestant.
 pub fn run(job: &Job, count: Option<Count>) -> Result<Value> {
     let figures = match (job.workload.as_str(), job.key) {
         ("expiry", _) => return Ok(serde_json::to_value(expiry::run(job))?),

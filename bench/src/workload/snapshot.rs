@@ -1,7 +1,7 @@
-//! A cache with a snapshot: what a save and a restore need of memory, and how both are made.
+//! A cache with a snapshot: the memory that a save and a restore need, and the making of both.
 //!
-//! The memory is what the process grew by at most while it ran; of a restore, without what the cache
-//! has in the end.
+//! The memory is the most by which the process grew while it ran; for a restore, without the memory
+//! of the cache in the end.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,12 +13,12 @@ use rustix::fs::{Advice, fadvise};
 use super::Job;
 use crate::process::{peak, resident};
 
-/// How many entries there are.
+/// Returns the number of entries.
 pub const fn entries(is_quick: bool) -> u64 {
     if is_quick { 100_000 } else { 1_000_000 }
 }
 
-/// Bytes of memory above the cache, of a save and of a restore.
+/// Returns the bytes of memory above the cache, of a save and of a restore.
 pub fn run(job: &Job) -> Vec<f64> {
     let name = format!("larder-bench-memory-{}", std::process::id());
     let folder = std::env::temp_dir().join(name);
@@ -35,14 +35,14 @@ pub fn run(job: &Job) -> Vec<f64> {
     vec![save as f64, restore as f64]
 }
 
-/// A cache that begins with what is there.
+/// Opens a cache that begins with the snapshot.
 pub fn open(path: &Path, entries: u64) -> Cache<u64, Vec<u8>> {
-    // More than enough: the parts of a cache are never filled evenly.
+    // The capacity is more than enough, because the parts of a cache are never filled evenly.
     let builder = Cache::builder().capacity(entries + entries / 10);
     builder.snapshot_with(Snapshot::file(path), Raw).build().expect("it is valid")
 }
 
-/// A cache with so many entries of 100 bytes.
+/// Returns a cache with this many entries of 100 bytes.
 pub fn filled(path: &Path, entries: u64) -> Cache<u64, Vec<u8>> {
     let cache = open(path, entries);
     for key in 0..entries {
@@ -51,7 +51,7 @@ pub fn filled(path: &Path, entries: u64) -> Cache<u64, Vec<u8>> {
     cache
 }
 
-/// Writes a new file in place of another, so that it is there after a power failure.
+/// Writes a new file in place of another, so that it survives a power failure.
 pub fn write(path: &Path, bytes: &[u8]) {
     let part = path.with_extension("part");
     let mut file = File::create(&part).expect("it can be created");
@@ -61,7 +61,7 @@ pub fn write(path: &Path, bytes: &[u8]) {
     File::open(folder).and_then(|folder| folder.sync_all()).expect("it can be synced");
 }
 
-/// Drops the file's pages, or makes sure that they are there.
+/// Drops the file's pages, or makes sure that they are in memory.
 pub fn prepare(path: &Path, is_cold: bool) {
     if is_cold {
         let file = File::open(path).expect("it is there");

@@ -1,29 +1,29 @@
-//! How long an operation takes.
+//! The time of an operation.
 //!
-//! Threads wait at a barrier and do as many operations each. The time is that from the first start to
-//! the last end, divided by the operations of one thread: what a caller waits on average.
+//! Threads wait at a barrier and do as many operations each. The time from the first start to the
+//! last end, divided by the operations of one thread, is the average wait of a caller.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::contestant::RUNTIME;
 
-/// How many threads there are, one after the other.
+/// The numbers of threads, one after the other.
 pub const THREADS: [u64; 3] = [1, 2, 4];
 
-/// What one thread has to do at a time.
+/// The work of one thread at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Its number, from zero.
+    /// The thread's number, from zero.
     pub thread: u64,
-    /// How many operations it has done before.
+    /// The number of operations that it has done before.
     pub first: u64,
-    /// How many it does now.
+    /// The number of operations that it does now.
     pub count: u64,
 }
 
 impl Span {
-    /// The places of a ring that it comes to. Each thread begins in another quarter.
+    /// Returns the places of a ring that the thread visits. Each thread begins in another quarter.
     pub fn ring(self, length: usize) -> impl Iterator<Item = usize> {
         let start = self.thread * length as u64 / 4 + self.first;
         let start = (start % length as u64) as usize;
@@ -35,13 +35,13 @@ impl Span {
     }
 }
 
-/// Nanoseconds per operation, for each number of threads.
+/// Returns nanoseconds per operation, for each number of threads.
 pub fn by_threads(is_quick: bool, run: impl Fn(Span) + Sync) -> Vec<f64> {
     let mut done = 0;
     THREADS.map(|threads| measure(threads, sample(is_quick), &mut done, &run)).to_vec()
 }
 
-/// Nanoseconds per operation of one thread.
+/// Returns nanoseconds per operation of one thread.
 pub fn alone(is_quick: bool, run: impl Fn(Span) + Sync) -> f64 {
     measure(1, sample(is_quick), &mut 0, &run)
 }
@@ -50,7 +50,7 @@ fn sample(is_quick: bool) -> Duration {
     Duration::from_millis(if is_quick { 25 } else { 150 })
 }
 
-/// Warms up until it is known how many operations fill a sample, then does as many.
+/// Warms up until the number of operations that fill a sample is known, then does that many.
 fn measure(threads: u64, sample: Duration, done: &mut u64, run: &(impl Fn(Span) + Sync)) -> f64 {
     let mut count = 256;
     loop {
@@ -68,7 +68,7 @@ fn measure(threads: u64, sample: Duration, done: &mut u64, run: &(impl Fn(Span) 
     time.as_nanos() as f64 / count as f64
 }
 
-/// From the first start to the last end.
+/// Returns the time from the first start to the last end.
 fn together(threads: u64, first: u64, count: u64, run: &(impl Fn(Span) + Sync)) -> Duration {
     let start = Barrier::new(threads as usize);
     let one = |thread| {

@@ -1,4 +1,4 @@
-//! Many callers want one absent key whose load takes ten milliseconds.
+//! Many callers of one absent key whose load takes ten milliseconds.
 //!
 //! A caller waits from its own start. Threads wait at a barrier first, so that starting them is not
 //! measured; tasks are spawned one after the other.
@@ -14,11 +14,11 @@ use crate::latency::Latencies;
 
 /// The contestants whose callers are tasks.
 pub const TASKS: [&str; 4] = ["larder-cache", "quick_cache", "moka-future", "foyer"];
-/// Those whose callers are threads.
+/// The contestants whose callers are threads.
 pub const THREADS: [&str; 5] = ["larder-local", "quick_cache", "moka", "cached", "lru"];
 
-/// How many stampedes there are, how many loads they made; milliseconds of the middle caller, of
-/// the one at 99 %, of the last.
+/// Returns the number of stampedes and of their loads, and the milliseconds of the middle caller,
+/// of the one at 99 %, and of the last.
 pub fn tasks(job: &Job, callers: u64) -> Option<Vec<f64>> {
     let _entered = RUNTIME.enter();
     let rounds = rounds(job);
@@ -61,7 +61,7 @@ pub fn tasks(job: &Job, callers: u64) -> Option<Vec<f64>> {
     })
 }
 
-/// The same with threads.
+/// Like [`tasks`], with threads.
 pub fn threads(job: &Job, callers: u64) -> Option<Vec<f64>> {
     visit_loading::<u64, _>(&job.contestant, Threads { rounds: rounds(job), callers })
 }

@@ -1,6 +1,6 @@
-//! Few keys that are asked for often and many that are not, in a cache for a tenth of them.
+//! Lookups of few keys that are popular and many that are not, in a cache for a tenth of them.
 //!
-//! Of twenty operations one is an insert; a lookup that finds nothing is left at that.
+//! One of twenty operations is an insert. A lookup that finds nothing does nothing more.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ pub struct Zipf<'a, K> {
     pub job: &'a Job,
     pub keys: Vec<K>,
     pub order: Vec<u32>,
-    /// What was asked for before it is measured.
+    /// The keys that are asked for before the measurement.
     before: Vec<u32>,
 }
 
@@ -26,7 +26,7 @@ impl<'a, K: Key> Zipf<'a, K> {
         Self { job, keys: numbered(KEYS as u64), order, before }
     }
 
-    /// One that has seen enough of them to be full.
+    /// Returns a contestant that has had enough of them to be full.
     pub fn filled<C: Changing<K>>(&self) -> C {
         let is_full = self.job.flavour == Flavour::Full;
         let contestant =

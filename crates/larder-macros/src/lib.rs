@@ -1,14 +1,14 @@
 //! The macros of Larder: `#[cached]` for functions and `#[derive(CacheKey)]` for keys.
 //!
-//! They are reached as `larder::cached` and `larder::CacheKey`, with the feature `macros` of
-//! `larder`; the page `docs/macros.md` has the whole.
+//! Use them as `larder::cached` and `larder::CacheKey`, with the feature `macros` of `larder`. The
+//! page `docs/macros.md` documents all of them.
 
 use proc_macro::TokenStream;
 
 mod cached;
 mod key;
 
-/// Keeps what a function returns in a cache that you name.
+/// Keeps the results of a function in a cache that you name.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,7 +82,7 @@ pub fn cached(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// ```
 ///
 /// The text is that of the tuple of the fields; an enum's begins with the variant's name, or with
-/// what `#[cache_key(rename = "…")]` says. `Hash` and `Eq` must be derived too: the borrowed form
+/// the name in `#[cache_key(rename = "…")]`. `Hash` and `Eq` must be derived too: the borrowed form
 /// hashes its fields in the same order.
 ///
 /// The borrowed form has the key's name with `Ref` behind it. In it, `String`, `Box<str>` and

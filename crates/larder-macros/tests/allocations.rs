@@ -28,7 +28,7 @@ impl Users {
 #[tokio::test]
 async fn a_hit_allocates_nothing() {
     let users = Users { by_name: Cache::new(10).unwrap(), by_both: Cache::new(10).unwrap() };
-    // Twice, so that what a thread makes once is there.
+    // The loop runs twice, so that allocations that a thread makes only once are over.
     for _ in 0..2 {
         assert_eq!(users.by_name("a name of some length").await, 21);
         assert_eq!(users.by_both("a name of some length", 1), 22);

@@ -67,7 +67,7 @@ mod renamed {
 #[cache_key(crate = renamed::pantry)]
 struct Renamed(String);
 
-/// Seeded, so that a failure is the same each time.
+/// A seeded generator, so that a failure is the same each time.
 struct Random(u64);
 
 impl Random {
@@ -78,7 +78,7 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 
-    /// Short texts of characters that mean something to an escape or to a name.
+    /// Returns short texts of characters that mean something to an escape or to a name.
     fn text(&mut self) -> String {
         const HOSTILE: [&str; 14] = [
             ":", "%", "3A", "25", "-", "=", "None", "Text", "n:umber", "0", "1", "\u{e9}", "", " ",
@@ -120,7 +120,7 @@ fn holds<K: CacheKey + Debug>(make: impl Fn(&mut Random) -> K) {
         let first = by_text.entry(text).or_insert_with(|| key.clone());
         assert_eq!(*first, key, "two keys with one text");
     }
-    // Whatever is accepted is the one text of its key.
+    // Each text that is accepted is the one text of its key.
     for _ in 0..100_000 {
         let text = format!("{}:{}:{}", random.text(), random.text(), random.text());
         if let Some(key) = K::from_text(&text) {

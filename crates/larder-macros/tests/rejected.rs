@@ -1,6 +1,6 @@
 //! Programs that do not compile, with the messages that the macros give.
 //!
-//! Those of the compiler itself are not kept: they change between its releases.
+//! Messages of the compiler itself are not kept: they change between its releases.
 
 #[test]
 fn what_cannot_be_cached_is_refused_where_it_stands() {

@@ -23,7 +23,8 @@ pub struct Cabinet {
 }
 
 impl Cabinet {
-    /// The cabinet in this folder, which is made if need be, by this clock.
+    /// Opens the cabinet in this folder, which is created if it is missing. The cabinet uses this
+    /// clock.
     ///
     /// All processes that share the folder have to have the same clock.
     ///
@@ -55,15 +56,16 @@ impl Cabinet {
         Ok(())
     }
 
-    /// The drawer of this number.
+    /// Returns the drawer of this number.
     fn drawer(&self, number: u8) -> Drawer {
         Drawer::new(&self.folder, &format!("{number:02x}"))
     }
 
-    /// The record under the key, if it lives.
+    /// Returns the record under the key, if it lives.
     fn live(&self, blobs: &Blobs, key: &Key) -> Result<Option<Record>> {
         let Some(blob) = blobs.get(key.name()) else { return Ok(None) };
-        // A copy: what is decoded refers to its bytes, and is not to keep the whole drawer.
+        // A copy is decoded, because a record refers to its bytes and must not keep the whole
+        // drawer.
         let record = layout::decode(key, &Bytes::copy_from_slice(blob), self.now())?;
         Ok(Some(record).filter(|record| record.header.times.life() != Life::Dead))
     }
@@ -74,7 +76,7 @@ impl Cabinet {
         self.live(&blobs, key)
     }
 
-    /// Judges and applies in one step. What cannot be decoded is nothing.
+    /// Judges and applies a change in one step. A blob that cannot be decoded counts as nothing.
     fn change(
         &self,
         key: &Key,
@@ -94,7 +96,7 @@ impl Cabinet {
         step.unwrap_or_else(|error| Outcome::Failed(fault(error)))
     }
 
-    /// The key and header of a blob that can be decoded.
+    /// Returns the key and header of a blob that can be decoded.
     fn scanned(&self, name: &Bytes, blob: &Bytes) -> Option<(Key, Header)> {
         let name = Bytes::copy_from_slice(name);
         layout::decode_scanned(name, blob, self.now()).ok()
@@ -107,7 +109,7 @@ impl Cabinet {
 }
 
 impl Backend for Cabinet {
-    /// A full disk costs a drawer: so it may drop what lives.
+    /// A full disk may cost a drawer, so the store may drop live records.
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Scope::Host).with_eviction()
     }
@@ -118,7 +120,8 @@ impl Backend for Cabinet {
 
     async fn write(&self, writes: &[Write]) -> Vec<Outcome> {
         let write = |Write { key, record, expect }: &Write| {
-            // Before the drawer is waited for: an age is never too small.
+            // The record is encoded before the wait for the drawer, so that its age is never too
+            // small.
             let blob = match layout::encode(key, record, self.now()) {
                 Ok(blob) => blob,
                 Err(error) => return Outcome::Failed(error),
@@ -154,7 +157,7 @@ impl Backend for Cabinet {
         deletes.iter().map(delete).collect()
     }
 
-    /// The cursor is a drawer's number and the last name that was met in it.
+    /// Scans the drawers. The cursor is a drawer's number and the last name that was met in it.
     async fn scan(&self, prefix: &[u8], cursor: Option<Bytes>, limit: usize) -> Result<Page> {
         self.check_open()?;
         let (first, mut after) = match cursor.as_deref().and_then(<[u8]>::split_first) {
@@ -214,7 +217,7 @@ impl fmt::Debug for Cabinet {
     }
 }
 
-/// Whether a change may be made to what is there.
+/// True if the live record meets the expectation.
 fn is_met(expect: &Expect, live: Option<&Record>) -> bool {
     match (expect, live) {
         (Expect::Any, _) | (Expect::Absent, None) => true,
@@ -223,7 +226,8 @@ fn is_met(expect: &Expect, live: Option<&Record>) -> bool {
     }
 }
 
-/// The drawer of a name: FNV-1a, which no release of the standard library changes.
+/// Returns the number of a name's drawer by FNV-1a, which no release of the standard library
+/// changes.
 fn number(key: &Key) -> u8 {
     let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     let hash = key.name().iter().fold(0x811c_9dc5, mix);
@@ -231,7 +235,7 @@ fn number(key: &Key) -> u8 {
     low % DRAWERS
 }
 
-/// A random number, drawn by who comes first.
+/// Returns the store's random number. The first call draws it.
 fn incarnation(blobs: &mut Blobs) -> Incarnation {
     let draw = || Bytes::copy_from_slice(&Version::next().to_bytes());
     let drawn = blobs.entry(Bytes::from_static(b"id")).or_insert_with(draw);
@@ -239,7 +243,7 @@ fn incarnation(blobs: &mut Blobs) -> Incarnation {
     Incarnation::new(id)
 }
 
-/// Readable for its owner alone.
+/// Creates the folder, readable for its owner alone.
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -247,13 +251,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// What went wrong with a file, by what a caller can do about it.
+/// Maps a file's error to the kind that tells a caller what to do.
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn fault(error: io::Error) -> Error {
     let kind = if is_full(&error) { ErrorKind::NoSpace } else { ErrorKind::Unavailable };
-    // Its text names the kind alone: a path may be a secret.
+    // The text names only the kind of the error: a path may be a secret.
     Error::new(kind, "cabinet", error.kind().to_string())
 }
 
-/// More of them are shorter files to rewrite, and more files to scan.
+/// The number of drawers. With more, the files to rewrite are shorter, and more have to be scanned.
 const DRAWERS: u8 = 64;

@@ -10,7 +10,7 @@ use bytes::{Buf as _, Bytes};
 /// Records as bytes, by name.
 pub(crate) type Blobs = BTreeMap<Bytes, Bytes>;
 
-/// A file that holds some of the records, and is only ever replaced as a whole.
+/// A file that holds some of the records. It is only ever replaced as a whole.
 pub(crate) struct Drawer {
     file: PathBuf,
     draft: PathBuf,
@@ -23,7 +23,8 @@ impl Drawer {
         Self { file: path("drawer"), draft: path("draft"), lock: path("lock") }
     }
 
-    /// What is in it. A file is renamed into place, so a reader sees the old one or the new one.
+    /// Reads the content. A file is renamed into place, so a reader sees the old one or the new
+    /// one.
     pub(crate) fn read(&self) -> io::Result<Blobs> {
         match fs::read(&self.file) {
             Ok(bytes) => Ok(parse(bytes.into())),
@@ -32,11 +33,11 @@ impl Drawer {
         }
     }
 
-    /// Changes what is in it: one step for all threads and all processes.
+    /// Changes the content, in one step for all threads and all processes.
     pub(crate) fn change<T>(&self, run: impl FnOnce(&mut Blobs) -> T) -> io::Result<T> {
         let lock = File::options().create(true).truncate(false).write(true).open(&self.lock);
         let lock = match lock {
-            // On a full disk a drawer that was never used holds nothing, and a delete is done.
+            // On a full disk a drawer that was never used is empty, and a delete is done.
             Err(error) if is_full(&error) && !self.file.try_exists()? => {
                 let mut blobs = Blobs::new();
                 let answer = run(&mut blobs);
@@ -44,7 +45,7 @@ impl Drawer {
             }
             lock => lock?,
         };
-        // Held until it is dropped: by this function, or by the system if the process dies.
+        // The lock ends when it is dropped: by this function, or by the system if the process dies.
         lock.lock()?;
         let before = self.read()?;
         let mut blobs = before.clone();
@@ -60,7 +61,7 @@ impl Drawer {
             return remove(&self.file);
         }
         match self.write_draft(blobs).and_then(|()| fs::rename(&self.draft, &self.file)) {
-            // A delete works when the disk is full: then the whole drawer goes.
+            // A delete must work when the disk is full: then the whole drawer is removed.
             Err(error) if is_smaller && is_full(&error) => {
                 remove(&self.draft)?;
                 remove(&self.file)
@@ -80,7 +81,7 @@ impl Drawer {
     }
 }
 
-/// Names and blobs, each behind its length. What somebody else has damaged ends the drawer.
+/// Parses names and blobs, each behind its length. Damaged bytes end the drawer.
 fn parse(mut bytes: Bytes) -> Blobs {
     let mut blobs = Blobs::new();
     while let (Some(name), Some(blob)) = (piece(&mut bytes), piece(&mut bytes)) {

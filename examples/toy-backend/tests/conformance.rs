@@ -1,4 +1,4 @@
-//! The contract, kept by files, with a clock that the suite moves.
+//! The conformance suite over files, with a clock that the suite moves.
 
 use std::time::Duration;
 

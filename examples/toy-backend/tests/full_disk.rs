@@ -30,7 +30,7 @@ async fn on_a_full_disk_nothing_is_written_and_a_delete_works() {
     for key in &keys {
         assert!(cabinet.write(&write(key)).await.iter().all(Outcome::is_done));
     }
-    // Whatever is written to a draft from now on finds no room.
+    // Drafts that are written from now on find no room.
     for number in 0..64 {
         let draft = folder.0.join(format!("{number:02x}.draft"));
         let _ = fs::remove_file(&draft);

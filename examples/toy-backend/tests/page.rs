@@ -1,4 +1,4 @@
-//! The page that builds this backend shows it as it is.
+//! The page that builds this backend shows its code as it is.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn what_the_page_shows_stands_in_the_source() {
     }
 }
 
-/// Without indentation.
+/// Returns the text without indentation.
 fn flat(text: &str) -> String {
     text.lines().flat_map(|line| [line.trim(), "\n"]).collect()
 }

@@ -1,4 +1,4 @@
-//! What several openings of one folder make of each other: each as another process has it.
+//! Several openings of one folder, each like one in another process.
 
 use std::fs;
 use std::thread;
@@ -9,7 +9,7 @@ mod support;
 
 use support::Folder;
 
-/// A cache of another process.
+/// Returns the builder of another process's cache.
 fn process(folder: &Folder) -> CacheBuilder<String, u64> {
     Cache::builder().strict(true).backend(folder.cabinet(SystemClock))
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{body, shuffled, text};
 
-/// SQLite by itself.
+/// A database of SQLite by itself.
 #[derive(Debug)]
 pub struct Bare {
     /// The database.
@@ -15,7 +15,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// One with so many entries of this length.
+    /// Returns a database with this many entries of this length.
     pub fn filled(path: &Path, count: usize, length: usize) -> Self {
         let connection = open(path);
         let table = "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB, dies REAL)";
@@ -30,12 +30,12 @@ impl Bare {
         Self { path: path.to_owned(), connection }
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub const fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// The bytes of the pages that are in use.
+    /// Returns the bytes of the pages that are in use.
     pub fn used_bytes(&self) -> u64 {
         let pragma = |name| {
             let number: i64 =
@@ -46,7 +46,7 @@ impl Bare {
     }
 }
 
-/// In the mode in which `larder-disk` opens its own.
+/// Opens a database in the mode in which `larder-disk` opens its own.
 pub fn open(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("it opens");
     let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;

@@ -11,17 +11,17 @@ use tokio::runtime::Builder;
 
 use super::{body, shuffled, text};
 
-/// The same through the contract.
+/// A store of `larder-disk`, used through the contract.
 #[derive(Clone, Debug)]
 pub struct Disk {
     backend: DiskBackend,
     namespace: Arc<Namespace>,
-    /// Where the store is.
+    /// The folder of the store.
     pub folder: PathBuf,
 }
 
 impl Disk {
-    /// Opens what is there, or a new one.
+    /// Opens the store in the folder, or a new one.
     pub fn open(folder: &Path) -> Self {
         let config = DiskConfig::new(folder).max_bytes(Some(4 << 30));
         let backend = DiskBackend::open(config).expect("it opens");
@@ -29,7 +29,7 @@ impl Disk {
         Self { backend, namespace, folder: folder.to_owned() }
     }
 
-    /// One with so many entries of this length.
+    /// Returns a store with this many entries of this length.
     pub fn filled(folder: &Path, count: usize, length: usize) -> Self {
         let disk = Self::open(folder);
         let runtime = Builder::new_current_thread().build().expect("it starts");
@@ -39,7 +39,7 @@ impl Disk {
         disk
     }
 
-    /// The key of an entry.
+    /// Returns the key of an entry.
     pub fn key(&self, index: usize) -> Key {
         Key::new(&self.namespace, Class::Entry, text(index).as_bytes())
     }
@@ -55,7 +55,7 @@ impl Disk {
         self.set_all([index], length).await;
     }
 
-    /// Writes many at once.
+    /// Writes many entries at once.
     pub async fn set_all(&self, indices: impl IntoIterator<Item = usize>, length: usize) {
         let write = |index| {
             let record = Record::value(body(index, length).into(), Times::new(NEVER, NEVER));
@@ -66,7 +66,7 @@ impl Disk {
         assert!(outcomes.iter().all(Outcome::is_done));
     }
 
-    /// The bytes of the pages that are in use.
+    /// Returns the bytes of the pages that are in use.
     pub fn used_bytes(&self) -> u64 {
         self.backend.usage().expect("it tells").used_bytes
     }

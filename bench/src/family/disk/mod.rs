@@ -1,9 +1,9 @@
 //! Records on disk beside SQLite by itself, in the same mode, with prepared statements.
 //!
-//! Reads by one thread and by 16 tasks, writes by one thread and by 16 tasks, batches, what a byte
-//! takes up on disk, and how long it takes to open what is there. Both know as many keys, written in
-//! the same order, and are asked for the same ones. All run in this process, in turn in each round:
-//! it is files that are measured, and both sides find the same ones.
+//! The measurements are reads by one thread and by 16 tasks, writes by one thread and by 16 tasks,
+//! batches, the bytes on disk, and the time to open an existing store. Both sides have the same
+//! number of keys, written in the same order, and read the same ones. All run in this process,
+//! alternately in each round: files are measured, and both sides have the same ones.
 
 mod bare;
 mod larder;
@@ -29,7 +29,7 @@ use crate::table::Table;
 /// Fills both sides with small values and with larger ones, and compares them.
 ///
 /// # Errors
-/// If results cannot be written.
+/// An error if results cannot be written.
 pub fn run(bench: &Bench, report: &mut Report) -> Result {
     if !bench.has_workload(NAME) {
         return Ok(());
@@ -54,7 +54,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
             sizes(report, &bare, &disk, count, length)?;
             family.opening(report, &bare, &disk)?;
         }
-        // What is put off by the filling is done meanwhile.
+        // The work that the filling has deferred is done meanwhile.
         std::thread::sleep(Duration::from_secs(3));
         family.reads(report, &bare, &disk, count, length)?;
         if let Some(python) = &python {
@@ -68,7 +68,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result {
 struct Family {
     rounds: usize,
     operations: usize,
-    /// For what one thread does.
+    /// The runtime for the work of one thread.
     alone: Runtime,
     runtime: Runtime,
 }
@@ -245,7 +245,7 @@ impl Family {
         Ok(())
     }
 
-    /// One task that reads records of chance.
+    /// Runs one task that reads random records.
     fn gets(&self, disk: &Disk, count: usize, length: usize) -> f64 {
         let mut random = random();
         self.alone.block_on(async {
@@ -257,7 +257,7 @@ impl Family {
         })
     }
 
-    /// Sixteen tasks that write records of chance.
+    /// Runs sixteen tasks that write random records.
     fn sets_by_tasks(&self, disk: &Disk, count: usize, length: usize) -> f64 {
         let sets = move |disk: Disk, mut random: Random, share| async move {
             for _ in 0..share {
@@ -267,7 +267,7 @@ impl Family {
         self.tasks(self.operations, sets, disk)
     }
 
-    /// Sixteen tasks that share so many operations.
+    /// Runs sixteen tasks that share this many operations.
     fn tasks<F: Future<Output = ()> + Send + 'static>(
         &self,
         operations: usize,
@@ -308,7 +308,7 @@ fn sizes(report: &mut Report, bare: &Bare, disk: &Disk, count: usize, length: us
     Ok(())
 }
 
-/// All indices in an order of chance, the same each time.
+/// Returns all indices in a random order, the same each time.
 fn shuffled(count: usize) -> Vec<usize> {
     let (mut all, mut random) = ((0..count).collect::<Vec<_>>(), Random::new(3));
     for index in (1..count).rev() {
@@ -317,7 +317,8 @@ fn shuffled(count: usize) -> Vec<usize> {
     all
 }
 
-/// Other numbers each time: what was written together once is not written together again.
+/// Returns other numbers each time: records that were written together are not written together
+/// again.
 fn random() -> Random {
     static SEED: AtomicU64 = AtomicU64::new(7);
     Random::new(SEED.fetch_add(1, Ordering::Relaxed))

@@ -8,12 +8,12 @@ use std::process::Command;
 pub struct Python {
     /// Python itself.
     pub program: String,
-    /// Where the cache is.
+    /// The folder of the cache.
     pub folder: PathBuf,
 }
 
 impl Python {
-    /// Does something and gives microseconds per operation.
+    /// Runs one operation many times. Returns microseconds per operation.
     pub fn run(&self, what: &str, length: usize, count: usize, operations: usize) -> f64 {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/diskcache_peer.py");
         let numbers = [length, count, operations].map(|number| number.to_string());

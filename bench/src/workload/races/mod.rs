@@ -1,9 +1,9 @@
-//! A load of a value that is changed while it is loaded: does the cache keep the old value?
+//! Loads of a value that changes meanwhile: does the cache keep the old value?
 //!
 //! Each round has a key of its own. A loader reads the source and is held; the source changes, and
-//! the cache is told; then the loader returns what it has read. When both calls have returned, the
-//! key is read again. What comes back may be the new value or nothing: the old value is an error
-//! that stays until its ttl, if it has one.
+//! the cache is told; then the loader returns the value that it has read. When both calls have
+//! returned, the key is read again. The read may return the new value or nothing: the old value is
+//! an error that stays until its ttl, if it has one.
 //!
 //! *During load*: the load has begun, the change has returned, the load returns, the key is read.
 //! *At random*: load and change start together, each dawdles for a random time, and the change may
@@ -26,21 +26,21 @@ use super::Job;
 pub const CONTESTANTS: [&str; 6] =
     ["larder-local", "larder-cache", "quick_cache", "moka", "moka-future", "foyer"];
 
-/// A change, when it comes, and what came of it.
+/// One kind of change in one order, and its result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
-    /// What is done, and when.
+    /// The change and its order.
     pub name: String,
-    /// How often.
+    /// The number of rounds.
     pub rounds: u64,
-    /// After how many of them the old value was there.
+    /// The number of rounds after which the old value was there.
     pub resurrected: u64,
-    /// Whether the change waits for the load, so that it cannot be overtaken.
+    /// True if the change waits for the load, so that it cannot be overtaken.
     pub waits: bool,
 }
 
 impl Case {
-    /// Those of a change in both orders.
+    /// Returns the cases of a change in both orders.
     fn both(change: &str, [fixed, random]: [Tally; 2]) -> [Self; 2] {
         let case = |when, tally: Tally| Self {
             name: format!("{change} {when}"),
@@ -52,7 +52,7 @@ impl Case {
     }
 }
 
-/// All changes that a contestant knows.
+/// Runs all changes that a contestant has.
 pub fn run(job: &Job) -> Option<Vec<Case>> {
     let rounds = if job.is_quick { 1_000 } else { 10_000 };
     Some(match job.contestant.as_str() {
@@ -70,6 +70,6 @@ pub fn run(job: &Job) -> Option<Vec<Case>> {
     })
 }
 
-/// More than there are rounds, so that nothing is evicted.
+/// The capacity, larger than the number of rounds, so that nothing is evicted.
 const CAPACITY: u64 = 1 << 20;
 const HOUR: Duration = Duration::from_hours(1);

@@ -1,4 +1,4 @@
-//! What happens in a round: the source, and how far load and change have come.
+//! The scene of a round: the source, and the progress of load and change.
 
 use std::future::Future;
 use std::hint::spin_loop;
@@ -12,20 +12,20 @@ use tokio::task::yield_now;
 
 use crate::random::Random;
 
-/// What loads in a task.
+/// A loader that runs in a task.
 pub type Loader = Pin<Box<dyn Future<Output = u64> + Send>>;
 
-/// When the change comes.
+/// The moment of the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// While the loader runs.
+    /// The change comes while the loader runs.
     Fixed,
-    /// Before, amid or after the load.
+    /// The change comes before, amid or after the load.
     Random,
 }
 
 impl Order {
-    /// Spends a random time, if the order is one of chance.
+    /// Spends a random time, if the order is random.
     pub fn dawdle(self, turns: usize) {
         if self == Self::Random {
             (0..turns).for_each(|_| spin_loop());
@@ -33,11 +33,11 @@ impl Order {
     }
 }
 
-/// The source, and how far a round has come.
+/// The source, and the progress of a round.
 #[derive(Debug, Default)]
 pub struct Scene {
     source: AtomicU64,
-    /// Whether the loading thread is awake.
+    /// True if the loading thread is awake.
     pub is_ready: AtomicBool,
     has_begun: AtomicBool,
     is_changed: AtomicBool,
@@ -54,7 +54,7 @@ impl Scene {
         self.has_waited.store(false, Ordering::SeqCst);
     }
 
-    /// What a loader does on a thread.
+    /// Runs a loader on a thread.
     pub fn load(&self, order: Order, dawdle: usize) -> u64 {
         let value = self.source.load(Ordering::SeqCst);
         self.has_begun.store(true, Ordering::SeqCst);
@@ -73,7 +73,7 @@ impl Scene {
         value
     }
 
-    /// The same in a task.
+    /// Like [`load`](Self::load), in a task.
     pub fn loader(self: &Arc<Self>, order: Order, dawdle: usize) -> Loader {
         let scene = Arc::clone(self);
         Box::pin(async move {
@@ -105,7 +105,7 @@ impl Scene {
         self.after_change();
     }
 
-    /// Changes the source when it is time, in a task; gives the new value.
+    /// Changes the source when it is time, in a task. Returns the new value.
     pub async fn before_change(&self, order: Order, key: u64) -> u64 {
         while !self.may_change(order) {
             yield_now().await;
@@ -114,7 +114,7 @@ impl Scene {
         self.source.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Whether the load has begun, or its thread is awake and about to begin it.
+    /// True if the load has begun, or its thread is awake and about to begin it.
     fn may_change(&self, order: Order) -> bool {
         let sign = if order == Order::Fixed { &self.has_begun } else { &self.is_ready };
         sign.load(Ordering::SeqCst)
@@ -126,18 +126,18 @@ impl Scene {
     }
 }
 
-/// What came of the rounds.
+/// The results of the rounds.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many there were.
+    /// The number of rounds.
     pub rounds: u64,
-    /// After how many the old value was there.
+    /// The number of rounds after which the old value was there.
     pub old: u64,
     waited: u64,
 }
 
 impl Tally {
-    /// Judges what is read after a round.
+    /// Judges the value that is read after a round.
     pub fn judge(&mut self, read: Option<u64>, scene: &Scene) {
         let newest = scene.source.load(Ordering::SeqCst);
         self.rounds += 1;
@@ -145,16 +145,16 @@ impl Tally {
         self.waited += u64::from(scene.has_waited.load(Ordering::SeqCst));
     }
 
-    /// Whether the change waits for the load, so that it cannot be overtaken: more rounds take long
-    /// and tell nothing new.
+    /// True if the change waits for the load, so that it cannot be overtaken: more rounds take long
+    /// and show nothing new.
     pub const fn is_told(&self) -> bool {
         self.waited >= ENOUGH
     }
 }
 
-/// The most turns of an empty loop: some microseconds.
+/// The most steps of an empty loop: some microseconds.
 pub const DAWDLE: usize = 400;
-/// After this a change that has not returned counts as one that waits for the load.
+/// The time after which a change that has not returned counts as one that waits for the load.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// After this many of them no more rounds are run.
+/// The number of such rounds after which no more are run.
 const ENOUGH: u64 = 3;

@@ -1,4 +1,4 @@
-//! How a contestant is called from tasks.
+//! The calls of a contestant from tasks.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use super::scene::{DAWDLE, Loader, Order, Scene, Tally};
 use crate::contestant::RUNTIME;
 use crate::random::Random;
 
-/// What is done in a task.
+/// The work of a task.
 pub type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A change by its name.
 pub type ChangeTask<C> = (&'static str, fn(C, u64, u64) -> Task<()>);
 
-/// A contestant that is called from tasks, with all its ways to tell it of a change.
+/// A contestant that is called from tasks, with all its ways to change an entry.
 pub struct Asynchronous<'a, C> {
     pub new: &'a dyn Fn() -> C,
     pub load: fn(C, u64, Loader) -> Task<u64>,
@@ -24,7 +24,7 @@ pub struct Asynchronous<'a, C> {
 }
 
 impl<C: Clone + Send + 'static> Asynchronous<'_, C> {
-    /// Runs so many rounds of each change in each order.
+    /// Runs this many rounds of each change in each order.
     pub fn run(&self, rounds: u64) -> Vec<Case> {
         let mut cases = Vec::new();
         for (change, apply) in self.changes {

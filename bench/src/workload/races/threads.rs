@@ -13,7 +13,7 @@ use crate::random::Random;
 type Load<'a, C> = dyn Fn(&C, u64, &dyn Fn() -> u64) -> u64 + Sync + 'a;
 type Change<'a, C> = (&'static str, &'a (dyn Fn(&C, u64, u64) + Sync));
 
-/// `larder::LocalCache`, also with a tag on what is loaded.
+/// `larder::LocalCache`, also with a tag on the loaded value.
 pub fn larder_local(rounds: u64) -> Vec<Case> {
     type Local = LocalCache<u64, u64>;
     let new = || LocalCache::builder().capacity(CAPACITY).ttl(HOUR).build().expect("it is valid");
@@ -89,7 +89,7 @@ pub fn quick_cache(rounds: u64) -> Vec<Case> {
     quick_cache.run(rounds)
 }
 
-/// A contestant that is called from threads, with all its ways to tell it of a change.
+/// A contestant that is called from threads, with all its ways to change an entry.
 pub struct Blocking<'a, C> {
     pub new: &'a dyn Fn() -> C,
     pub load: &'a Load<'a, C>,
@@ -98,7 +98,7 @@ pub struct Blocking<'a, C> {
 }
 
 impl<C: Sync> Blocking<'_, C> {
-    /// Runs so many rounds of each change in each order.
+    /// Runs this many rounds of each change in each order.
     pub fn run(&self, rounds: u64) -> Vec<Case> {
         let mut cases = Vec::new();
         for (change, apply) in self.changes {

@@ -1,4 +1,4 @@
-//! What stands in the attribute.
+//! The arguments of the attribute.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt as _;

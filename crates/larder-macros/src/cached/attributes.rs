@@ -1,12 +1,12 @@
-//! Which of a function's attributes stand where.
+//! The distribution of a function's attributes over the functions that are made of it.
 
 use syn::{Attribute, Meta, parse_quote};
 
-/// Those of the function under its own name: what is said to users and to lints.
+/// Returns the attributes of the function under its own name: those for users and lints.
 pub(crate) fn of_wrapper(attributes: &[Attribute]) -> Vec<Attribute> {
     let names = ["doc", "cfg", "must_use", "deprecated", "allow", "warn", "deny"];
     let kept = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        // What is expected is found in the body, which stands elsewhere.
+        // The expected lint is found in the body, which is in another function.
         Meta::List(list) if attribute.path().is_ident("expect") => {
             let lints = &list.tokens;
             Some(parse_quote!(#[allow(#lints)]))
@@ -16,12 +16,12 @@ pub(crate) fn of_wrapper(attributes: &[Attribute]) -> Vec<Attribute> {
     kept.collect()
 }
 
-/// Those of the function itself: all but what would be said twice.
+/// Returns the attributes of the function itself: all but those that would be repeated.
 pub(crate) fn of_itself(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attributes.iter().filter(|attribute| !is_one_of(attribute, &["deprecated"]))
 }
 
-/// Those of what stands beside it.
+/// Returns the attributes of a companion.
 pub(crate) fn of_companion(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attributes.iter().filter(|attribute| is_one_of(attribute, &["cfg"]))
 }

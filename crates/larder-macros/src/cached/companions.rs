@@ -1,4 +1,4 @@
-//! What stands beside a cached function.
+//! The companions of a cached function.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -14,7 +14,7 @@ impl Cached {
         quote!(#uncached #key #invalidate #refresh)
     }
 
-    /// The function itself, under another name.
+    /// Returns the function itself, under another name.
     fn itself(&self) -> TokenStream {
         let item = &self.function.item;
         let attributes = attributes::of_itself(&item.attrs);
@@ -22,7 +22,8 @@ impl Cached {
         let mut signature = item.sig.clone();
         signature.ident = self.companion("uncached");
         let (visibility, mut block) = (&item.vis, item.block.clone());
-        // A parameter that only `cache` names is used, although the body does not say so.
+        // A parameter that only `cache` names must count as used, although the body does not use
+        // it.
         let names = self.arguments.cache.to_token_stream();
         let this = self.function.receiver.iter().map(|receiver| receiver.token.into());
         let parameters = self.function.parameters.iter().map(|parameter| parameter.name.clone());
@@ -121,7 +122,7 @@ impl Cached {
         }
     }
 
-    /// The signature of a companion, with the parameters that it takes.
+    /// Returns the signature of a companion, with the parameters that it takes.
     fn signature(&self, suffix: &str, takes: impl Fn(&Parameter) -> bool) -> Signature {
         let mut signature = self.plain_signature();
         signature.ident = self.companion(suffix);
@@ -144,7 +145,7 @@ impl Cached {
     }
 }
 
-/// Whether an expression has this name anywhere.
+/// True if an expression has this name anywhere.
 fn is_named(name: &Ident, expression: TokenStream) -> bool {
     use proc_macro2::TokenTree;
 

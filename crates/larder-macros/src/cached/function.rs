@@ -1,4 +1,4 @@
-//! The function to cache: what of it can be kept, and what of it is refused.
+//! The function to cache, and the checks whether its results can be kept.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -27,7 +27,7 @@ pub(crate) struct SelfParameter {
 pub(crate) struct Parameter {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
-    /// `T` of `&T`.
+    /// The `T` of `&T`.
     pub(crate) lent: Option<Type>,
     pub(crate) is_skipped: bool,
 }
@@ -63,13 +63,13 @@ impl Function {
         self.item.sig.asyncness.is_some()
     }
 
-    /// The parameters in the key.
+    /// Returns the parameters in the key.
     pub(crate) fn in_key(&self) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().filter(|parameter| !parameter.is_skipped)
     }
 
-    /// Refuses a type or number that no argument tells and no key has: calls that differ in it would
-    /// get each other's results.
+    /// Refuses a type or number that no argument determines and no key contains: calls that differ
+    /// in it would get each other's results.
     pub(crate) fn check_generics(&self, arguments: &Arguments) -> Result<()> {
         let is_told = |name: &Ident| {
             let is_name = |token: &TokenTree| matches!(token, TokenTree::Ident(own) if own == name);
@@ -91,7 +91,7 @@ impl Function {
         }
     }
 
-    /// `::<T, N>`, so that what no argument tells is passed on.
+    /// Returns `::<T, N>`, so that generics that no argument determines are passed on.
     pub(crate) fn turbofish(&self) -> TokenStream {
         let mut names = generics(&self.item).peekable();
         match names.peek() {
@@ -149,13 +149,13 @@ impl Parameter {
         Ok(Self { name, ty, lent, is_skipped })
     }
 
-    /// Whether a template means it.
+    /// True if a template means this parameter.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.unraw() == name
     }
 }
 
-/// The names of its types and numbers.
+/// Returns the names of the function's types and numbers.
 fn generics(item: &ItemFn) -> impl Iterator<Item = &Ident> {
     item.sig.generics.params.iter().filter_map(|parameter| match parameter {
         GenericParam::Type(ty) => Some(&ty.ident),
@@ -182,7 +182,7 @@ fn is_changed(ty: &Type) -> bool {
     matches!(ty, Type::Reference(reference) if reference.mutability.is_some())
 }
 
-/// Where the type is not named.
+/// Returns the place where the type is not named.
 fn opaque(ty: &Type) -> Option<proc_macro2::Span> {
     find(
         ty.to_token_stream(),
@@ -190,7 +190,7 @@ fn opaque(ty: &Type) -> Option<proc_macro2::Span> {
     )
 }
 
-/// Where something is borrowed that does not live for ever.
+/// Returns the place of a borrow that does not live for ever.
 fn borrow(ty: &Type) -> Option<proc_macro2::Span> {
     find(ty.to_token_stream(), &|token, next| match (token, next) {
         (TokenTree::Punct(punct), Some(TokenTree::Ident(name))) if punct.as_char() == '\'' => {

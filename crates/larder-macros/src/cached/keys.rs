@@ -1,4 +1,4 @@
-//! Which arguments make the key, and how it is asked for.
+//! The arguments that make the key, and the form in which the key is looked up.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -10,10 +10,10 @@ use crate::cached::template::Template;
 
 /// A key in its two forms. Both are expressions over the function's parameters.
 pub(crate) struct Keys {
-    /// The owned key's type.
+    /// The type of the owned key.
     pub(crate) ty: TokenStream,
     pub(crate) owned: TokenStream,
-    /// What is looked up: nothing is owned that need not be.
+    /// The key of a lookup, which owns as little as possible.
     pub(crate) asked: TokenStream,
 }
 
@@ -66,7 +66,7 @@ impl Keys {
 }
 
 impl Parameter {
-    /// The type that it is owned as.
+    /// Returns the parameter's owned type.
     fn owned_type(&self) -> TokenStream {
         if let Some(lent) = &self.lent {
             return quote!(<#lent as ::std::borrow::ToOwned>::Owned);
@@ -74,7 +74,7 @@ impl Parameter {
         self.ty.to_token_stream()
     }
 
-    /// A copy that is owned.
+    /// Returns an owned copy of the parameter.
     pub(crate) fn owned(&self) -> TokenStream {
         let (name, span) = (&self.name, self.name.span());
         if let Some(lent) = &self.lent {
@@ -83,7 +83,7 @@ impl Parameter {
         quote_spanned!(span=> ::core::clone::Clone::clone(&#name))
     }
 
-    /// A reference to it.
+    /// Returns a reference to the parameter.
     fn asked(&self) -> TokenStream {
         let name = &self.name;
         if self.lent.is_some() { quote!(#name) } else { quote!(&#name) }

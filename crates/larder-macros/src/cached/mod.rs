@@ -31,17 +31,17 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote!(#wrapper #companions))
 }
 
-/// A function with all that is needed to cache it.
+/// A function with everything that is needed to cache it.
 struct Cached {
     arguments: Arguments,
     function: Function,
     keys: Keys,
-    /// An expression: the options under which it is kept.
+    /// An expression for the options under which a result is kept.
     options: TokenStream,
 }
 
 impl Cached {
-    /// The function under its own name: it asks the cache first.
+    /// Returns the function under its own name: it asks the cache first.
     fn wrapper(&self) -> TokenStream {
         let Self { function, options, keys, .. } = self;
         let larder = &self.arguments.larder;
@@ -49,7 +49,7 @@ impl Cached {
         let (open, when) = (self.open_cache(), self.when());
         let direct = self.call(&self.uncached(), false);
         let prepared = self.call(&self.uncached(), true);
-        // Names of its own are invisible to the user's expressions.
+        // The macro's own names are invisible to the user's expressions.
         let body = if function.is_async() {
             let owned = self.owned_arguments();
             quote_spanned! {self.span()=>
@@ -92,7 +92,7 @@ impl Cached {
         }
     }
 
-    /// Statements that bind `cache`, `returns` and `sharing`.
+    /// Returns statements that bind `cache`, `returns` and `sharing`.
     fn open_cache(&self) -> TokenStream {
         let (larder, cache) = (&self.arguments.larder, &self.arguments.cache);
         let output = &self.function.output;
@@ -110,7 +110,7 @@ impl Cached {
         self.arguments.when.as_ref().map_or_else(|| quote!(true), |when| quote!(#when))
     }
 
-    /// Statements that make owned arguments for a call that outlives this one.
+    /// Returns statements that make owned arguments for a call that outlives this one.
     fn owned_arguments(&self) -> TokenStream {
         let receiver = self.function.receiver.as_ref().map(|receiver| {
             let (this, is_lent) = (receiver.token, receiver.is_lent);
@@ -125,7 +125,7 @@ impl Cached {
         quote!(#receiver #(#parameters)*)
     }
 
-    /// A call of a twin: with the arguments as they came, or with those owned beside them.
+    /// Returns a call of a twin: with the arguments as they came, or with the owned ones.
     fn call(&self, name: &Ident, with_owned: bool) -> TokenStream {
         let receiver = self.function.receiver.iter().map(|receiver| {
             let (this, own) = (receiver.token, own_self());
@@ -146,7 +146,7 @@ impl Cached {
         quote!(#path #turbofish(#(#receiver,)* #(#parameters),*))
     }
 
-    /// A call that leaves the arguments for another.
+    /// Returns a call that leaves the arguments for another call.
     fn repeated_call(&self) -> TokenStream {
         let receiver = self.function.receiver.iter().map(|receiver| {
             let this = receiver.token;
@@ -180,7 +180,7 @@ impl Cached {
         format_ident!("{}_{suffix}", self.function.item.sig.ident)
     }
 
-    /// The function's signature without what only its body needs.
+    /// Returns the function's signature without the parts that only its body needs.
     fn plain_signature(&self) -> Signature {
         let mut signature = self.function.item.sig.clone();
         for input in &mut signature.inputs {
@@ -196,7 +196,8 @@ impl Cached {
         signature
     }
 
-    /// Where a type that does not fit is told: at the return type, by names of the macro's own.
+    /// Returns the span for errors of types that do not fit: the return type, with the macro's own
+    /// names.
     fn span(&self) -> Span {
         self.function.output.span().resolved_at(Span::mixed_site())
     }

@@ -1,4 +1,4 @@
-//! Texts with parameters in them, judged when the program is compiled.
+//! Texts with parameters in them, checked when the program is compiled.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -54,8 +54,8 @@ impl Template {
         Ok(Self { literal: literal.clone(), pieces })
     }
 
-    /// Refuses what two lists of arguments could fill alike: a part has no `:` of its own, so one
-    /// between each two of them keeps them apart.
+    /// Refuses a text that two lists of arguments could make alike. A part has no `:` of its own,
+    /// so one between each two of them keeps them apart.
     pub(crate) fn check_is_injective(&self) -> Result<()> {
         let mut is_apart = true;
         for piece in &self.pieces {
@@ -74,13 +74,13 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Part { name, .. } if name == parameter))
     }
 
-    /// An expression that makes the text, where the function's parameters are in scope.
+    /// Returns an expression that makes the text, where the function's parameters are in scope.
     pub(crate) fn expression(
         &self,
         function: &Function,
         push: &TokenStream,
     ) -> Result<TokenStream> {
-        // A parameter may have this name, too: it is another.
+        // A parameter may have this name, too, and is a different variable.
         let text = Ident::new("text", Span::mixed_site());
         let steps: Result<Vec<_>> = self
             .pieces
@@ -114,7 +114,7 @@ impl Template {
             return Err(Error::new(self.literal.span(), message));
         };
         let this = &parameter.name;
-        // A reference is a part as what it refers to.
+        // A reference is formatted as the value that it refers to.
         let is_reference = parameter.lent.is_some() && fields.is_empty();
         Ok(if is_reference { quote!(#this) } else { quote!(&#this #(.#fields)*) })
     }

@@ -8,19 +8,19 @@ use syn::{
 
 use crate::key::shape::{Part, Shape, Variant};
 
-/// How a field stands in the borrowed form.
+/// The form of a field in the borrowed key.
 enum Form {
     /// `&'a str`.
     Text,
     /// `&'a [u8]`.
     Bytes,
-    /// As it is.
+    /// The field's own type.
     Copy,
     /// `&'a T`.
     Reference,
 }
 
-/// The type and its impls; nothing if the key holds nothing to refer to.
+/// Returns the type and its impls; nothing if the key holds nothing to refer to.
 pub(crate) fn define(shape: &Shape) -> TokenStream {
     let mut parts = shape.variants.iter().flat_map(|variant| &variant.parts);
     if parts.all(|part| matches!(Form::of(&part.ty), Form::Copy)) {
@@ -98,7 +98,7 @@ fn definition(shape: &Shape, lifetime: &Lifetime) -> TokenStream {
     quote!({ #(#variants),* })
 }
 
-/// The fields as they are written, each in its form.
+/// Returns the fields as they are written, each in its form.
 fn fields(variant: &Variant, lifetime: &Lifetime) -> TokenStream {
     let types = variant.parts.iter().map(|part| {
         let ty = &part.ty;
@@ -162,7 +162,7 @@ fn owned(shape: &Shape) -> TokenStream {
 }
 
 impl Form {
-    /// By the type's name: another type of that name does not compile.
+    /// Chooses the form by the type's name: another type of that name does not compile.
     fn of(ty: &Type) -> Self {
         const COPIED: [&str; 14] = [
             "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
@@ -180,14 +180,14 @@ impl Form {
     }
 }
 
-/// `X` of `<X>`, if it is a plain name.
+/// Returns the `X` of `<X>`, if it is a plain name.
 fn only_argument(arguments: &PathArguments) -> Option<String> {
     let PathArguments::AngleBracketed(list) = arguments else { return None };
     match list.args.first() {
         Some(GenericArgument::Type(Type::Path(path))) if list.args.len() == 1 => {
             path.path.get_ident().map(ToString::to_string)
         }
-        // Anything but nothing.
+        // The argument is something else, which the empty text stands for.
         _ => Some(String::new()),
     }
 }

@@ -1,4 +1,4 @@
-//! What a derived key looks like: a struct is an enum of one variant without a name.
+//! The shape of a derived key: a struct is an enum of one variant without a name.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -12,21 +12,21 @@ pub(crate) struct Shape {
     pub(crate) larder: Path,
     pub(crate) visibility: Visibility,
     pub(crate) name: Ident,
-    /// With each type parameter bound to be a key.
+    /// The generics, each type parameter bound to be a key.
     pub(crate) generics: Generics,
-    /// Of an enum: how its discriminant is kept.
+    /// The attributes that choose the type of an enum's discriminant.
     pub(crate) representation: Vec<Attribute>,
     pub(crate) variants: Vec<Variant>,
     pub(crate) is_enum: bool,
 }
 
 pub(crate) struct Variant {
-    /// None for a struct.
+    /// The variant's name; none for a struct.
     pub(crate) ident: Option<Ident>,
-    /// What its text begins with.
+    /// The beginning of the variant's text.
     pub(crate) text: Option<LitStr>,
     pub(crate) discriminant: Option<Expr>,
-    /// As they are written, for the form of the borrowed type.
+    /// The fields as they are written, for the form of the borrowed type.
     pub(crate) fields: Fields,
     pub(crate) parts: Vec<Part>,
 }
@@ -35,9 +35,9 @@ pub(crate) struct Variant {
 pub(crate) struct Part {
     pub(crate) member: Member,
     pub(crate) ty: Type,
-    /// What it is called in made code.
+    /// The name of the field in generated code.
     pub(crate) here: Ident,
-    /// What its twin is called.
+    /// The name of the field's twin.
     pub(crate) there: Ident,
 }
 
@@ -85,12 +85,12 @@ impl Variant {
         Self { ident, text, discriminant, fields, parts }
     }
 
-    /// Its path in the type of this name.
+    /// Returns the variant's path in the type of this name.
     pub(crate) fn path(&self, of: &impl ToTokens) -> TokenStream {
         self.ident.as_ref().map_or_else(|| quote!(#of), |ident| quote!(#of::#ident))
     }
 
-    /// A pattern that binds all fields to their names here, or to those of their twins.
+    /// Returns a pattern that binds all fields to their names here, or to those of their twins.
     pub(crate) fn pattern(&self, of: &impl ToTokens, name: fn(&Part) -> &Ident) -> TokenStream {
         let path = self.path(of);
         let fields = self.parts.iter().map(|part| {
@@ -131,7 +131,7 @@ fn unraw(ident: &Ident) -> String {
     ident.unraw().to_string()
 }
 
-/// `#[cache_key(rename = "…")]` of a variant.
+/// Reads `#[cache_key(rename = "…")]` of a variant.
 fn renamed(attributes: &[Attribute]) -> Result<Option<LitStr>> {
     let mut text = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cache_key")) {
@@ -146,7 +146,7 @@ fn renamed(attributes: &[Attribute]) -> Result<Option<LitStr>> {
     Ok(text)
 }
 
-/// `#[cache_key(crate = path)]` of the type.
+/// Reads `#[cache_key(crate = path)]` of the type.
 fn crate_path(attributes: &[Attribute]) -> Result<Path> {
     let mut path = parse_quote!(::larder);
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cache_key")) {

@@ -1,4 +1,4 @@
-//! A derived key's text, both ways.
+//! The text of a derived key, in both directions.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -26,7 +26,7 @@ pub(crate) fn implement(shape: &Shape) -> TokenStream {
     }
 }
 
-/// The arm of a variant.
+/// Returns the arm of a variant.
 fn to_text(shape: &Shape, variant: &Variant) -> TokenStream {
     let larder = &shape.larder;
     let pattern = variant.pattern(&quote!(Self), |part| &part.here);

@@ -1,4 +1,4 @@
-//! Failures: shared, told, or left behind by going straight.
+//! Failures: they are shared, reported, or avoided by calls without the cache.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,12 +48,12 @@ async fn callers_who_meet_share_one_run_and_its_failure() {
     assert_eq!([a, b, c], ["1", "1", "1"].map(|text| Ok(text.to_owned())));
     assert_eq!(slow.1.count(), 1);
 
-    // A failure that can be cloned comes to all as it was.
+    // An error that can be cloned comes to all callers as it was.
     let (a, b, ()) = tokio::join!(slow.answer(0), slow.answer(0), all_wait(3));
     assert_eq!([a, b], [Err(Trouble::NotFound), Err(Trouble::NotFound)]);
     assert_eq!(slow.1.count(), 2);
 
-    // Another one comes to who has run the function; the others are told.
+    // Any other error comes only to the caller that has run the function; the others get Larder's.
     let (a, b, ()) = tokio::join!(slow.boxed(2), slow.boxed(2), all_wait(4));
     let (own, told) = (a.unwrap_err(), b.unwrap_err());
     assert!(own.downcast_ref::<std::io::Error>().is_some());

@@ -1,4 +1,4 @@
-//! Forms of functions, and what stands beside them.
+//! Forms of functions, and their companions.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -14,7 +14,7 @@ fn a_function_without_self_and_other_receivers_are_cached() {
         let shop = Arc::new(Shop::new(&rig));
         assert_eq!(Shop::of(&shop, 1).await, "1, run 1");
         assert_eq!(Shop::of(&shop, 1).await, "1, run 1");
-        // `cache` names what is skipped: so the companion takes it.
+        // `cache` names a skipped parameter, so the companion takes it.
         Shop::of_invalidate(&shop, 1).await.unwrap();
         assert_eq!(shop.shared(1).await, "1, run 2");
         assert_eq!(Arc::clone(&shop).owned(1).await, "1, run 2");

@@ -1,4 +1,4 @@
-//! What is kept: values and known absences, told by type; lives, tags, conditions.
+//! The kept results: values and known absences, told apart by type; lives, tags, conditions.
 
 use larder::{Cache, cached};
 
@@ -64,7 +64,7 @@ fn none_is_a_known_absence() {
         }
         assert_eq!(shop.runs.count(), 3);
         assert_eq!(shop.answer_maybe(3).await, Ok(Some("3".to_owned())));
-        // The absence is no answer for who always has a value.
+        // The absence is no answer for a function that always has a value.
         assert_eq!(shop.answer(1).await, Ok("1".to_owned()));
     });
 }
@@ -123,7 +123,7 @@ fn entries_have_the_tags_and_lives_that_are_written() {
         shop.page("/a:b").await;
         shop.page("/c").await;
         let info = shop.texts.entry_info(&shop.page_key("/a:b")).await.unwrap().unwrap();
-        // A tag is as it reads, so that it can be written by hand.
+        // A tag is written as its parameters print, so that it can be written by hand.
         assert_eq!(info.tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["path:/a:b", SITE]);
         assert!(info.ttl_left <= HOUR && info.ttl_left > HOUR / 2);
         assert!(info.kept_left > HOUR * 2);
@@ -135,7 +135,7 @@ fn entries_have_the_tags_and_lives_that_are_written() {
     });
 }
 
-/// A tag that no record can have failed the function, or was left out in silence.
+/// Regression: a tag that no record can have made the function fail, or was left out in silence.
 #[test]
 fn under_a_tag_that_none_can_have_nothing_is_kept() {
     #[cached(cache = cache, skip(cache, runs), key = "later:{name}", tags = ["{name}"])]

@@ -1,4 +1,4 @@
-//! Keys: which arguments they tell apart.
+//! Keys, and the arguments that they tell apart.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `#[cached]`: what is kept, what comes back, and what stands beside a function.
+//! `#[cached]`: the kept results, the returned ones, and the companions of a function.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test panics like the test")]
 #![expect(

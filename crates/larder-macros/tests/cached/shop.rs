@@ -9,7 +9,7 @@ use larder::{Cache, ErrorKind, cached};
 
 use crate::support::Rig;
 
-/// How often a function has run.
+/// The number of times that a function has run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Runs(Arc<AtomicUsize>);
 
@@ -46,12 +46,12 @@ impl From<larder::Error> for Trouble {
 
 pub(crate) type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
-// Aliases: told by type and not by name.
+// The macro must see through these aliases: results are told by type and not by name.
 pub(crate) type Answer<T> = Result<T, Trouble>;
 pub(crate) type Maybe<T> = Option<T>;
 
 pub(crate) mod plain {
-    /// No result at all, whatever its name.
+    /// A type that is no result, whatever its name.
     pub(crate) type Result = String;
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) fn new(rig: &Rig) -> Self {
         Self {
-            // One namespace for each kind of key.
+            // Each kind of key has a namespace of its own.
             cache: rig.builder().namespace("ids").absent_ttl(HOUR).build().unwrap(),
             texts: rig.builder().namespace("texts").absent_ttl(HOUR).build().unwrap(),
             pairs: rig.builder().namespace("pairs").build().unwrap(),
@@ -74,7 +74,7 @@ impl Shop {
         }
     }
 
-    /// The plainest.
+    /// The plainest cached function.
     #[cached(cache = self.cache)]
     pub(crate) async fn plain(&self, id: u64) -> String {
         format!("{id}, run {}", self.runs.one_more())

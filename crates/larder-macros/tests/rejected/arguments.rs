@@ -1,4 +1,4 @@
-//! What stands in the attribute.
+//! The arguments of the attribute.
 
 use larder::{Cache, cached};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use larder_core::{Clock, StoreTime};
 use toy_backend::Cabinet;
 
-/// Removed when it is dropped.
+/// A folder that is removed when this is dropped.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -15,12 +15,12 @@ impl Folder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("larder-toy-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // What an earlier process of this number may have left.
+        // An earlier process with this id may have left a folder.
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
     }
 
-    /// The cabinet in it, by this clock.
+    /// Returns the cabinet in the folder, by this clock.
     pub(crate) fn cabinet(&self, clock: impl Clock) -> Cabinet {
         let now = move || StoreTime::from_micros((clock.now().as_nanos() / 1_000).cast_signed());
         Cabinet::open(&self.0, now).expect("a folder in the temporary one")
