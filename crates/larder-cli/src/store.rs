@@ -1,24 +1,26 @@
 //! The cache of a sub-command: a folder on disk and a namespace in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder::backend::{Backend, Class, Clock, Codec, Key, Namespace, Record};
+use larder::backend::{AnyBackend, Backend as _, Class, Clock, Codec, Key, Namespace, Record};
 use larder::config::{CacheConfig, Hidden};
 use larder::ops::Swap;
 use larder::{
     Cache, CacheBuilder, Error, ErrorKind, MessagePack, Options, Raw, Result, SystemClock, Ttl,
 };
-use larder_disk::{DiskBackend, DiskConfig, DiskEvent};
+use larder_disk::DiskBackend;
 
+use crate::backend::{self, Opened};
 use crate::exit::{Failure, with_causes};
-use crate::output::remark;
 
 /// An open store, and the namespace that the arguments mean.
 pub(crate) struct Store {
-    pub(crate) backend: DiskBackend,
+    pub(crate) backend: AnyBackend,
+    /// The same store, if it is one on disk: only that can say how much room it takes.
+    pub(crate) disk: Option<DiskBackend>,
     pub(crate) namespace: Namespace,
     /// The options of entries whose callers name no life.
     pub(crate) defaults: Options,
@@ -99,27 +101,16 @@ impl Store {
         namespace: &str,
         busy_timeout: Duration,
     ) -> Result<Self> {
-        let config = config(url)?.busy_timeout(busy_timeout);
-        let folder = config.folder().to_owned();
-        // This process lives for milliseconds, so it leaves the purge to processes that write.
-        let config = config.purge_every(None).on_event(|event| {
-            if let DiskEvent::SetAside { path } = event {
-                let path = path.display();
-                remark(&format!(
-                    "the store was damaged: it was moved to {path}, and an empty one took its place"
-                ));
-            }
-        });
-        let backend = DiskBackend::open(config).map_err(|error| refused(&folder, &error))?;
+        let Opened { backend, disk } = backend::open(url, busy_timeout)?;
         let (name, namespace) = (namespace.to_owned(), Namespace::new(namespace)?);
-        Ok(Self { backend, namespace, defaults: Options::new(), name })
+        Ok(Self { backend, disk, namespace, defaults: Options::new(), name })
     }
 
     /// Returns this store with another namespace.
     pub(crate) fn with_namespace(&self, namespace: &str) -> Result<Self> {
-        let backend = self.backend.clone();
+        let (backend, disk) = (self.backend.clone(), self.disk.clone());
         let (name, namespace) = (namespace.to_owned(), Namespace::new(namespace)?);
-        Ok(Self { backend, namespace, defaults: Options::new(), name })
+        Ok(Self { backend, disk, namespace, defaults: Options::new(), name })
     }
 
     /// Returns the record key of an entry.
@@ -133,7 +124,7 @@ impl Store {
     }
 
     /// Returns the handle for swaps and counters.
-    pub(crate) fn swap(&self) -> Swap<DiskBackend> {
+    pub(crate) fn swap(&self) -> Swap<AnyBackend> {
         Swap::new(self.backend.clone(), clock())
     }
 
@@ -178,14 +169,6 @@ fn unread(error: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Unavailable, "read", error)
 }
 
-/// Returns the store that the URL names, else the folder under the user's cache directory.
-pub(crate) fn config(url: Option<&str>) -> Result<DiskConfig> {
-    match url {
-        Some(url) => DiskConfig::from_url(url),
-        None => Ok(DiskConfig::new(default_folder()?)),
-    }
-}
-
 /// Returns the error for a store that cannot be used: the caller's arguments are not at fault.
 pub(crate) fn refused(folder: &Path, error: &Error) -> Error {
     let source = format!("{}: {}", folder.display(), with_causes(error));
@@ -226,17 +209,6 @@ pub(crate) fn message_pack() -> u16 {
 /// Returns the clock of this process.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
-}
-
-/// Returns the path of `larder` in the user's cache directory.
-fn default_folder() -> Result<PathBuf> {
-    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-    let missing = "neither XDG_CACHE_HOME nor HOME names a folder; say --url or LARDER_URL";
-    let cache = cache.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "open", missing))?;
-    std::fs::create_dir_all(&cache)
-        .map_err(|error| Error::with_source(ErrorKind::Unavailable, "open", error))?;
-    Ok(cache.join("larder"))
 }
 
 /// Half of the time that a cache of this store gives a call.

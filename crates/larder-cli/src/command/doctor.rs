@@ -4,10 +4,11 @@ use clap::Args;
 use larder_disk::{DiskConfig, DiskUsage, Examine, Finding, Report, examine};
 use serde_json::{Value, json};
 
+use crate::backend::config;
 use crate::command::Answer;
 use crate::exit::Failure;
 use crate::output::{Printer, size};
-use crate::store::{config, refused};
+use crate::store::refused;
 
 /// Look whether the store is well, and say what would be done about it
 #[derive(Args, Debug)]

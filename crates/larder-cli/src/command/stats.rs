@@ -1,7 +1,8 @@
 //! `stats`: prints how much a store holds.
 
 use clap::Args;
-use serde_json::json;
+use larder_disk::DiskBackend;
+use serde_json::{Map, json};
 
 use crate::cli::Common;
 use crate::command::Answer;
@@ -24,28 +25,36 @@ impl Stats {
         printer: &mut Printer,
     ) -> Result<Answer, Failure> {
         let values = store.names()?.count("*").await?;
-        let usage = store.backend.usage()?;
+        let usage = store.disk.as_ref().map(DiskBackend::usage).transpose()?;
         if printer.is_json() {
-            printer.json(&json!({
-                "namespace": store.name,
-                "values": values,
-                "records": usage.records,
-                "used_bytes": usage.used_bytes,
-                "file_bytes": usage.file_bytes,
-                "log_bytes": usage.log_bytes,
-                "max_bytes": usage.max_bytes,
-            }))?;
+            let usage = usage.map_or(json!({}), |usage| {
+                json!({
+                    "records": usage.records,
+                    "used_bytes": usage.used_bytes,
+                    "file_bytes": usage.file_bytes,
+                    "log_bytes": usage.log_bytes,
+                    "max_bytes": usage.max_bytes,
+                })
+            });
+            let mut object = Map::from_iter([
+                ("namespace".to_owned(), json!(store.name)),
+                ("values".to_owned(), json!(values)),
+            ]);
+            object.extend(usage.as_object().cloned().unwrap_or_default());
+            printer.json(&object)?;
             return Ok(Answer::Yes);
         }
-        printer.table(&[
-            ("namespace", store.name.clone()),
-            ("values", values.to_string()),
-            ("records", format!("{} in all namespaces", usage.records)),
-            ("used", size(usage.used_bytes)),
-            ("file", size(usage.file_bytes)),
-            ("log", size(usage.log_bytes)),
-            ("bound", usage.max_bytes.map_or_else(|| "none".to_owned(), size)),
-        ])?;
+        let mut rows = vec![("namespace", store.name.clone()), ("values", values.to_string())];
+        if let Some(usage) = usage {
+            rows.extend([
+                ("records", format!("{} in all namespaces", usage.records)),
+                ("used", size(usage.used_bytes)),
+                ("file", size(usage.file_bytes)),
+                ("log", size(usage.log_bytes)),
+                ("bound", usage.max_bytes.map_or_else(|| "none".to_owned(), size)),
+            ]);
+        }
+        printer.table(&rows)?;
         Ok(Answer::Yes)
     }
 }
