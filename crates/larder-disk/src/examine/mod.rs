@@ -168,10 +168,10 @@ impl Examination<'_> {
     }
 
     fn drop_all(&self, damaged: &[(i64, Key)]) -> rusqlite::Result<()> {
-        let connection = connection::open(
-            &self.folder.database(),
-            Role::writer(self.config, self.config.new_bound()),
-        )?;
+        // The log keeps to the store's own bound.
+        let bound = Origin::read(&self.reader()?)?.bound;
+        let role = Role::writer(self.config, bound);
+        let connection = connection::open(&self.folder.database(), role)?;
         for some in damaged.chunks(RECORDS_PER_STEP) {
             let all = |connection: &Connection| {
                 some.iter().try_for_each(|(id, key)| drop_damaged(connection, *id, key).map(drop))
