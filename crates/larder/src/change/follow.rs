@@ -13,7 +13,7 @@ use crate::lookup::Lookup;
 use crate::ops::edit::Edit;
 use crate::options::Settings;
 use crate::pattern::Pattern;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::entry::{Content, Metadata};
 use crate::tier::local::Candidate;
 use crate::tier::marks::current::MarkChange;
@@ -59,7 +59,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             (Follow::Put(write, candidate), Message::Key(key)) => {
                 let (hash, key) = (self.local.hash(key), key.to_key());
                 let dropped = write.finish(|untouched| {
-                    let untouched = untouched || !holds(Rule::InsertUntouched);
+                    let untouched = untouched || !mutation::holds(Rule::InsertUntouched);
                     match candidate.filter(|_| untouched) {
                         Some(candidate) => self.local.put(hash, key, candidate),
                         None => self.local.remove(hash, &key).1,

@@ -14,7 +14,7 @@ use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
@@ -65,7 +65,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let there = there(Arc::clone(self), shared, input);
         self.owned(Box::pin(async move {
             inner.began(message.as_ref());
-            if !holds(Rule::LocalAfterAuthority) {
+            if !mutation::holds(Rule::LocalAfterAuthority) {
                 inner.apply(message.as_ref(), Known::default());
             }
             let Answer { result, follow } = there.await;
@@ -74,7 +74,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 (_, Ok((_, Reach::Confirmed))) => Ending::Confirmed,
                 (_, Ok((_, Reach::Local)) | Err(_)) => Ending::Unconfirmed,
             };
-            if holds(Rule::LocalAfterAuthority) {
+            if mutation::holds(Rule::LocalAfterAuthority) {
                 inner.follow(message.as_ref(), follow);
             }
             let is_kept = inner.ended(message.as_ref(), ending).await;

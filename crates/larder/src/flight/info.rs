@@ -9,7 +9,7 @@ use larder_core::{Life, NEVER, TagVersion, Timestamp};
 
 use crate::flight::chain::{Link, Waiting};
 use crate::flight::flights::Meet;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::support::runtime::{Notify, RuntimeId};
 use crate::tier::marks::here::{Generation, Marks};
 
@@ -141,7 +141,7 @@ impl FlightInfo {
         let is_tagged_as_before = !self.may_add_tags || self.arrival.tag_changes == now.tag_changes;
         let is_unmarked =
             self.arrival.epoch == now.epoch && marks.life(&self.generation) == Life::Fresh;
-        !holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
+        !mutation::holds(Rule::JoinValid) || (is_tagged_as_before && is_unmarked)
     }
 
     /// True if the flight is young enough to answer a caller that arrives now. A caller of the same
@@ -149,7 +149,7 @@ impl FlightInfo {
     fn is_young(&self, now: &Arrival) -> bool {
         let age = now.at.since(self.began());
         let is_young = age.is_zero() || age < self.limit.bound;
-        is_young || self.is_degraded.load(Ordering::SeqCst) || !holds(Rule::JoinYoung)
+        is_young || self.is_degraded.load(Ordering::SeqCst) || !mutation::holds(Rule::JoinYoung)
     }
 
     /// Notes that the authority cannot be reached: another flight would tell no more.

@@ -9,7 +9,7 @@
 
 use larder_core::{Error, Life, Timestamp};
 
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::entry::{Content, Entry};
 use crate::tier::marks::here::Marks;
 
@@ -122,7 +122,7 @@ impl Judge<'_> {
         let metadata = &entry.metadata;
         let is_due = |due: Timestamp| !self.came_before() && due <= self.arrived;
         let marked = self.marks.life(&entry.generation);
-        if !holds(Rule::JudgedWhenTaken) {
+        if !mutation::holds(Rule::JudgedWhenTaken) {
             return if entry.life == Life::Fresh { Validity::Fresh } else { Validity::Stale };
         }
         if marked == Life::Dead || entry.kept_until <= self.now {

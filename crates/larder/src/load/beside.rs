@@ -17,7 +17,7 @@ use larder_core::{ErrorKind, Expect, Header, Key, Kind, NEVER, Outcome, Record, 
 use crate::load::fence::{Lease, OwnLease, Successor, Term};
 use crate::load::fencing::{Fenced, Fencing, Others, Step, TRIES, lease_record};
 use crate::load::foreign::Poll;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::entry::Entry;
 use crate::tier::shared::Found;
 
@@ -59,7 +59,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
             }
         };
         let take_back = |own: &Option<OwnLease>| own.clone().into_iter().for_each(self.take_back);
-        if own.is_some() && holds(Rule::SecondLook) {
+        if own.is_some() && mutation::holds(Rule::SecondLook) {
             // The version may have been loaded and its lease deleted before this lease was written.
             let found = self.find(entry.as_ref()).await;
             match found.inspect_err(|_| take_back(&own))? {
@@ -82,7 +82,10 @@ impl<V: Clone + 'static> Fencing<'_, V> {
 
     /// Writes a lease beside this version, or waits for another process's.
     async fn leave_beside(&self, entry: Option<&Entry<V>>, header: &Header) -> Result<Beside> {
-        if self.others == Others::Race || self.is_out_of_patience() || !holds(Rule::LeaseBeside) {
+        if self.others == Others::Race
+            || self.is_out_of_patience()
+            || !mutation::holds(Rule::LeaseBeside)
+        {
             return Ok(Beside::Run(None));
         }
         let key = self.shared.authority.remote.beside(self.key, header.version);

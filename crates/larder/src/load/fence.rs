@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_core::{Expect, Key, Outcome, Record, Result, StoreTime, Timestamp, Version};
 
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::{Generation, Marks};
 use crate::tier::shared::Shared;
@@ -124,7 +124,7 @@ impl Lease {
         let added = authority.current(marks, late, Age::Now).await?;
         // The versions come first and the sequence second, so that a change in between shows.
         let sequence = authority.sequence().await?;
-        if holds(Rule::LateTags) && self.sequence != Some(sequence) {
+        if mutation::holds(Rule::LateTags) && self.sequence != Some(sequence) {
             return Ok(None);
         }
         let mut current = self.current.clone();

@@ -18,7 +18,7 @@ use larder_core::{Expect, Header, Key, Kind, Outcome, Record, Result, Timestamp,
 use crate::load::fence::{Lease, OwnLease, Term};
 use crate::ops::swap::contended;
 use crate::options::Settings;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::entry::Entry;
 use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::Marks;
@@ -155,7 +155,7 @@ impl<V: Clone + 'static> Fencing<'_, V> {
                 let expect = Expect::exactly(&header);
                 self.leave_lease(None, expect, awaited).await
             }
-            Found::Nothing if !holds(Rule::Lease) => {
+            Found::Nothing if !mutation::holds(Rule::Lease) => {
                 let lease = self.hold(Expect::Absent, None).await?;
                 Ok(Step::Done(Fenced::Taken(Box::new(lease), None)))
             }

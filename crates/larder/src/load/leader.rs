@@ -17,8 +17,8 @@ use crate::load::loader::BoxLoader;
 use crate::load::purpose::Trigger;
 use crate::load::request::Request;
 use crate::observe::event::Event;
+use crate::support::mutation::{self, Rule};
 use crate::support::random;
-use crate::support::rule::{Rule, holds};
 use crate::tier::entry::Entry;
 use crate::tier::freshness::{Verdict, judge};
 use crate::tier::marks::current::Age;
@@ -269,7 +269,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Leader<K, V> {
             && judge(&entry, inner.now(), random::unit()) == Verdict::Refresh;
         let landed = Landed::found(&entry);
         let candidate = inner.candidate(key, entry);
-        if holds(Rule::FillFenced) {
+        if mutation::holds(Rule::FillFenced) {
             let put = |_: &Landed<V>| inner.local.put(hash, key.clone(), candidate);
             drop(ticket.publish(landed, put));
         } else {

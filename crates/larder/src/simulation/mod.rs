@@ -4,7 +4,7 @@
 //! which step is next: a call of the store arrives or its answer does, a loader reads its source or
 //! returns, another operation starts, a record is lost, time passes. All runs on one thread, and
 //! the same seed is the same history. The [`oracle`] then says whether a caller was told something
-//! that a confirmed change had made wrong. Without each single [`Rule`](crate::support::rule::Rule)
+//! that a confirmed change had made wrong. Without each single [`Rule`](crate::support::mutation::Rule)
 //! some history finds that out.
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::simulation::mix::{
     FAULTS, HAND_OUTS, KEYS, LATE, LIVES, Mix, OFFERS, SLOW, STALE, TAG_ENDS, TAG_LIVES, TAGS,
 };
 use crate::simulation::oracle::Oracle;
-use crate::support::rule::{Rule, without};
+use crate::support::mutation::{Rule, without};
 
 mod backend;
 mod executor;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use larder_core::{Epoch, TagVersion, Timestamp};
 
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::tier::marks::current::Current;
 use crate::tier::marks::here::{Generation, Marks};
 
@@ -158,7 +158,7 @@ impl Table {
 
     /// Forgets the tags to which this process has no reference.
     pub(crate) fn forget(&mut self, marks: &Marks) {
-        if holds(Rule::ForgetUnheld) {
+        if mutation::holds(Rule::ForgetUnheld) {
             marks.retain_held(&mut self.tags);
         } else {
             self.tags.clear();
@@ -180,7 +180,7 @@ impl<T> Known<T> {
 
     /// True if an answer asked for at `began`, after `before` own changes, is news.
     fn takes(&self, began: Timestamp, before: u64) -> bool {
-        !holds(Rule::InstallGuard) || (self.changed <= before && self.checked <= began)
+        !mutation::holds(Rule::InstallGuard) || (self.changed <= before && self.checked <= began)
     }
 
     fn set(&mut self, value: T, checked: Timestamp, lasts: Timestamp) {

@@ -12,7 +12,7 @@ use larder_core::{
 };
 
 use crate::ops::swap::contended;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::support::sync::lock;
 use crate::tier::marks::current::{Age, Current, MarkChange, is_marked};
 use crate::tier::marks::here::Marks;
@@ -59,7 +59,7 @@ impl Authority {
                 Err(changes) => changes,
             };
             let mut fetched = self.fetch_marks(tags, life).await?;
-            if !holds(Rule::TrustedSinceAsked) {
+            if !mutation::holds(Rule::TrustedSinceAsked) {
                 fetched.began = self.remote.clock.now();
             }
             oldest = fetched.began;
@@ -95,7 +95,7 @@ impl Authority {
     pub(crate) async fn write_tag(&self, tag: &str, change: MarkChange) -> Result<Header> {
         let key = self.remote.key(Class::Tag, tag);
         let renew = || self.renew(&key, change, |header| tag_mark(tag, header, LEAST_LIFE));
-        if !holds(Rule::SequenceFirst) {
+        if !mutation::holds(Rule::SequenceFirst) {
             let header = renew().await?;
             return self.write_sequence().await.map(|()| header);
         }

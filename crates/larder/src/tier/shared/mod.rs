@@ -13,7 +13,7 @@ use larder_core::{
 
 use crate::key::CacheKey;
 use crate::observe::event::{Event, Observer};
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::support::sync::lock;
 use crate::tier::entry::{Content, Entry, Metadata};
 use crate::tier::marks::current::{Age, Current, life, marks_due, names};
@@ -216,8 +216,11 @@ impl<V: 'static> Shared<V> {
         let mut metadata = Metadata::new(header.version, began.before(times.age));
         metadata.cost = header.cost;
         metadata.marks_due = marks_due(current.checked, self.authority.tag_check);
-        let verified =
-            if holds(Rule::TrustedSinceAsked) { began } else { self.authority.remote.clock.now() };
+        let verified = if mutation::holds(Rule::TrustedSinceAsked) {
+            began
+        } else {
+            self.authority.remote.clock.now()
+        };
         metadata.copy_due = verified.after(self.local_cap);
         // A record that a mark has made stale is stale here from the start: the entry's own marks
         // are those of now.

@@ -23,7 +23,7 @@ use larder_core::{
 
 use crate::ops::swap::contended;
 use crate::pattern::Pattern;
-use crate::support::rule::{Rule, holds};
+use crate::support::mutation::{self, Rule};
 use crate::support::sync::lock;
 use crate::tier::marks::current::{Age, Current};
 use crate::tier::marks::here::Marks;
@@ -52,7 +52,7 @@ impl Authority {
     /// Makes tags live at least this long, in one call for all that do not. Returns false if one of
     /// them has changed or died since this version of it was read.
     pub(crate) async fn extend(&self, tags: &[TagVersion], life: Duration) -> Result<bool> {
-        if tags.is_empty() || life.is_zero() || !holds(Rule::ExtendTags) {
+        if tags.is_empty() || life.is_zero() || !mutation::holds(Rule::ExtendTags) {
             return Ok(true);
         }
         let began = self.remote.clock.now();
@@ -73,7 +73,7 @@ impl Authority {
                 Outcome::Failed(error) | Outcome::Unknown(error) => return Err(error),
             }
         }
-        Ok(are_extended || !holds(Rule::RefusedExtension))
+        Ok(are_extended || !mutation::holds(Rule::RefusedExtension))
     }
 
     /// Extends the tags of an entry that was read, if their lives have been cut short. If that
@@ -153,7 +153,7 @@ impl Authority {
     async fn retime_tags(&self, tags: &[&TagVersion], life: Duration) -> Vec<Outcome> {
         let times = Times::new(life, life);
         let key = |tag: &TagVersion| Key::new(self.remote.namespace(), Class::Tag, &tag.name);
-        if !holds(Rule::ExtendByVersion) {
+        if !mutation::holds(Rule::ExtendByVersion) {
             let again = |tag: &&TagVersion| {
                 let record = mark(vec![(*tag).clone()], Epoch::NONE, life);
                 Write { key: key(tag), record, expect: Expect::Any }

@@ -1,4 +1,4 @@
-//! The rules of coherence. The simulator takes each one away, to see that the damage is found.
+//! Mutations: the simulator takes away each rule of coherence, to see that the damage is found.
 
 /// A rule whose absence must be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
