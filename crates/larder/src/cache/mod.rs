@@ -332,7 +332,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     /// Returns the number of keys that have a flight or a write under way.
     #[cfg(test)]
-    pub(crate) fn seats(&self) -> usize {
+    pub(crate) fn flights(&self) -> usize {
         self.inner.flights.len()
     }
 

@@ -33,14 +33,14 @@ pub(crate) enum Step<T> {
 
 struct Member<F> {
     future: F,
-    bell: Arc<Bell>,
+    state: Arc<WakeState>,
     waker: Waker,
 }
 
 /// Wakes one future of a set.
-struct Bell {
+struct WakeState {
     place: usize,
-    has_rung: AtomicBool,
+    is_woken: AtomicBool,
     woken: Arc<Mutex<Woken>>,
 }
 
@@ -61,8 +61,8 @@ impl<F: Future + Unpin> FutureSet<F> {
     pub(crate) fn push(&mut self, future: F) {
         let place = self.free.pop().unwrap_or(self.places.len());
         let woken = Arc::clone(&self.woken);
-        let bell = Arc::new(Bell { place, has_rung: AtomicBool::new(true), woken });
-        let member = Member { future, waker: Waker::from(Arc::clone(&bell)), bell };
+        let state = Arc::new(WakeState { place, is_woken: AtomicBool::new(true), woken });
+        let member = Member { future, waker: Waker::from(Arc::clone(&state)), state };
         match self.places.get_mut(place) {
             Some(free) => *free = Some(member),
             None => self.places.push(Some(member)),
@@ -82,7 +82,7 @@ impl<F: Future + Unpin> FutureSet<F> {
         let Some(there) = self.places.get_mut(place) else { return Step::Pending };
         let Some(member) = there else { return Step::Pending };
         // The flag is cleared before the poll: a wake from now on is news.
-        member.bell.has_rung.store(false, Ordering::SeqCst);
+        member.state.is_woken.store(false, Ordering::SeqCst);
         let mut inside = Context::from_waker(&member.waker);
         match Pin::new(&mut member.future).poll(&mut inside) {
             Poll::Pending => Step::Pending,
@@ -129,13 +129,13 @@ impl<F: Future + Unpin> FutureSet<F> {
     }
 }
 
-impl Wake for Bell {
+impl Wake for WakeState {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.has_rung.swap(true, Ordering::SeqCst) {
+        if self.is_woken.swap(true, Ordering::SeqCst) {
             return;
         }
         let mut woken = lock(&self.woken);

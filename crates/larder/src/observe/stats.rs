@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::thread_index::{self, SEATS};
+use crate::support::thread_index::{self, MOST};
 
 /// Statistics of a cache since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ struct Numbers([AtomicU64; COUNTS]);
 
 impl Default for Counters {
     fn default() -> Self {
-        let own = (0..SEATS).map(|_| OnceLock::new()).collect();
+        let own = (0..MOST).map(|_| OnceLock::new()).collect();
         Self { own, shared: Numbers::default() }
     }
 }
@@ -167,7 +167,7 @@ const COUNTS: usize = Count::ListenerPanics as usize + 1;
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, Counters, SEATS};
+    use super::{Count, Counters, MOST};
     use crate::support::sync::lock;
     use crate::support::thread_index::ALONE;
 
@@ -186,18 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_more_threads_than_there_are_seats_are_not_lost() {
+    fn counts_of_more_threads_than_there_are_indexes_are_not_lost() {
         let _alone = lock(&ALONE);
         let counters = Counters::default();
-        let all_there = std::sync::Barrier::new(SEATS + 20);
+        let all_there = std::sync::Barrier::new(MOST + 20);
         std::thread::scope(|scope| {
-            for _ in 0..SEATS + 20 {
+            for _ in 0..MOST + 20 {
                 scope.spawn(|| {
                     all_there.wait();
                     (0..1_000).for_each(|_| counters.add(Count::Hits));
                 });
             }
         });
-        assert_eq!(counters.snapshot().hits, (SEATS as u64 + 20) * 1_000);
+        assert_eq!(counters.snapshot().hits, (MOST as u64 + 20) * 1_000);
     }
 }

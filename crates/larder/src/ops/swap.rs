@@ -120,7 +120,7 @@ impl<B: Backend> Swap<B> {
         let key_lock = self.key_locks.enter(key);
         // The wait is bounded: a key lock only saves tries in vain, and its owner may need the very
         // thread that waits for it here.
-        unless(self.clock.sleep(LONGEST_TURN), key_lock.wait()).await;
+        unless(self.clock.sleep(LONGEST_WAIT), key_lock.wait()).await;
         Ok(Attempts { swap: self, key, tries: self.tries(), _key_lock: Some(key_lock) })
     }
 
@@ -357,7 +357,7 @@ fn is_value(record: &Record) -> bool {
 }
 
 /// The time that a change waits for earlier changes of the same key in this process.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Returns the error of a change that lost to other changes at every try.
 pub(crate) fn contended(operation: &'static str) -> Error {

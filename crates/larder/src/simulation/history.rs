@@ -245,9 +245,9 @@ impl History {
             world.oracle().blame(|| format!("{left} tasks never end"));
         }
         for (node, cache) in world.nodes.iter().enumerate() {
-            let seats = cache.seats();
-            if seats > 0 {
-                world.oracle().blame(|| format!("{seats} flights are left on node {node}"));
+            let flights = cache.flights();
+            if flights > 0 {
+                world.oracle().blame(|| format!("{flights} flights are left on node {node}"));
             }
         }
         for key in 1..=world.plan.keys {

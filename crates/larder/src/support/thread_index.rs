@@ -9,37 +9,37 @@ use std::sync::Mutex;
 use crate::support::sync::lock;
 
 /// The number of threads that have an index at once.
-pub(crate) const SEATS: usize = 128;
+pub(crate) const MOST: usize = 128;
 
-/// Returns this thread's index; [`SEATS`] or above if all are taken, or the thread is ending.
+/// Returns this thread's index; [`MOST`] or above if all are taken, or the thread is ending.
 #[inline]
 pub(crate) fn of_this_thread() -> usize {
-    match SEAT.get() {
+    match INDEX.get() {
         UNKNOWN => take(),
-        seat => seat,
+        index => index,
     }
 }
 
 #[cold]
 fn take() -> usize {
-    let seat = LEAVING.try_with(|_| {
+    let index = LEAVING.try_with(|_| {
         let mut taken = lock(&TAKEN);
-        let (seat, taken) = taken.iter_mut().enumerate().find(|(_, taken)| !**taken)?;
+        let (index, taken) = taken.iter_mut().enumerate().find(|(_, taken)| !**taken)?;
         *taken = true;
-        Some(seat)
+        Some(index)
     });
-    let seat = seat.ok().flatten().unwrap_or(SEATS);
-    SEAT.set(seat);
-    seat
+    let index = index.ok().flatten().unwrap_or(MOST);
+    INDEX.set(index);
+    index
 }
 
 thread_local! {
     // Without a destructor, so that reading it is one load.
-    static SEAT: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static INDEX: Cell<usize> = const { Cell::new(UNKNOWN) };
     static LEAVING: Leaving = const { Leaving };
 }
 
-static TAKEN: Mutex<[bool; SEATS]> = Mutex::new([false; SEATS]);
+static TAKEN: Mutex<[bool; MOST]> = Mutex::new([false; MOST]);
 
 const UNKNOWN: usize = usize::MAX;
 
@@ -48,8 +48,8 @@ struct Leaving;
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        let seat = SEAT.replace(SEATS);
-        if let Some(taken) = lock(&TAKEN).get_mut(seat) {
+        let index = INDEX.replace(MOST);
+        if let Some(taken) = lock(&TAKEN).get_mut(index) {
             *taken = false;
         }
     }
@@ -64,18 +64,18 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Barrier;
 
-    use super::{ALONE, SEATS, of_this_thread};
+    use super::{ALONE, MOST, of_this_thread};
     use crate::support::sync::lock;
 
     /// Returns the indexes of so many threads at once.
-    fn seats(threads: usize) -> Vec<usize> {
+    fn indexes(threads: usize) -> Vec<usize> {
         let all_there = Barrier::new(threads);
         std::thread::scope(|scope| {
             let sit = || {
-                let seat = of_this_thread();
-                assert_eq!(of_this_thread(), seat);
+                let index = of_this_thread();
+                assert_eq!(of_this_thread(), index);
                 all_there.wait();
-                seat
+                index
             };
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(sit)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -83,16 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn no_two_threads_have_one_seat_and_those_that_end_give_theirs_back() {
+    fn no_two_threads_have_one_index_and_ended_ones_give_theirs_back() {
         let _alone = lock(&ALONE);
         for _ in 0..50 {
-            let seats = seats(10);
-            assert!(seats.iter().all(|seat| *seat < SEATS));
-            assert_eq!(seats.iter().collect::<HashSet<_>>().len(), 10);
+            let indexes = indexes(10);
+            assert!(indexes.iter().all(|index| *index < MOST));
+            assert_eq!(indexes.iter().collect::<HashSet<_>>().len(), 10);
         }
-        let all = seats(SEATS + 10);
-        let own: Vec<_> = all.iter().filter(|seat| **seat < SEATS).collect();
-        assert!(own.len() < SEATS + 10);
+        let all = indexes(MOST + 10);
+        let own: Vec<_> = all.iter().filter(|index| **index < MOST).collect();
+        assert!(own.len() < MOST + 10);
         assert_eq!(own.iter().collect::<HashSet<_>>().len(), own.len());
     }
 }
