@@ -221,9 +221,11 @@ where
     /// counts as a hit or a miss.
     pub fn get_and_touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Option<V> {
         let value = self.edited_value(key, Edit::Touch);
-        match value {
-            Some(_) => self.tier.stats().hit(),
-            None => self.tier.stats().miss(),
+        if value.is_some() {
+            self.tier.count_use(key);
+            self.tier.stats().hit();
+        } else {
+            self.tier.stats().miss();
         }
         value
     }

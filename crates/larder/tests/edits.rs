@@ -9,7 +9,7 @@ use std::time::Duration;
 use larder::backend::Clock as _;
 use larder::{Cache, EntryInfo, EntryOptions, LocalCache, Options, Ttl};
 use larder_test_support::{Rig, on_all, on_shared, secs, settle};
-use larder_testkit::{Fault, Operation};
+use larder_testkit::{Fault, ManualClock, Operation};
 
 /// The answer of a verb, and the ttl and life that are left.
 type Seen = (Option<u32>, Option<(Duration, Duration)>);
@@ -128,6 +128,24 @@ fn a_read_that_restarts_the_ttl_counts_as_a_read() {
 }
 
 #[test]
+fn a_read_that_restarts_the_ttl_is_a_use_of_the_entry() {
+    let clock = ManualClock::new();
+    let builder = LocalCache::builder().capacity(9).clock(Arc::new(clock.clone()));
+    let local: LocalCache<u32, u32> = builder.ttl(secs(100)).tti(secs(10)).build().unwrap();
+    let builder = Cache::builder().clock(Arc::new(clock.clone()));
+    let cache: Cache<u32, u32> = builder.ttl(secs(100)).tti(secs(10)).build().unwrap();
+    local.insert(1, 7);
+    cache.blocking().insert(1, 7).unwrap();
+    for _ in 0..5 {
+        clock.advance(secs(8));
+        assert_eq!(local.get_and_touch(&1), Some(7));
+        assert_eq!(cache.blocking().get_and_touch(&1).unwrap(), Some(7));
+    }
+    clock.advance(secs(11));
+    assert_eq!((local.get(&1), cache.blocking().get(&1).unwrap()), (None, None));
+}
+
+#[test]
 fn a_stale_entry_is_taken_away_and_not_handed_out() {
     on_all(async |rig: Rig| {
         let cache = rig.builder().ttl(secs(10)).grace(secs(60)).build().unwrap();
@@ -175,7 +193,7 @@ fn an_outage_costs_one_timeout_also_where_that_is_short() {
 /// Broken once: a ttl so long that it has no end had an endless grace, too.
 #[test]
 fn a_ttl_that_saturates_is_one_without_end() {
-    let clock = larder_testkit::ManualClock::new();
+    let clock = ManualClock::new();
     let cache =
         LocalCache::builder().capacity(9).ttl(secs(u64::MAX)).clock(Arc::new(clock.clone()));
     let cache: LocalCache<u32, u32> = cache.build().unwrap();

@@ -360,6 +360,31 @@ fn keys_with_one_hash_are_keys_of_their_own() {
     assert_eq!((causes[&Cause::Size], causes.get(&Cause::Replaced)), (50, None));
 }
 
+/// A destructor that finds a thread-local of the cache gone would end the process.
+#[test]
+fn destructors_of_an_ending_thread_use_the_cache() {
+    struct Session(LocalCache<u64, u64>);
+    impl Drop for Session {
+        fn drop(&mut self) {
+            let cache = &self.0;
+            cache.insert(2, 2);
+            assert!(cache.contains_key(&2) && cache.touch(&2) && cache.get(&1).is_some());
+            assert_eq!(cache.remove(&1), Some(1));
+        }
+    }
+    thread_local!(static SESSION: std::cell::OnceCell<Session> = const { std::cell::OnceCell::new() });
+    let cache = LocalCache::new(10);
+    let own = cache.clone();
+    let thread = thread::spawn(move || {
+        // First the destructor's variable: it ends after those that the cache makes.
+        SESSION.with(|session| drop(session.set(Session(own.clone()))));
+        own.insert(1, 1);
+        assert!(own.contains_key(&1));
+    });
+    thread.join().unwrap();
+    assert_eq!((cache.get(&1), cache.get(&2)), (None, Some(2)));
+}
+
 #[test]
 fn a_key_whose_eq_panics_poisons_nothing() {
     let cache = LocalCache::new(100);

@@ -124,7 +124,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             self.inner.local.sweep();
             return Ok(0);
         }
-        crate::support::runtime::require()?;
+        self.inner.stack.require()?;
         self.inner.sweep_in_turn().await;
         self.inner.stack.purge().await
     }
@@ -220,15 +220,19 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     async fn stored(&self, hash: u64, key: &K) -> Result<Option<EntryLife>> {
         let now = self.now();
         let local = self.local.look(hash, key, |view| {
-            // A number here has no metadata: it is in no other tier.
-            let is_sure = view.metadata.is_none_or(|metadata| metadata.is_trusted(now));
+            // A number here has no metadata. Over a backend only a snapshot can have brought it.
+            let is_sure = match view.metadata {
+                Some(metadata) => metadata.is_trusted(now),
+                None => !self.stack.waits(),
+            };
             let (life, fresh_left) = (view.life, view.fresh_until.since(now));
             is_sure.then(|| (!view.value.is_absent()).then_some(EntryLife { life, fresh_left }))
         });
-        match local.flatten() {
-            Some(stored) => Ok(stored),
-            None => self.forgive(self.stack.stored(key, self.local.marks()).await),
+        if let Some(stored) = local.flatten() {
+            return Ok(stored);
         }
+        self.stack.require()?;
+        self.forgive(self.stack.stored(key, self.local.marks()).await)
     }
 
     /// Returns the entry under the key, from the first tier that has it and need not ask another.
@@ -238,6 +242,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if let Some(entry) = self.look(hash, key).filter(is_trusted) {
             return Ok(Some((entry, Tier::Local)));
         }
+        self.stack.require()?;
         let found = self.forgive(self.stack.find(key, self.local.marks()).await)?;
         Ok(found.map(|entry| (entry, Tier::Shared)))
     }

@@ -207,9 +207,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     #[doc(alias("getex", "get_and_expire"))]
     pub async fn get_and_touch<Q: ?Sized + Lookup<K>>(&self, key: &Q) -> Result<Option<V>> {
         let touched = self.change(key, Edit::Touch).await?;
-        match &touched {
-            Some(_) => self.inner.stats().hit(),
-            None => self.inner.stats().miss(),
+        if touched.is_some() {
+            self.inner.local.count_use(key);
+            self.inner.stats().hit();
+        } else {
+            self.inner.stats().miss();
         }
         Ok(touched.and_then(|entry| entry.content.into_option()))
     }

@@ -6,7 +6,6 @@ use larder_core::{Backend as _, Delete, Expect, Life, Outcome, Result};
 
 use crate::change::Answer;
 use crate::change::follow::{Follow, Known};
-use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::pattern::Pattern;
@@ -31,8 +30,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let pattern = pattern.clone();
             async move {
                 let cleared = inner.clear_there(&shared, &pattern, allow_stale).await;
-                let result = cleared.map(|cleared| (cleared, Reach::Confirmed));
-                Answer { result, follow: Follow::Apply(Known::default()) }
+                Answer { result: cleared, lost: None, follow: Follow::Apply(Known::default()) }
             }
         };
         self.change(message, (), alone, there).await.map(|(cleared, _)| cleared)

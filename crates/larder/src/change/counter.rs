@@ -8,7 +8,6 @@ use larder_core::{
 };
 
 use crate::change::follow::{Follow, Known};
-use crate::change::reach::Reach;
 use crate::change::{Alone, Answer};
 use crate::inner::Inner;
 use crate::key::CacheKey;
@@ -43,11 +42,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     {
         let alone = |inner: &Self, ()| inner.add_alone(key, settings, by);
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
-            let (name, settings) = (shared.key(&key.to_key()), settings.clone());
+            let (key, settings) = (key.to_key(), settings.clone());
             async move {
-                let sum = inner.add_there(&shared, &name, &settings, by).await;
-                let result = sum.map(|sum| (Ok(sum), Reach::Confirmed));
-                Answer { result, follow: Follow::Apply(Known::default()) }
+                let sum = inner.add_there(&shared, &shared.key(&key), &settings, by).await;
+                let follow = Follow::Apply(Known::default());
+                Answer { result: sum.map(Ok), lost: None, follow }
             }
         };
         self.change(Message::Key(key), (), alone, there).await?.0

@@ -6,7 +6,7 @@ use std::time::Duration;
 use larder_core::{Expect, Key, Record, Result, Times, Timestamp};
 
 use crate::change::follow::{Follow, Known};
-use crate::change::reach::Reach;
+use crate::change::reach::{Reach, lost};
 use crate::change::{Alone, Answer};
 use crate::inner::Inner;
 use crate::key::CacheKey;
@@ -28,12 +28,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             inner.drop_here(key);
             ((), Some(message))
         };
-        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
-            let name = shared.key(&key.to_key());
+        let there = |_: Arc<Self>, shared: Arc<Shared<V>>, ()| {
+            let key = key.to_key();
             async move {
+                let name = shared.key(&key);
                 let outcome = shared.authority.remote.delete(&name, Expect::Any).await;
-                let result = inner.reach(outcome).map(|reach| ((), reach));
-                Answer { result, follow: Follow::Apply(Known::default()) }
+                let follow = Follow::Apply(Known::default());
+                Answer { result: Ok(()), lost: lost(outcome), follow }
             }
         };
         self.change(message, (), alone, there).await.map(|((), reach)| reach)
@@ -56,8 +57,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         };
         let alone = |inner: &Self, ()| inner.edit_alone(key, settings, edit);
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
-            let (name, settings) = (shared.key(&key.to_key()), settings.clone());
-            async move { inner.edit_there(&shared, &name, settings, edit).await }
+            let (key, settings) = (key.to_key(), settings.clone());
+            async move { inner.edit_there(&shared, &shared.key(&key), settings, edit).await }
         };
         self.change(message, (), alone, there).await.map(|(entry, _)| entry)
     }
@@ -109,11 +110,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             // Whatever the authority answered, the local entry may be out of date.
             _ => Follow::Apply(Known::options(settings)),
         };
-        let result = changed.map(|(entry, _)| {
-            let entry = entry.filter(|entry| edit.fits(&entry.subject(self.now())));
-            (entry, Reach::Confirmed)
-        });
-        Answer { result, follow }
+        let result =
+            changed.map(|(entry, _)| entry.filter(|entry| edit.fits(&entry.subject(self.now()))));
+        Answer { result, lost: None, follow }
     }
 
     /// Makes an edit here. Returns the entry that it was made to, and true if that is stale now.

@@ -58,9 +58,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             (Follow::Apply(known), message) => self.apply(message, known),
             (Follow::Put(write, candidate), Message::Key(key)) => {
                 let (hash, key) = (self.local.hash(key), key.to_key());
+                // A candidate that is not put ends out here, where its end may call the cache.
+                let mut candidate = candidate;
                 let dropped = write.finish(|untouched| {
                     let untouched = untouched || !mutation::holds(Rule::InsertUntouched);
-                    match candidate.filter(|_| untouched) {
+                    match candidate.take_if(|_| untouched) {
                         Some(candidate) => self.local.put(hash, key, candidate),
                         None => self.local.remove(hash, &key).1,
                     }

@@ -58,14 +58,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             (is_put, is_put.then_some(Message::Key(&key)))
         };
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, (content, wanted): (_, F)| {
-            let (key, settings) = (shared.key(&key), settings.clone());
+            let (key, settings) = (key.clone(), settings.clone());
             async move {
+                let key = shared.key(&key);
                 let insert = Insert { inner: &inner, shared: &shared, settings: &settings };
                 let mut is_touched = false;
                 let stored = insert.run_where(&key, &content, &wanted, &mut is_touched).await;
                 let follow =
                     if is_touched { Follow::Apply(Known::default()) } else { Follow::Nothing };
-                Answer { result: stored.map(|stored| (stored, Reach::Confirmed)), follow }
+                Answer { result: stored, lost: None, follow }
             }
         };
         self.change(Message::Key(&key), (content, wanted), alone, there)
@@ -85,13 +86,13 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Insert<'_, K, V> {
     async fn run(&self, key: K, content: Content<V>) -> Answer<K, V, ()> {
         let name = self.shared.key(&key);
         let write = self.inner.flights.begin_write(self.inner.local.hash(&key), key.clone());
-        let (copy, result) = match self.write(&name, content).await {
-            Ok(copy) => (copy, Ok(Reach::Confirmed)),
-            Err(Unwritten::Refused(error)) => (None, Err(error)),
-            Err(Unwritten::Lost(error)) => (None, self.inner.unreached(error)),
+        let (copy, result, lost) = match self.write(&name, content).await {
+            Ok(copy) => (copy, Ok(()), None),
+            Err(Unwritten::Refused(error)) => (None, Err(error), None),
+            Err(Unwritten::Lost(error)) => (None, Ok(()), Some(error)),
         };
         let candidate = copy.map(|entry| self.inner.candidate(&key, entry));
-        Answer { result: result.map(|reach| ((), reach)), follow: Follow::Put(write, candidate) }
+        Answer { result, lost, follow: Follow::Put(write, candidate) }
     }
 
     /// Returns true if it stored the value. Sets `is_touched` if the earlier record may be gone.

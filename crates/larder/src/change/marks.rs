@@ -20,7 +20,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             inner.apply(message, Known::default());
             ((), Some(message))
         };
-        let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
+        let there = |_: Arc<Self>, shared: Arc<Shared<V>>, ()| {
             let message = message.to_owned();
             async move {
                 let written = match message {
@@ -32,11 +32,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     _ => shared.authority.write_epoch(MarkChange::Hard).await,
                 };
                 let mark = written.as_ref().ok().cloned();
-                let result = match written {
-                    Ok(_) => Ok(((), Reach::Confirmed)),
-                    Err(error) => inner.unreached(error).map(|reach| ((), reach)),
-                };
-                Answer { result, follow: Follow::Apply(Known { mark, settings: None }) }
+                let follow = Follow::Apply(Known { mark, settings: None });
+                Answer { result: Ok(()), lost: written.err(), follow }
             }
         };
         self.change(message, (), alone, there).await.map(|((), reach)| reach)

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use larder_core::Result;
+use larder_core::{Error, Result};
 
 use crate::change::follow::{Follow, Known};
 use crate::change::reach::Reach;
@@ -34,7 +34,9 @@ type Alone<'a, Q, T> = (T, Option<Message<&'a Q, &'a str>>);
 
 /// The result of the authority's step, and the step of the local tier after it.
 struct Answer<K: CacheKey, V, T> {
-    result: Result<(T, Reach)>,
+    result: Result<T>,
+    /// The reason why the authority has not confirmed a change that is made here all the same.
+    lost: Option<Error>,
     follow: Follow<K, V>,
 }
 
@@ -68,18 +70,22 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             if !mutation::holds(Rule::LocalAfterAuthority) {
                 inner.apply(message.as_ref(), Known::default());
             }
-            let Answer { result, follow } = there.await;
-            let ending = match (&follow, &result) {
-                (Follow::Nothing | Follow::Forget, Ok(_)) => Ending::Unchanged,
-                (_, Ok((_, Reach::Confirmed))) => Ending::Confirmed,
-                (_, Ok((_, Reach::Local)) | Err(_)) => Ending::Unconfirmed,
+            let Answer { result, lost, follow } = there.await;
+            let ending = match (&follow, &result, &lost) {
+                (Follow::Nothing | Follow::Forget, Ok(_), None) => Ending::Unchanged,
+                (_, Ok(_), None) => Ending::Confirmed,
+                _ => Ending::Unconfirmed,
             };
             if mutation::holds(Rule::LocalAfterAuthority) {
                 inner.follow(message.as_ref(), follow);
             }
             let is_kept = inner.ended(message.as_ref(), ending).await;
-            let reach = |reach| if is_kept { reach } else { Reach::Local };
-            result.map(|(answer, reached)| (answer, reach(reached)))
+            let reach = match lost {
+                Some(error) => inner.unreached(error)?,
+                None if is_kept => Reach::Confirmed,
+                None => Reach::Local,
+            };
+            result.map(|answer| (answer, reach))
         }))
         .await?
     }

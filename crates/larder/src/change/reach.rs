@@ -22,19 +22,19 @@ pub enum Reach {
 }
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    /// Interprets the authority's answer to a change.
-    pub(super) fn reach(&self, outcome: Outcome) -> Result<Reach> {
-        match outcome {
-            Outcome::Done => Ok(Reach::Confirmed),
-            Outcome::Refused(_) => self.unreached(refused()),
-            Outcome::Failed(error) | Outcome::Unknown(error) => self.unreached(error),
-        }
-    }
-
     /// Reports a change that the authority did not confirm.
     pub(super) fn unreached(&self, error: Error) -> Result<Reach> {
         self.tell(&Event::NotConfirmed(error.clone()));
         if self.stack.is_strict() { Err(error) } else { Ok(Reach::Local) }
+    }
+}
+
+/// Returns the reason why the authority has not confirmed an unconditional change.
+pub(super) fn lost(outcome: Outcome) -> Option<Error> {
+    match outcome {
+        Outcome::Done => None,
+        Outcome::Refused(_) => Some(refused()),
+        Outcome::Failed(error) | Outcome::Unknown(error) => Some(error),
     }
 }
 

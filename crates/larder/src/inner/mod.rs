@@ -218,11 +218,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.local.retime(hash, key, attend_at, fresh_until, kept_until, metadata).1
     }
 
-    /// Judges an answer of the tiers below. An error of theirs is an error in strict mode, else an
-    /// event and no answer. The lack of a runtime is always an error.
+    /// Returns an answer of the tiers below. An error is one in strict mode only, else an event and
+    /// no answer.
     pub(crate) fn forgive<T>(&self, answer: Result<Option<T>>) -> Result<Option<T>> {
         match answer {
-            Err(error) if !self.stack.is_strict() && error.kind() != ErrorKind::NoRuntime => {
+            Err(error) if !self.stack.is_strict() => {
                 self.tell(&Event::SharedFailed(error));
                 Ok(None)
             }

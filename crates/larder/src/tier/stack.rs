@@ -62,6 +62,14 @@ impl<V: 'static> Stack<V> {
         self.below().is_some()
     }
 
+    /// Refuses a call that may have to wait for a backend, outside of a runtime.
+    ///
+    /// # Errors
+    /// [`NoRuntime`](larder_core::ErrorKind::NoRuntime).
+    pub(crate) fn require(&self) -> Result<()> {
+        if self.waits() { runtime::require() } else { Ok(()) }
+    }
+
     /// True if damage and outages are errors and not misses.
     pub(crate) fn is_strict(&self) -> bool {
         self.below().is_some_and(|shared| shared.strict)
@@ -163,7 +171,7 @@ impl<V: 'static> Stack<V> {
     /// [`NoRuntime`](larder_core::ErrorKind::NoRuntime) outside of a runtime, and the backend's own.
     pub(crate) async fn connect(&self) -> Result<()> {
         let Some(shared) = self.below() else { return Ok(()) };
-        runtime::require()?;
+        self.require()?;
         shared.authority.remote.connect().await
     }
 
@@ -206,7 +214,6 @@ impl<V: Clone + 'static> Stack<V> {
         marks: &Marks,
     ) -> Result<Option<Entry<V>>> {
         let Some(shared) = self.below() else { return Ok(None) };
-        runtime::require()?;
         let found = Box::pin(shared.find(&shared.key(key), marks, Age::Checked, None)).await?;
         Ok(Found::into_entry(found))
     }
@@ -218,7 +225,6 @@ impl<V: Clone + 'static> Stack<V> {
         marks: &Marks,
     ) -> Result<Option<EntryLife>> {
         let Some(shared) = self.below() else { return Ok(None) };
-        runtime::require()?;
         let key = shared.key(key);
         let Some(record) = Box::pin(shared.authority.remote.read(&key)).await? else {
             return Ok(None);

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use larder::{
-    Cache, CacheBuilder, CacheKey, ErrorKind, Event, FileSink, Options, Reach, Sink, Snapshot, Ttl,
+    Cache, CacheBuilder, CacheKey, ErrorKind, Event, FileSink, MemoryBackend, Options, Reach, Sink,
+    Snapshot, Ttl,
 };
 use larder_test_support::{Folder, MemorySink};
 use larder_testkit::ManualClock;
@@ -230,6 +231,21 @@ fn what_is_written_during_a_save_lives_no_longer_than_it_did() {
     let again = words(&clock, &sink).ttl(secs(10)).grace(secs(100)).build().unwrap();
     assert_eq!(again.blocking().get("a").unwrap(), Some(2));
     assert_eq!(again.blocking().entry_info("a").unwrap().unwrap().ttl_left, secs(10));
+}
+
+/// Broken once: a number of a snapshot was believed although the backend knew nothing of it.
+#[test]
+fn a_restored_number_is_asked_for_where_there_is_a_backend() {
+    let (clock, sink) = (ManualClock::new(), MemorySink::default());
+    let alone = words(&clock, &sink).build().unwrap();
+    assert_eq!(alone.blocking().incr("hits", 1).unwrap(), 1);
+    alone.blocking().save().unwrap();
+    let backend = MemoryBackend::new(Arc::new(clock.clone()));
+    let over = words(&clock, &sink).backend(backend).build().unwrap();
+    let over = over.blocking();
+    assert_eq!(over.counter("hits").unwrap(), None);
+    assert!(!over.contains_key("hits").unwrap());
+    assert_eq!(over.ttl("hits").unwrap(), None);
 }
 
 /// A cache with a snapshot in this sink: a new process, to the sink.

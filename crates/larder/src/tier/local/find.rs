@@ -34,6 +34,15 @@ where
         Some(found)
     }
 
+    /// Counts a use of the entry under the key, and starts its idle time anew. Call it outside all
+    /// locks: it drops a copy of the value.
+    pub(crate) fn count_use<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), true).announce();
+        }
+        drop(self.engine.get(self.hash(key), key));
+    }
+
     /// Like [`get`](Self::get), but counts nothing and does not start the idle time anew.
     pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
         if let Some(idle) = self.idle {

@@ -86,14 +86,16 @@ thread_local! {
 /// the panic goes on when the lock is free.
 fn postponed(compare: impl FnOnce() -> bool) -> bool {
     catch_unwind(AssertUnwindSafe(compare)).unwrap_or_else(|panic| {
-        PANIC.set(Some(panic));
+        // On a thread that is ending the panic is lost, and the keys are different all the same.
+        let _ = PANIC.try_with(|postponed| postponed.set(Some(panic)));
         false
     })
 }
 
 /// The panic of a comparison that was postponed.
 pub(super) fn postponed_panic() -> Option<Box<dyn Any + Send>> {
-    PANIC.take()
+    // A destructor of an ending thread may use a cache when this variable is gone.
+    PANIC.try_with(Cell::take).ok().flatten()
 }
 
 /// A search for a key by its place among the keys with one hash.
