@@ -78,8 +78,11 @@ fn hits_of_a_cache_allocate_nothing_alone_and_over_a_backend() {
 fn an_entry_takes_few_bytes() {
     const ENTRIES: u64 = 10_000;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // The time stands still: how many lives end together is part of the figure.
+    let clock = Arc::new(ManualClock::new());
     let local = LocalCache::<u64, Arc<[u8; 100]>>::builder().capacity(2 * ENTRIES).build().unwrap();
-    let builder = || Cache::<u64, Arc<[u8; 100]>>::builder().capacity(2 * ENTRIES);
+    let builder =
+        || Cache::<u64, Arc<[u8; 100]>>::builder().clock(clock.clone()).capacity(2 * ENTRIES);
     let (plain, mortal) = (builder().build().unwrap(), builder().ttl(HOUR).build().unwrap());
     let by_local = || (0..ENTRIES).for_each(|key| local.insert(key, Arc::new([0; 100])));
     let fill = |cache: &Cache<u64, Arc<[u8; 100]>>| {
