@@ -233,7 +233,8 @@ impl World {
             Verb::MarkTagStale => cache.mark_tag_stale(TAG).await,
             Verb::InvalidateAll => cache.invalidate_all().await,
             Verb::MarkAllStale => cache.mark_all_stale().await,
-            _ => cache.invalidate(&call.key).await,
+            Verb::Invalidate => cache.invalidate(&call.key).await,
+            verb => unreachable!("{verb:?} is called nowhere"),
         };
         reach.map(|reach| reach == Reach::Confirmed)
     }
