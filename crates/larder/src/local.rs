@@ -11,10 +11,10 @@ use crate::flight::flights::Flights;
 use crate::lookup::Lookup;
 use crate::observe::info::{EntryInfo, Tier};
 use crate::observe::stats::Stats;
-use crate::ops::edit::{Edit, Edited, Subject};
+use crate::ops::edit::{Edit, Subject};
 use crate::options::Ttl;
 use crate::support::clock::LocalClock;
-use crate::tier::local::{Candidate, Dropped, LocalConfig, LocalTier, View};
+use crate::tier::local::{Candidate, Dropped, Edition, LocalConfig, LocalTier, View};
 use crate::tier::marks::here::Generation;
 
 pub use self::builder::LocalCacheBuilder;
@@ -332,19 +332,12 @@ where
         let now = self.now();
         let subject = self.tier.look(hash, key, |view| self.subject(view, now));
         let fits = subject.is_some_and(|subject| edit.fits(&subject));
-        let (removed, dropped) = match edit.of(subject, self.grace) {
-            Edited::Kept => (None, Dropped::none()),
-            Edited::Removed => self.tier.remove(hash, key),
-            Edited::Stale(times) | Edited::Retimed(times) => {
-                let fresh_until = now.after(times.fresh_left());
-                let kept_until = now.after(times.kept_left());
-                let was_own = subject.is_some_and(|it| it.times.fresh_for != self.ttl);
-                let ttl = (was_own || times.fresh_for != self.ttl).then_some(times.fresh_for);
-                let retime = self.tier.retime(hash, key, fresh_until, fresh_until, kept_until, ttl);
-                (None, retime.1)
-            }
+        let edition = |times: &Times, fresh_until| {
+            let was_own = subject.is_some_and(|it| it.times.fresh_for != self.ttl);
+            let ttl = (was_own || times.fresh_for != self.ttl).then_some(times.fresh_for);
+            Edition { attend_at: fresh_until, metadata: ttl }
         };
-        (fits, (removed, dropped))
+        (fits, self.tier.edit(hash, key, edit.of(subject, self.grace), now, edition))
     }
 
     /// Returns an entry as an edit sees it. Its age follows from its ttl, which is in its metadata

@@ -13,7 +13,9 @@ use crate::key::CacheKey;
 use crate::lookup::Lookup;
 use crate::ops::edit::{Edit, Edited, Subject};
 use crate::options::Settings;
-use crate::tier::entry::Entry;
+use crate::tier::entry::{Entry, Metadata};
+use crate::tier::freshness::attend_at;
+use crate::tier::local::Edition;
 use crate::tier::message::Message;
 use crate::tier::shared::Shared;
 
@@ -132,19 +134,16 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             // A copy that is not returned would be dropped under the stripe's lock.
             let fits = subject.is_some_and(|it| edit.fits(&it));
             let entry = fits.then(|| self.look(hash, key)).flatten();
-            let dropped = match edited {
-                Edited::Kept => None,
-                Edited::Removed => Some(self.local.remove(hash, key).1),
-                Edited::Stale(times) | Edited::Retimed(times) => there.map(|mut there| {
-                    there.fresh_until = now.after(times.fresh_left());
-                    there.kept_until = now.after(times.kept_left());
-                    there.metadata.written_at = now.before(times.age);
-                    if let Some(settings) = settings {
-                        there = there.with_refresh(settings);
-                    }
-                    self.retime(hash, key, &there)
-                }),
+            let edition = |times: &Times, fresh_until| {
+                let metadata = there.map(|there| {
+                    let written_at = now.before(times.age);
+                    let metadata = Metadata { written_at, ..there.metadata };
+                    settings.map_or(metadata, |settings| metadata.with_refresh(settings))
+                });
+                let attend_at = metadata.map_or(fresh_until, |it| attend_at(fresh_until, &it));
+                Edition { attend_at, metadata }
             };
+            let dropped = self.local.edit(hash, key, edited, now, edition);
             (entry, dropped, matches!(edited, Edited::Stale(_)))
         };
         let (entry, dropped, is_stale) = match edit {

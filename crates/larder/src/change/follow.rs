@@ -63,8 +63,8 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 let dropped = write.finish(|untouched| {
                     let untouched = untouched || !mutation::holds(Rule::InsertUntouched);
                     match candidate.take_if(|_| untouched) {
-                        Some(candidate) => self.local.put(hash, key, candidate),
-                        None => self.local.remove(hash, &key).1,
+                        Some(candidate) => (None, self.local.put(hash, key, candidate)),
+                        None => self.local.remove(hash, &key),
                     }
                 });
                 drop(dropped);

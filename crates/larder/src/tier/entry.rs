@@ -72,6 +72,12 @@ impl EntryMetadata for Metadata {
 }
 
 impl Metadata {
+    /// The same metadata, to be renewed as the settings say.
+    pub(crate) fn with_refresh(self, settings: &Settings) -> Self {
+        let refresh_at = self.written_at.after(settings.refresh_after);
+        Self { refresh_at, early_refresh: settings.early_refresh, ..self }
+    }
+
     /// True if the copy may be served without being compared with the authority's.
     pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
         now < self.marks_due.min(self.copy_due)
@@ -144,9 +150,7 @@ impl<V> Entry<V> {
     }
 
     /// Returns the entry with the refresh times of the settings.
-    pub(crate) fn with_refresh(mut self, settings: &Settings) -> Self {
-        self.metadata.refresh_at = self.metadata.written_at.after(settings.refresh_after);
-        self.metadata.early_refresh = settings.early_refresh;
-        self
+    pub(crate) fn with_refresh(self, settings: &Settings) -> Self {
+        Self { metadata: self.metadata.with_refresh(settings), ..self }
     }
 }

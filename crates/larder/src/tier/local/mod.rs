@@ -17,6 +17,7 @@ use crate::observe::stats::{Count, Counters};
 use crate::support::clock::LocalClock;
 pub(crate) use crate::tier::local::candidate::{Candidate, EntryMetadata, View};
 pub(crate) use crate::tier::local::config::{LocalConfig, Weigher};
+pub(crate) use crate::tier::local::edit::Edition;
 use crate::tier::local::engine::{Engine, Outgoing, Weigh};
 use crate::tier::local::slot::{Idle, Meta, Reader, Slot, UNTRACKED};
 use crate::tier::local::sweep_lock::Sweeps;
@@ -25,6 +26,7 @@ use crate::tier::marks::here::Marks;
 
 mod candidate;
 mod config;
+mod edit;
 mod engine;
 mod find;
 pub(crate) mod persist;
