@@ -1,6 +1,6 @@
 //! The shared tier with types: turns records into values and back.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,8 +37,7 @@ pub(crate) struct Shared<V> {
     /// True if damage and outages are errors and not misses.
     pub(crate) strict: bool,
     observer: Observer,
-    /// Leases of loads that have ended here, while they are taken back: no caller waits for them.
-    ended: Arc<Mutex<HashSet<Version>>>,
+    ended: Arc<Mutex<Ended>>,
 }
 
 /// The authority's record under a key, judged.
@@ -52,9 +51,22 @@ pub(crate) enum Found<V> {
     Nothing,
 }
 
+/// Leases of loads that have ended here: no caller of this process waits for them.
+#[derive(Default)]
+struct Ended {
+    /// Leases that are being taken back.
+    present: HashSet<Version>,
+    /// The last leases that were taken back. A read that began before that may still bring one.
+    past: VecDeque<Version>,
+}
+
+/// The number of leases that are known after they were taken back. One that is forgotten too early
+/// makes a load share the failure of the load before it.
+const PAST: usize = 256;
+
 /// Leases whose loads have ended here.
 pub(crate) struct EndedLeases {
-    ended: Arc<Mutex<HashSet<Version>>>,
+    ended: Arc<Mutex<Ended>>,
     leases: Vec<Version>,
 }
 
@@ -62,8 +74,11 @@ impl Drop for EndedLeases {
     fn drop(&mut self) {
         let mut ended = lock(&self.ended);
         for lease in &self.leases {
-            ended.remove(lease);
+            ended.present.remove(lease);
         }
+        ended.past.extend(&self.leases);
+        let surplus = ended.past.len().saturating_sub(PAST);
+        ended.past.drain(..surplus);
     }
 }
 
@@ -100,13 +115,14 @@ impl<V: 'static> Shared<V> {
 
     /// Notes that the loads of these leases have ended, until the returned guard is dropped.
     pub(crate) fn note_ended(&self, leases: Vec<Version>) -> EndedLeases {
-        lock(&self.ended).extend(leases.iter().copied());
+        lock(&self.ended).present.extend(leases.iter().copied());
         EndedLeases { ended: Arc::clone(&self.ended), leases }
     }
 
     /// True if the lease belongs to a load that has ended here.
     pub(crate) fn is_ended(&self, lease: Version) -> bool {
-        lock(&self.ended).contains(&lease)
+        let ended = lock(&self.ended);
+        ended.present.contains(&lease) || ended.past.contains(&lease)
     }
 
     /// Returns this tier, asked through `backend`.
