@@ -21,7 +21,7 @@ use crate::key::CacheKey;
 use crate::layer::LARGEST_BATCH;
 use crate::load::loader::{BoxLoader, Ended, Load, Loaded, Loader};
 use crate::support::clock::LocalClock;
-use crate::support::runtime::{self, Sleep, Slice, oneshot, unconstrained, unless, yield_now};
+use crate::support::runtime::{self, Sleep, Slice, oneshot, unconstrained, unless, yield_in_set};
 use crate::support::sync::lock;
 
 /// A loader of many keys, and the loads that wait for its next call.
@@ -209,10 +209,16 @@ impl<K: CacheKey, V> Called<K, V> {
             match batch {
                 Some(batch) if count % LARGEST_BATCH == LARGEST_BATCH - 1 => {
                     // Yields, so that the loads that were answered run first.
-                    yield_now().await;
+                    yield_in_set().await;
                     batch.room().await;
                 }
-                _ => slice.pause().await,
+                // A pause that let the batch look idle would have it send what few loads ask.
+                Some(_) if slice.is_over() => {
+                    yield_in_set().await;
+                    slice = Slice::begin();
+                }
+                Some(_) => {}
+                None => slice.pause().await,
             }
         }
     }

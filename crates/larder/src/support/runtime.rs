@@ -1,6 +1,7 @@
 //! The only file that names the asynchronous runtime.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -121,6 +122,20 @@ impl Slice {
             *self = Self::begin();
         }
     }
+}
+
+/// Lets the other futures of a set go on. The future is woken at once and polled behind them, so that
+/// the set never looks idle meanwhile. Other tasks run when the task of the set lets them.
+pub(crate) async fn yield_in_set() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Wakes the task after others, and the timers, have run.
