@@ -20,12 +20,10 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         options: impl FnOnce() -> Options,
     ) -> Result<Option<V>, Box<Request<K, V>>> {
         let purpose = purpose(finds);
-        let hash = match self.inner.local.hit(key) {
-            Ok(content) if purpose.takes(&content) => return Ok(content.into_option()),
-            Ok(_) => self.inner.local.hash(key),
-            Err(hash) => hash,
-        };
-        Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose)))
+        match self.hit(key, purpose) {
+            Ok(content) => Ok(content.into_option()),
+            Err(hash) => Err(Box::new(self.with(options()).request(hash, key.to_key(), purpose))),
+        }
     }
 
     /// Runs a request here, on this thread, to the end.

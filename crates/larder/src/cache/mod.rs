@@ -346,13 +346,23 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     where
         Q: ?Sized + Lookup<K>,
     {
-        let hash = match self.inner.local.hit(key) {
-            Ok(Content::Value(value)) => return Ok(value),
-            Ok(_) => self.inner.local.hash(key),
-            Err(hash) => hash,
+        let content = match self.hit(key, VALUE) {
+            Ok(content) => content,
+            Err(hash) => self.request(hash, key.to_key(), VALUE).load(loader(key)).await?,
         };
-        let content = self.request(hash, key.to_key(), VALUE).load(loader(key)).await?;
         content.into_option().ok_or_else(crate::load::with_loader::gone)
+    }
+
+    /// Returns the content of a hit that answers the purpose, or the key's hash for a request.
+    #[inline]
+    fn hit<Q>(&self, key: &Q, purpose: Purpose) -> std::result::Result<Content<V>, u64>
+    where
+        Q: ?Sized + Lookup<K>,
+    {
+        match self.inner.local.hit(key) {
+            Ok(content) if !purpose.takes(&content) => Err(self.inner.local.hash(key)),
+            hit => hit,
+        }
     }
 
     fn request(&self, hash: u64, key: K, purpose: Purpose) -> Request<K, V> {

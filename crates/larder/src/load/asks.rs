@@ -195,9 +195,9 @@ impl<K: CacheKey, V> Called<K, V> {
     /// Answers each load. In a batch, answers come no faster than the backend takes the results:
     /// until a load has its answer it renews its lease.
     async fn answer(self, batch: Option<&Together>) {
-        let mut slice = Slice::begin();
+        let mut slice = if batch.is_some() { Slice::begin_in_set() } else { Slice::begin() };
         let mut made = match self.answers {
-            Ok(answers) => Ok(by_key(answers).await),
+            Ok(answers) => Ok(by_key(answers, &mut slice).await),
             Err(error) => Err(error),
         };
         for (count, (load, sender)) in self.loads.into_iter().zip(self.senders).enumerate() {
@@ -212,21 +212,17 @@ impl<K: CacheKey, V> Called<K, V> {
                     yield_in_set().await;
                     batch.room().await;
                 }
-                // A pause that let the batch look idle would have it send what few loads ask.
-                Some(_) if slice.is_over() => {
-                    yield_in_set().await;
-                    slice = Slice::begin();
-                }
-                Some(_) => {}
-                None => slice.pause().await,
+                _ => slice.pause().await,
             }
         }
     }
 }
 
 /// Returns the answers by key. The last answer for a key counts.
-async fn by_key<K: CacheKey, V>(answers: Vec<(K, Loaded<V>)>) -> HashMap<K, Loaded<V>> {
-    let mut slice = Slice::begin();
+async fn by_key<K: CacheKey, V>(
+    answers: Vec<(K, Loaded<V>)>,
+    slice: &mut Slice,
+) -> HashMap<K, Loaded<V>> {
     let mut by_key = HashMap::with_capacity(answers.len());
     for (key, loaded) in answers {
         by_key.insert(key, loaded);

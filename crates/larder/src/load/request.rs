@@ -76,9 +76,4 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
         self.inner.stats().add(count);
         content
     }
-
-    /// True if this request ignores the content: a known absence is no answer to it.
-    pub(super) fn is_past(&self, content: &Content<V>) -> bool {
-        self.purpose.past_absence && content.is_absent()
-    }
 }

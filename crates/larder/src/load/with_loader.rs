@@ -80,15 +80,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     /// Looks once, and joins the key's flight if there is no answer.
     pub(crate) async fn decide(&self) -> Result<Decision<K, V>> {
         match self.look_closer().await? {
-            LocalAnswer::Serve(content) if !self.is_past(&content) => {
+            LocalAnswer::Serve(content) if self.purpose.takes(&content) => {
                 self.inner.stats().hit();
                 return Ok(Decision::Answer(content));
             }
-            LocalAnswer::Renew(content) if !self.is_past(&content) => {
+            LocalAnswer::Renew(content) if self.purpose.takes(&content) => {
                 self.inner.stats().hit();
                 return Ok(Decision::Renew(content));
             }
-            LocalAnswer::Rest(entry) if !self.is_past(&entry.content) => {
+            LocalAnswer::Rest(entry) if self.purpose.takes(&entry.content) => {
                 self.inner.stats().stale_hit();
                 return Ok(Decision::Answer(entry.content));
             }
@@ -112,7 +112,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Request<K, V> {
     pub(crate) fn answer(&self, taken: Taken<V>) -> Result<Option<Content<V>>> {
         let stats = self.inner.stats();
         match taken {
-            Taken::Fresh(content) if !self.is_past(&content) => {
+            Taken::Fresh(content) if self.purpose.takes(&content) => {
                 stats.miss();
                 Ok(Some(content))
             }

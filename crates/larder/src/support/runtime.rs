@@ -102,11 +102,18 @@ pub(crate) async fn apart<T: Send + 'static>(
 /// decoding, lets others run whenever its slice is over.
 pub(crate) struct Slice {
     began: Timestamp,
+    is_in_set: bool,
 }
 
 impl Slice {
     pub(crate) fn begin() -> Self {
-        Self { began: SystemClock.now() }
+        Self { began: SystemClock.now(), is_in_set: false }
+    }
+
+    /// Begins a slice of a future in a set of futures, which must not look idle while this one
+    /// pauses.
+    pub(crate) fn begin_in_set() -> Self {
+        Self { is_in_set: true, ..Self::begin() }
     }
 
     /// True if the slice is over. Never true for code that blocks its thread: it would wait for the
@@ -117,10 +124,15 @@ impl Slice {
 
     /// Lets other tasks run if the slice is over.
     pub(crate) async fn pause(&mut self) {
-        if self.is_over() {
-            yield_now().await;
-            *self = Self::begin();
+        if !self.is_over() {
+            return;
         }
+        if self.is_in_set {
+            yield_in_set().await;
+        } else {
+            yield_now().await;
+        }
+        self.began = SystemClock.now();
     }
 }
 

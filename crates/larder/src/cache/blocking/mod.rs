@@ -127,9 +127,8 @@ impl<'a, K: CacheKey, V: Clone + Send + Sync + 'static> Blocking<'a, K, V> {
         purpose: Purpose,
         loader: impl FnOnce(Load<K, V>) -> Ended<V>,
     ) -> Result<Content<V>> {
-        let hash = match self.cache.inner.local.hit(key) {
-            Ok(content) if purpose.takes(&content) => return Ok(content),
-            Ok(_) => self.cache.inner.local.hash(key),
+        let hash = match self.cache.hit(key, purpose) {
+            Ok(content) => return Ok(content),
             Err(hash) => hash,
         };
         let request = self.request(hash, key.to_key(), purpose);

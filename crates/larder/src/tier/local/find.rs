@@ -26,9 +26,7 @@ where
     /// Returns the value, if it needs no closer look. Counts a hit; starts the idle time anew.
     #[inline]
     pub(crate) fn get<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
-        if let Some(idle) = self.idle {
-            idle.reader(self.clock.coarse(), true).announce();
-        }
+        self.announce(true);
         let found = self.judge(hash, key, || self.engine.get(hash, key))?;
         self.stats().add(Count::Hits);
         Some(found)
@@ -37,18 +35,22 @@ where
     /// Counts a use of the entry under the key, and starts its idle time anew. Call it outside all
     /// locks: it drops a copy of the value.
     pub(crate) fn count_use<Q: ?Sized + Lookup<K>>(&self, key: &Q) {
-        if let Some(idle) = self.idle {
-            idle.reader(self.clock.coarse(), true).announce();
-        }
+        self.announce(true);
         drop(self.engine.get(self.hash(key), key));
     }
 
     /// Like [`get`](Self::get), but counts nothing and does not start the idle time anew.
     pub(crate) fn peek<Q: ?Sized + Lookup<K>>(&self, hash: u64, key: &Q) -> Option<V> {
-        if let Some(idle) = self.idle {
-            idle.reader(self.clock.coarse(), false).announce();
-        }
+        self.announce(false);
         self.judge(hash, key, || self.engine.peek(hash, key))
+    }
+
+    /// Tells the slots on this thread who reads them, and whether reading is a use.
+    #[inline]
+    fn announce(&self, is_use: bool) {
+        if let Some(idle) = self.idle {
+            idle.reader(self.clock.coarse(), is_use).announce();
+        }
     }
 
     /// Calls `look` with an entry that is not dead, under its shard's lock: `look` must be short
