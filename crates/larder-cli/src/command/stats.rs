@@ -1,8 +1,10 @@
 //! `stats`: prints how much a store holds.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use larder_disk::DiskBackend;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::cli::Common;
 use crate::command::Answer;
@@ -27,21 +29,18 @@ impl Stats {
         let values = store.names()?.count("*").await?;
         let usage = store.disk.as_ref().map(DiskBackend::usage).transpose()?;
         if printer.is_json() {
-            let usage = usage.map_or(json!({}), |usage| {
-                json!({
-                    "records": usage.records,
-                    "used_bytes": usage.used_bytes,
-                    "file_bytes": usage.file_bytes,
-                    "log_bytes": usage.log_bytes,
-                    "max_bytes": usage.max_bytes,
-                })
-            });
-            let mut object = Map::from_iter([
-                ("namespace".to_owned(), json!(store.name)),
-                ("values".to_owned(), json!(values)),
-            ]);
-            object.extend(usage.as_object().cloned().unwrap_or_default());
-            printer.json(&object)?;
+            let mut fields =
+                BTreeMap::from([("namespace", json!(store.name)), ("values", json!(values))]);
+            if let Some(usage) = usage {
+                fields.extend([
+                    ("records", json!(usage.records)),
+                    ("used_bytes", json!(usage.used_bytes)),
+                    ("file_bytes", json!(usage.file_bytes)),
+                    ("log_bytes", json!(usage.log_bytes)),
+                    ("max_bytes", json!(usage.max_bytes)),
+                ]);
+            }
+            printer.json(&fields)?;
             return Ok(Answer::Yes);
         }
         let mut rows = vec![("namespace", store.name.clone()), ("values", values.to_string())];
