@@ -176,6 +176,20 @@ fn a_change_that_is_not_confirmed_is_told_as_such() {
 }
 
 #[test]
+fn a_stale_entry_that_is_not_kept_is_told_as_gone() {
+    run(async {
+        let (cache, recorder) = cache(None);
+        let options = crate::options::Options::new().grace(Duration::ZERO);
+        cache.with(options).insert(1, 10).await.unwrap();
+        recorder.take();
+        cache.mark_stale(&1).await.unwrap();
+        let notes = recorder.take();
+        assert!(notes.iter().all(|note| note.told == Message::StaleKey("1".to_owned())));
+        assert_eq!(notes.last().unwrap().ending, Some(Ending::Gone));
+    });
+}
+
+#[test]
 fn a_number_tells_its_key() {
     run(async {
         for backend in [None, Some(backend())] {

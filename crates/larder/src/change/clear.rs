@@ -10,7 +10,7 @@ use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::pattern::Pattern;
 use crate::tier::marks::current::MarkChange;
-use crate::tier::message::Message;
+use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 use crate::tier::shared::scan::{Met, Scan};
 
@@ -24,7 +24,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             if pattern.is_everything() {
                 inner.local.marks().invalidate_all();
             }
-            (cleared, Some(message))
+            (cleared, Ending::Confirmed)
         };
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, ()| {
             let pattern = pattern.clone();

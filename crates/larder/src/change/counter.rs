@@ -7,8 +7,8 @@ use larder_core::{
     Error, ErrorKind, Key, Kind, Life, Record, Result, TagVersion, Times, Timestamp,
 };
 
+use crate::change::Answer;
 use crate::change::follow::{Follow, Known};
-use crate::change::{Alone, Answer};
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
@@ -19,7 +19,7 @@ use crate::tier::freshness::lives;
 use crate::tier::local::Candidate;
 use crate::tier::marks::current::{Age, Current, life, names};
 use crate::tier::marks::here::Generation;
-use crate::tier::message::Message;
+use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
 /// The local entry under a counter's key: a number, a value or nothing.
@@ -85,12 +85,12 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         there.unwrap_or(There::Nothing)
     }
 
-    fn add_alone<'a, Q: ?Sized + Lookup<K>>(
+    fn add_alone<Q: ?Sized + Lookup<K>>(
         &self,
-        key: &'a Q,
+        key: &Q,
         settings: &Settings,
         by: i64,
-    ) -> Alone<'a, Q, Result<i64>> {
+    ) -> (Result<i64>, Ending) {
         let mut added = Ok(0);
         let (hash, owned) = (self.local.hash(key), key.to_key());
         let dropped = self.flights.change_if(hash, &owned, || {
@@ -119,7 +119,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             };
             Some(self.local.put(hash, owned.clone(), candidate))
         });
-        (added, dropped.map(|_| Message::Key(key)))
+        (added, dropped.map_or(Ending::Unchanged, |_| Ending::Confirmed))
     }
 
     async fn add_there(

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use larder_core::{Expect, Key, Record, Result, Times, Timestamp};
 
+use crate::change::Answer;
 use crate::change::follow::{Follow, Known};
 use crate::change::reach::{Reach, lost};
-use crate::change::{Alone, Answer};
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::lookup::Lookup;
@@ -16,7 +16,7 @@ use crate::options::Settings;
 use crate::tier::entry::{Entry, Metadata};
 use crate::tier::freshness::attend_at;
 use crate::tier::local::Edition;
-use crate::tier::message::Message;
+use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
@@ -25,10 +25,9 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     where
         Q: ?Sized + Lookup<K>,
     {
-        let message = Message::Key(key);
         let alone = |inner: &Self, ()| {
             inner.drop_here(key);
-            ((), Some(message))
+            ((), Ending::Confirmed)
         };
         let there = |_: Arc<Self>, shared: Arc<Shared<V>>, ()| {
             let key = key.to_key();
@@ -39,7 +38,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 Answer { result: Ok(()), lost: lost(outcome), follow }
             }
         };
-        self.change(message, (), alone, there).await.map(|((), reach)| reach)
+        self.change(Message::Key(key), (), alone, there).await.map(|((), reach)| reach)
     }
 
     /// Makes an edit to the entry under the key. Returns the entry as it was before, if the edit
@@ -65,28 +64,28 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.change(message, (), alone, there).await.map(|(entry, _)| entry)
     }
 
-    fn edit_alone<'a, Q: ?Sized + Lookup<K>>(
+    fn edit_alone<Q: ?Sized + Lookup<K>>(
         &self,
-        key: &'a Q,
+        key: &Q,
         settings: &Settings,
         edit: Edit,
-    ) -> Alone<'a, Q, Option<Entry<V>>> {
+    ) -> (Option<Entry<V>>, Ending) {
         let (entry, is_stale) = self.edit_here(key, Some(settings), edit);
         // The listeners are told also if the entry is not here: a snapshot may have it.
-        let message = match edit {
-            Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => Some(Message::Key(key)),
+        let ending = match edit {
+            Edit::Remove | Edit::SetTtl(_) | Edit::Revive(_) => Ending::Confirmed,
             Edit::MarkStale => {
                 // The settings give an entry without end its grace, here and in a snapshot.
                 let is_endless = entry.as_ref().is_some_and(|it| it.fresh_until == Timestamp::FAR);
                 let is_kept = is_stale && (!is_endless || settings.grace >= self.endless_grace());
                 // If told as stale, the entry would come back from a snapshot for a grace of its
                 // own.
-                Some(if is_kept { Message::StaleKey(key) } else { Message::Key(key) })
+                if is_kept { Ending::Confirmed } else { Ending::Gone }
             }
             // A touch only lengthens a life.
-            Edit::Touch => None,
+            Edit::Touch => Ending::Unchanged,
         };
-        (entry, message)
+        (entry, ending)
     }
 
     async fn edit_there(

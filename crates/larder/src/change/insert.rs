@@ -15,7 +15,7 @@ use crate::support::random;
 use crate::tier::entry::{Content, Entry};
 use crate::tier::freshness::lives;
 use crate::tier::marks::current::Current;
-use crate::tier::message::Message;
+use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
@@ -28,7 +28,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     ) -> Result<Reach> {
         let alone = |inner: &Self, content| {
             inner.put_here(&key, inner.born(settings, content));
-            ((), Some(Message::Key(&key)))
+            ((), Ending::Confirmed)
         };
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, content| {
             let (key, settings) = (key.clone(), settings.clone());
@@ -55,7 +55,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     {
         let alone = |inner: &Self, (content, wanted): (_, F)| {
             let is_put = inner.put_where(&key, settings, content, wanted);
-            (is_put, is_put.then_some(Message::Key(&key)))
+            (is_put, if is_put { Ending::Confirmed } else { Ending::Unchanged })
         };
         let there = |inner: Arc<Self>, shared: Arc<Shared<V>>, (content, wanted): (_, F)| {
             let (key, settings) = (key.clone(), settings.clone());

@@ -10,7 +10,7 @@ use crate::change::reach::Reach;
 use crate::inner::Inner;
 use crate::key::CacheKey;
 use crate::tier::marks::current::MarkChange;
-use crate::tier::message::Message;
+use crate::tier::message::{Ending, Message};
 use crate::tier::shared::Shared;
 
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
@@ -18,7 +18,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) async fn change_mark(self: &Arc<Self>, message: Message<&K, &str>) -> Result<Reach> {
         let alone = |inner: &Self, ()| {
             inner.apply(message, Known::default());
-            ((), Some(message))
+            ((), Ending::Confirmed)
         };
         let there = |_: Arc<Self>, shared: Arc<Shared<V>>, ()| {
             let message = message.to_owned();

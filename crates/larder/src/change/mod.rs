@@ -28,10 +28,6 @@ mod marks;
 mod put;
 pub(crate) mod reach;
 
-/// A change made by a local tier that is the authority: its answer, and the message to the
-/// listeners. No message if nothing has changed for them.
-type Alone<'a, Q, T> = (T, Option<Message<&'a Q, &'a str>>);
-
 /// The result of the authority's step, and the step of the local tier after it.
 struct Answer<K: CacheKey, V, T> {
     result: Result<T>,
@@ -44,11 +40,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Makes a change. `message` is told to the listeners at its beginning; `alone` makes it where
     /// the local tier is the authority, under its lock; `there` makes it at the authority. One of
     /// the two gets the `input`.
-    async fn change<'a, Q, I, T, F>(
+    async fn change<Q, I, T, F>(
         self: &Arc<Self>,
-        message: Message<&'a Q, &'a str>,
+        message: Message<&Q, &str>,
         input: I,
-        alone: impl FnOnce(&Self, I) -> Alone<'a, Q, T>,
+        alone: impl FnOnce(&Self, I) -> (T, Ending),
         there: impl FnOnce(Arc<Self>, Arc<Shared<V>>, I) -> F,
     ) -> Result<(T, Reach)>
     where
@@ -57,16 +53,15 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         F: Future<Output = Answer<K, V, T>> + Send + 'static,
     {
         let Some(shared) = self.stack.below().cloned() else {
-            self.began(message);
-            let (answer, changed) = alone(self, input);
-            let ending = changed.map_or(Ending::Unchanged, |_| Ending::Confirmed);
-            let is_kept = self.ended(changed.unwrap_or(message), ending).await;
+            let told = self.begin_telling(message);
+            let (answer, ending) = alone(self, input);
+            let is_kept = self.end_telling(told, ending).await;
             return Ok((answer, if is_kept { Reach::Confirmed } else { Reach::Local }));
         };
         let (inner, message) = (Arc::clone(self), message.to_owned());
         let there = there(Arc::clone(self), shared, input);
         self.owned(Box::pin(async move {
-            inner.began(message.as_ref());
+            let told = inner.begin_telling(message.as_ref());
             if !mutation::holds(Rule::LocalAfterAuthority) {
                 inner.apply(message.as_ref(), Known::default());
             }
@@ -79,7 +74,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
             if mutation::holds(Rule::LocalAfterAuthority) {
                 inner.follow(message.as_ref(), follow);
             }
-            let is_kept = inner.ended(message.as_ref(), ending).await;
+            let is_kept = inner.end_telling(told, ending).await;
             let reach = match lost {
                 Some(error) => inner.unreached(error)?,
                 None if is_kept => Reach::Confirmed,
@@ -90,29 +85,26 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         .await?
     }
 
-    fn began<Q: ?Sized + Lookup<K>>(&self, message: Message<&Q, &str>) {
-        if !self.listeners.is_empty() {
-            let text = message.to_text();
-            self.listeners.iter().for_each(|listener| listener.began(text.by_text()));
-        }
+    /// Tells the listeners that a change begins. Returns the message as they get it; none without
+    /// listeners.
+    fn begin_telling<Q>(&self, message: Message<&Q, &str>) -> Option<Message<String, String>>
+    where
+        Q: ?Sized + Lookup<K>,
+    {
+        let told = (!self.listeners.is_empty()).then(|| message.to_text())?;
+        self.listeners.iter().for_each(|listener| listener.began(told.by_text()));
+        Some(told)
     }
 
     /// Tells the listeners that the change is over. Returns true if all of them have the change for
     /// sure.
-    async fn ended<Q: ?Sized + Lookup<K>>(
-        &self,
-        message: Message<&Q, &str>,
-        ending: Ending,
-    ) -> bool {
-        if self.listeners.is_empty() {
-            return true;
-        }
-        let text = message.to_text();
-        let told = self.listeners.iter().map(|to| to.ended(text.by_text(), ending));
+    async fn end_telling(&self, told: Option<Message<String, String>>, ending: Ending) -> bool {
+        let Some(told) = told else { return true };
         // All listeners are told before any of them is waited for.
-        let told: Vec<_> = told.collect();
+        let keeping: Vec<_> =
+            self.listeners.iter().map(|listener| listener.ended(told.by_text(), ending)).collect();
         let mut is_kept = true;
-        for keeping in told.into_iter().flatten() {
+        for keeping in keeping.into_iter().flatten() {
             is_kept &= keeping.await;
         }
         is_kept

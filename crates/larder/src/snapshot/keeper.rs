@@ -24,7 +24,7 @@ use crate::support::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::tier::entry::{Content, Metadata};
 use crate::tier::local::LocalTier;
 use crate::tier::local::persist::{EntryCopy, Refill};
-use crate::tier::message::{ChangeListener, Ending, Text};
+use crate::tier::message::{ChangeListener, Ending, Message, Text};
 
 /// Saves a cache to its snapshot, and logs its changes.
 pub(crate) struct Keeper<K, V> {
@@ -273,9 +273,11 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Keeper<K, V> {
 impl<K: CacheKey, V: Clone + Send + Sync + 'static> ChangeListener for Keeper<K, V> {
     /// Logs the change, which has been made here, so that no snapshot brings back what it removed.
     fn ended(&self, change: Text<'_>, ending: Ending) -> Option<BoxFuture<'_, bool>> {
-        if ending == Ending::Unchanged {
-            return None;
-        }
+        let change = match (ending, change) {
+            (Ending::Unchanged, _) => return None,
+            (Ending::Gone, Message::StaleKey(key)) => Message::Key(key),
+            (Ending::Gone | Ending::Confirmed | Ending::Unconfirmed, change) => change,
+        };
         let ticket = self.notes.note(change);
         Some(Box::pin(async move {
             let noted = self.notes.noted(ticket).await;

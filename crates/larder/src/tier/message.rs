@@ -93,6 +93,8 @@ pub(crate) type Text<'a> = Message<&'a str, &'a str>;
 pub(crate) enum Ending {
     /// The authority and the local tier have the change.
     Confirmed,
+    /// The same, and the entry is gone: it could not be kept as stale.
+    Gone,
     /// The local tier has the change; the authority may or may not.
     Unconfirmed,
     /// No change that neighbours would have to know has been made.
@@ -104,8 +106,7 @@ pub(crate) trait ChangeListener: Send + Sync {
     /// A change begins. The authority has not been asked for it.
     fn began(&self, _change: Text<'_>) {}
 
-    /// The change is over, and the local tier has followed it. The message may say more than the
-    /// one at the beginning: an entry that cannot be kept as stale is reported as gone.
+    /// The change is over, and the local tier has followed it.
     ///
     /// The future's result says whether this listener has the change for sure; the caller's change
     /// is not confirmed before that. None where there is nothing to wait for.
