@@ -15,6 +15,7 @@
 mod child;
 mod folder;
 mod prompt;
+mod refused;
 mod rig;
 mod sink;
 mod time;
@@ -22,6 +23,7 @@ mod told;
 
 pub use self::child::{Child, play_roles, tell};
 pub use self::folder::Folder;
+pub use self::refused::Refused;
 pub use self::rig::{Rig, entry, on, on_all, on_shared};
 pub use self::sink::{Kept, MemorySink};
 pub use self::time::{Watch, in_time, pause, secs, settle};

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use larder::backend::{Clock, NEVER, Timestamp};
 use larder::{Loaded, Options, Reach, Ttl};
-use larder_test_support::{on_all, secs};
-
-use crate::support::Refused;
+use larder_test_support::{Refused, on_all, secs};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use larder::LocalCache;
-use larder_test_support::{Rig, in_time, on_all};
+use larder_test_support::{Refused, Rig, in_time, on_all};
 use larder_testkit::block_on;
 
-use crate::support::{Refused, threads};
+use crate::support::threads;
 
 #[test]
 fn f15_ten_thousand_tasks_and_threads_load_once() {

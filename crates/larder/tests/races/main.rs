@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use larder::{LocalCache, MemoryBackend, SystemClock};
-use larder_test_support::{Child, Folder};
+use larder_test_support::{Child, Folder, Refused};
 
 mod changer;
 mod child;
@@ -15,7 +15,7 @@ mod race;
 mod witness;
 
 use crate::changer::Changer;
-use crate::race::{Refused, disk, own_of, race, racers};
+use crate::race::{disk, own_of, race, racers};
 use crate::witness::Witness;
 
 fn in_memory(rounds: usize) {

@@ -1,6 +1,5 @@
 //! Rounds in which loads of one cache race with changes of another.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,20 +8,10 @@ use std::time::Duration;
 use larder::backend::ErrorKind;
 use larder::{Cache, CacheBuilder, Loaded, Options};
 use larder_disk::{DiskBackend, DiskConfig};
+use larder_test_support::Refused;
 
 use crate::changer::{Changer, DEEDS, LATE_TAG, MARK_STALE, with_tags};
 use crate::witness::Witness;
-
-#[derive(Debug)]
-pub(crate) struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-
-impl std::error::Error for Refused {}
 
 pub(crate) fn racers() -> CacheBuilder<u64, Witness> {
     let (grace, ttl) = (Duration::from_secs(60), Duration::from_secs(600));
