@@ -143,7 +143,7 @@ impl Folder {
 
     /// Returns the time by the file system's clock, in microseconds since 1970.
     ///
-    /// That clock belongs to the host of the files: a process with a clock of its own gets the same
+    /// The clock belongs to the host of the files: a process with a clock of its own gets the same
     /// time.
     pub(crate) fn file_system_now(&self) -> std::io::Result<i64> {
         let mut file = self.lock_file()?;

@@ -25,7 +25,8 @@ impl<V: Clone + 'static> Shared<V> {
     ) -> Result<(Option<Entry<V>>, bool)> {
         let mut attempts = self.authority.swap().attempts(key).await?;
         while attempts.next().await {
-            // Judged by the marks as they are now: others judge by what they know of this one.
+            // The marks are asked for now: the marks that this process knows may be older than a
+            // change that another process has made.
             let found = self.find(key, marks, Age::Now, None).await?;
             let step = decide(match &found {
                 Found::Usable(entry, record) => Some((entry, record)),

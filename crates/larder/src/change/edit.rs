@@ -108,7 +108,7 @@ impl<K: CacheKey, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let follow = match (edit, &changed) {
             // An unchanged life makes no load wrong. The copy may be of a record that is gone.
             (Edit::SetTtl(_) | Edit::Touch | Edit::Revive(_), Ok((_, false))) => Follow::Forget,
-            // Whatever the authority answered, the local entry may be out of date.
+            // The local entry may be out of date, whatever the authority answered.
             _ => Follow::Apply(Known::options(settings)),
         };
         let result =

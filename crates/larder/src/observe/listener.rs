@@ -23,8 +23,8 @@ pub enum Cause {
 
 /// Called for each entry that leaves, exactly once, outside all locks.
 ///
-/// It runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for entries
-/// that have died. It may call the cache. If it panics, the panic is counted and goes no further.
+/// The listener runs on the thread that made the entry leave: the caller's, or a `larder-janitor` for
+/// entries that have died. It may call the cache. If it panics, the panic is counted and goes no further.
 /// While it takes long, dead entries of its own cache wait; other caches are freed all the same.
 pub type Listener<K, V> = Arc<dyn Fn(&K, &V, Cause) + Send + Sync>;
 
